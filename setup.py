@@ -1,0 +1,43 @@
+"""Package metadata of tinybert-tf."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+# Every requirement has a lower bound: without one, pip's and uv's resolvers fall back to
+# releases years old (tf-models-official 2.1.0.dev2) instead of reporting a conflict.
+INSTALL_REQUIRES = [
+    "absl-py>=2.1",
+    "keras>=3.15",
+    "keras-nlp>=0.32",
+    "matplotlib>=3.9",
+    "pydantic>=2.10",
+    "pyyaml>=6.0",
+    "rich>=13.7",
+    "safetensors>=0.4.5",
+    "scikit-learn>=1.5",
+    "scipy>=1.13",
+    "tensorflow>=2.20,<2.21",
+    "tensorflow-datasets>=4.9.10",
+    "tensorflow-text>=2.20,<2.21",
+]
+
+EXTRAS_REQUIRE = {
+    "export": ["ai-edge-litert>=2.3"],
+    "dev": ["pytest>=8.3", "ruff>=0.14"],
+    "benchmark": ["torch>=2.6", "transformers>=4.50"],
+}
+
+setup(
+    name="tinybert-tf",
+    version="0.1.0",
+    description="TinyBERT for TensorFlow: from a BERT teacher to a phone",
+    long_description=pathlib.Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["tinybert_tf", "tinybert_tf.*"]),
+    package_data={"tinybert_tf.data.sample": ["*.tsv", "*.md"]},
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+)

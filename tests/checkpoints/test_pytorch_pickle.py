@@ -1,0 +1,513 @@
+import collections
+import os
+import pathlib
+import pickle
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tinybert_tf.checkpoints.pytorch_pickle import read_pytorch_bin
+from tinybert_tf.errors import TinyBertError
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+GOLDEN_BIN = GOLDEN / "hf_bert_classifier" / "pytorch_model.bin"
+
+# === An assembler for the pickles that torch.save writes ===
+
+ORDERED_DICT = b"ccollections\nOrderedDict\n)R"
+
+
+def encode(value):
+    """The instructions that push a plain value, without the header and the stop."""
+    return pickle.dumps(value, protocol=2)[2:-1]
+
+
+def function(name):
+    module, _, attribute = name.rpartition(".")
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def storage(kind="Float", key="0", length=6):
+    items = function(f"torch.{kind}Storage") + encode(key) + encode("cpu") + encode(length)
+    return b"(" + encode("storage") + items + b"tQ"
+
+
+def tensor(source, offset, size, stride, rest=b"\x89" + ORDERED_DICT):
+    view = encode(offset) + encode(size) + encode(stride)
+    return function("torch._utils._rebuild_tensor_v2") + b"(" + source + view + rest + b"tR"
+
+
+def dictionary(start=b"}", **entries):
+    items = b"".join(encode(name) + value for name, value in entries.items())
+    return start + b"(" + items + b"u"
+
+
+def write_bin(path, content, storages, **options):
+    return write_program(path, b"\x80\x02" + content + b".", storages, **options)
+
+
+def write_program(path, program, storages, root="archive/", extra=()):
+    with zipfile.ZipFile(path, "w", options_compression(extra)) as archive:
+        archive.writestr(f"{root}data.pkl", program)
+        for name, content in extra:
+            archive.writestr(root + name, content)
+        for key, array in storages.items():
+            archive.writestr(f"{root}data/{key}", np.asarray(array).tobytes())
+    return path
+
+
+def options_compression(extra):
+    return zipfile.ZIP_DEFLATED if ("compressed", b"") in extra else zipfile.ZIP_STORED
+
+
+def read_one(tmp_path, content, storages):
+    path = write_bin(tmp_path / "model.bin", dictionary(x=content), storages)
+    return read_pytorch_bin(path)["x"]
+
+
+SIX = np.array([0, 1, 2, 3, 4, 5], "<f4")
+
+
+# === Files that PyTorch wrote ===
+
+
+@pytest.mark.parametrize("name", ["hf_bert_classifier", "hf_tinybert_layer_fit_denses"])
+def test_equals_the_safetensors_of_the_same_model(name):
+    expected = load_file(GOLDEN / name / "model.safetensors")
+    tensors = read_pytorch_bin(GOLDEN / name / "pytorch_model.bin")
+    assert tensors.keys() == expected.keys()
+    for key, tensor in tensors.items():
+        assert tensor.dtype == expected[key].dtype == np.float32
+        assert tensor.shape == expected[key].shape
+        assert tensor.tobytes() == expected[key].tobytes()
+        assert tensor.flags.c_contiguous and tensor.flags.owndata and tensor.flags.writeable
+
+
+# === Views of storages ===
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "stride", "expected"),
+    [
+        (0, (2, 3), (3, 1), [[0, 1, 2], [3, 4, 5]]),
+        (0, (3, 2), (1, 3), [[0, 3], [1, 4], [2, 5]]),
+        (1, (2, 2), (3, 1), [[1, 2], [4, 5]]),
+        (1, (3,), (2,), [1, 3, 5]),
+        (4, (3, 2), (0, 1), [[4, 5], [4, 5], [4, 5]]),
+        (5, (), (), 5),
+        (5, (1, 1), (2**62, 7), [[5]]),
+        (0, (2, 0, 3), (0, 3, 1), [[], []]),
+        (99, (0,), (1,), []),
+    ],
+    ids=str,
+)
+def test_strided_views(tmp_path, offset, size, stride, expected):
+    array = read_one(tmp_path, tensor(storage(), offset, size, stride), {"0": SIX})
+    assert array.shape == size
+    assert array.dtype == np.float32
+    assert array.flags.c_contiguous
+    np.testing.assert_array_equal(array, np.reshape(expected, size))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "dtype", "expected"),
+    [
+        # 1.0, -2.0, 3.140625, infinity: the upper half of the float32.
+        (
+            "BFloat16",
+            b"\x80\x3f\x00\xc0\x49\x40\x80\x7f",
+            np.float32,
+            [1, -2, 3.140625, np.inf],
+        ),
+        ("Half", b"\x00\x3c\x00\xc0\x00\x38\xff\x7b", np.float16, [1, -2, 0.5, 65504]),
+        ("Double", np.array([1, 2, 3, 1e300], "<f8").tobytes(), np.float64, [1, 2, 3, 1e300]),
+        ("Long", np.array([1, 2, 3, -(2**62)], "<i8").tobytes(), np.int64, [1, 2, 3, -(2**62)]),
+        ("Int", np.array([1, 2, 3, -4], "<i4").tobytes(), np.int32, [1, 2, 3, -4]),
+        ("Short", b"\x01\x00\x02\x00\x03\x00\xfc\xff", np.int16, [1, 2, 3, -4]),
+        ("Char", b"\x01\x02\x03\xfc", np.int8, [1, 2, 3, -4]),
+        ("Byte", b"\x01\x02\x03\xfc", np.uint8, [1, 2, 3, 252]),
+        ("Bool", b"\x01\x00\x02\xff", np.bool_, [True, False, True, True]),
+    ],
+)
+def test_dtypes(tmp_path, kind, content, dtype, expected):
+    view = tensor(storage(kind, length=4), 0, (2, 2), (1, 2))
+    array = read_one(tmp_path, view, {"0": np.frombuffer(content, "u1")})
+    assert array.dtype == dtype
+    assert array.flags.c_contiguous
+    np.testing.assert_array_equal(array, np.array(expected, dtype).reshape(2, 2).T)
+
+
+def test_scalar_of_a_widened_dtype_is_an_array(tmp_path):
+    view = tensor(storage("BFloat16", length=1), 0, (), ())
+    array = read_one(tmp_path, view, {"0": np.array([0x3F80], "<u2")})
+    assert isinstance(array, np.ndarray) and array.shape == () and array == 1
+
+
+def test_shared_storage_gives_separate_arrays_in_file_order(tmp_path):
+    content = dictionary(
+        whole=tensor(storage(), 0, (6,), (1,)),
+        other=tensor(storage(key="1", length=1), 0, (1,), (1,)),
+        tail=tensor(storage(), 4, (2,), (1,)),
+    )
+    path = write_bin(tmp_path / "model.bin", content, {"0": SIX, "1": SIX[3:4]})
+    tensors = read_pytorch_bin(path)
+    assert list(tensors) == ["whole", "other", "tail"]
+    tensors["whole"][:] = -1
+    assert tensors["tail"].tolist() == [4, 5]
+    assert tensors["other"].tolist() == [3]
+
+
+# === Layouts of the content ===
+
+
+def test_parameter_and_ignored_attributes(tmp_path):
+    view = tensor(storage(), 0, (6,), (1,))
+    parameter = function("torch._utils._rebuild_parameter") + b"(" + view + b"\x88"
+    state_dict = dictionary(ORDERED_DICT, x=parameter + ORDERED_DICT + b"tR")
+    metadata = collections.OrderedDict({"": {"version": 1}, "linear": {"version": 1}})
+    content = state_dict + encode({"_metadata": metadata}) + b"b"
+    path = write_bin(tmp_path / "model.bin", content, {"0": SIX})
+    assert read_pytorch_bin(path)["x"].tolist() == SIX.tolist()
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict"])
+def test_wrapped_state_dict(tmp_path, wrapper):
+    view = tensor(storage(), 0, (6,), (1,))
+    state_dict = dictionary(ORDERED_DICT, x=view, extra_state=encode([1, 2.5, "text", None]))
+    content = dictionary(**{"epoch": encode(3), "ema": view, wrapper: state_dict})
+    path = write_bin(tmp_path / "model.bin", content, {"0": SIX})
+    tensors = read_pytorch_bin(path)
+    assert list(tensors) == ["x"]
+
+
+def test_pickle_protocol_4(tmp_path):
+    short = b"\x8c\x05torch\x94\x8c\x0cFloatStorage\x93\x94"
+    rebuild = b"\x8c\x0ctorch._utils\x8c\x12_rebuild_tensor_v2\x93"
+    source = b"(" + b"\x8c\x07storage" + short + b"\x8c\x010\x8c\x03cpuK\x06tQ"
+    view = b"K\x00K\x06\x85K\x01\x85\x89\x8c\x0bcollections\x8c\x0bOrderedDict\x93)R"
+    body = b"}\x94\x8c\x01x" + rebuild + b"(" + source + view + b"tRs."
+    program = b"\x80\x04\x95" + len(body).to_bytes(8, "little") + body
+    path = write_program(tmp_path / "model.bin", program, {"0": SIX})
+    assert read_pytorch_bin(path)["x"].tolist() == SIX.tolist()
+
+
+@pytest.mark.parametrize("root", ["", "archive/", "pytorch model.bin/"])
+def test_root_folder_and_byte_order(tmp_path, root):
+    content = dictionary(x=tensor(storage(), 0, (6,), (1,)))
+    options = {"root": root, "extra": [("byteorder", b"little"), ("version", b"3\n")]}
+    path = write_bin(tmp_path / "model.bin", content, {"0": SIX}, **options)
+    assert read_pytorch_bin(path)["x"].tolist() == SIX.tolist()
+
+
+# === Hostile files ===
+
+
+class Call:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function, *arguments):
+        self._call = (function, arguments)
+
+    def __reduce__(self):
+        return self._call
+
+
+def hostile_values(marker):
+    touch = f"touch {marker}"
+    yield "system", Call(os.system, touch)
+    yield "eval", Call(eval, f"open({str(marker)!r}, 'w')")
+    yield "getattr", Call(getattr, "text", "upper")
+    yield "open", Call(open, str(marker), "w")
+
+
+@pytest.mark.parametrize("place", ["whole", "entry", "tensor argument", "hooks", "metadata"])
+def test_calls_are_refused_and_not_made(tmp_path, place):
+    marker = tmp_path / "marker"
+    for name, value in hostile_values(marker):
+        call = encode(value)
+        view = tensor(storage(), 0, (6,), (1,))
+        programs = {
+            "whole": call,
+            "entry": dictionary(x=view, y=call),
+            "tensor argument": dictionary(x=tensor(call, 0, (6,), (1,))),
+            "hooks": dictionary(x=tensor(storage(), 0, (6,), (1,), b"\x89" + call)),
+            "metadata": dictionary(ORDERED_DICT, x=view) + dictionary(_metadata=call) + b"b",
+        }
+        path = write_bin(tmp_path / "model.bin", programs[place], {"0": SIX})
+        with pytest.raises(TinyBertError, match=rf"refused.*\.{name}'.*safetensors") as caught:
+            read_pytorch_bin(path)
+        assert str(path) in str(caught.value)
+        assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x05touchC\x01\x85R.",
+        b"(S'touch marker'\niposix\nsystem\n.",
+        b"(cposix\nsystem\nS'touch marker'\no.",
+        b"\x80\x02cbuiltins\nobject\n)\x81.",
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2.__globals__\n.",
+        b"\x80\x02ctorch\nload\n.",
+        b"\x80\x02\x82\x01.",
+    ],
+    ids=["STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "attribute", "torch.load", "EXT1"],
+)
+def test_other_ways_to_call_are_refused(tmp_path, program):
+    path = write_program(tmp_path / "model.bin", program, {})
+    with pytest.raises(TinyBertError, match="refused.*safetensors"):
+        read_pytorch_bin(path)
+
+
+VIEW = tensor(storage(), 0, (6,), (1,))
+FUNCTION = function("torch._utils._rebuild_tensor_v2")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        VIEW + encode({"size": (99,)}) + b"b",
+        FUNCTION + encode((None, {"__defaults__": (1,)})) + b"b",
+        FUNCTION + encode({"attribute": 1}) + b"b",
+        storage() + encode({"length": 99}) + b"b",
+        function("collections.OrderedDict") + encode({"fromkeys": 1}) + b"b",
+        encode({}) + encode({"x": 1}) + b"b",
+    ],
+    ids=["tensor", "defaults", "function", "storage", "class", "dict"],
+)
+def test_attributes_are_only_set_on_an_ordered_dict(tmp_path, value):
+    path = write_bin(tmp_path / "model.bin", dictionary(x=VIEW, y=value), {"0": SIX})
+    with pytest.raises(TinyBertError, match="refused: its pickle sets attributes"):
+        read_pytorch_bin(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        (function("collections.OrderedDict") + encode(([("a", 1)],)) + b"R", "unknown way"),
+        (function("collections.OrderedDict") + encode(7) + b"R", "no function"),
+        (function("torch.FloatStorage") + b")R", "no function"),
+        (encode("text") + b")R", "no function"),
+        (FUNCTION + b")R", "unknown way"),
+        (function("torch._utils._rebuild_parameter") + encode((1, 2, 3)) + b"R", "unknown way"),
+        (encode(("storage", "FloatStorage", "0", "cpu", 6)) + b"Q", "unknown way"),
+        (encode("storage") + b"Q", "unknown way"),
+        (storage(length=-1), "unknown way"),
+        (storage(length=True), "unknown way"),
+        (storage(length=2**70), "unknown way"),
+        (tensor(encode("0"), 0, (6,), (1,)), "unknown way"),
+        (tensor(storage(), 0, [6], (1,)), "impossible shape"),
+        (tensor(storage(), 0, (6.0,), (1,)), "impossible shape"),
+        (tensor(storage(), 0, (-6,), (1,)), "impossible shape"),
+        (tensor(storage(), 5, (6,), (-1,)), "impossible shape"),
+        (tensor(storage(), -1, (6,), (1,)), "unknown way"),
+        (tensor(storage(), 0, (2**64,), (1,)), "impossible shape"),
+        (tensor(storage(), 0, (6,), (1, 1)), "1 dimensions and 2 strides"),
+        (tensor(storage(), 0, (1,) * 40, (1,) * 40), "40 dimensions"),
+        (
+            tensor(storage(), 0, (6,), (1,), b"\x89" + ORDERED_DICT + encode({"neg": True})),
+            "pending operation",
+        ),
+        (encode({}) + encode((1, 2)) + b"\x85K\x01s", "unusual keys"),
+        (encode([]) + encode("k") + encode("v") + b"s", "fills something"),
+        (encode({}) + encode("v") + b"a", "fills something"),
+        (encode({}) + b"(" + encode("k") + b"u", "unusual keys"),
+    ],
+)
+def test_junk_is_named(tmp_path, value, match):
+    path = write_bin(tmp_path / "model.bin", dictionary(x=VIEW, y=value), {"0": SIX})
+    with pytest.raises(TinyBertError, match=match):
+        read_pytorch_bin(path)
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [
+        (0, (7,), (1,)),
+        (1, (6,), (1,)),
+        (6, (), ()),
+        (0, (2, 3), (4, 1)),
+        (0, (2,), (2**62,)),
+        (2**62, (1,), (1,)),
+    ],
+)
+def test_views_outside_their_storage(tmp_path, offset, size, stride):
+    # The storage has room behind it in the file: 6 elements declared, 8 present.
+    view = tensor(storage(), offset, size, stride)
+    with pytest.raises(TinyBertError, match=r"tensor 'x'.*does not fit its storage of 6"):
+        read_one(tmp_path, view, {"0": np.zeros(8, "<f4")})
+
+
+@pytest.mark.parametrize(
+    ("size", "stride"),
+    [
+        ((2**31,), (0,)),
+        ((2**20, 2**20, 2**20), (0, 0, 0)),
+        ((0, 2**62, 2**62), (1, 1, 1)),
+    ],
+)
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path, size, stride):
+    with pytest.raises(TinyBertError, match="more than 16 times its own size"):
+        read_one(tmp_path, tensor(storage(), 0, size, stride), {"0": SIX})
+
+
+def test_many_names_for_one_large_view_count_each(tmp_path):
+    view = tensor(storage(), 0, (2**20,), (0,)) + b"q\xff"
+    names = b"".join(encode(f"x{i}") + b"h\xff" for i in range(100))
+    content = b"}(" + encode("x") + view + names + b"u"
+    path = write_bin(tmp_path / "model.bin", content, {"0": SIX})
+    with pytest.raises(TinyBertError, match=r"more than 16 times its own size, up to 'x15'"):
+        read_pytorch_bin(path)
+
+
+def test_memo_index_allocates_nothing(tmp_path):
+    content = dictionary(x=VIEW, y=encode(1) + b"r\xf0\xff\xff\xff")
+    path = write_bin(tmp_path / "model.bin", content, {"0": SIX})
+    assert list(read_pytorch_bin(path)) == ["x"]
+
+
+def test_deep_nesting_and_self_reference(tmp_path):
+    nested = b"\x80\x02}X\x01\x00\x00\x00x" + VIEW + b"sX\x01\x00\x00\x00y)" + b"\x85" * 10**6
+    path = write_program(tmp_path / "model.bin", nested + b"s.", {"0": SIX})
+    assert list(read_pytorch_bin(path)) == ["x"]
+    content = b"}q\xfe" + b"(" + encode("x") + VIEW + encode("model") + b"h\xfeu"
+    path = write_bin(tmp_path / "model.bin", content, {"0": SIX})
+    assert list(read_pytorch_bin(path)) == ["x"]
+
+
+def test_unprintable_names_stay_printable_in_the_message(tmp_path):
+    key = "\ud800\x1b[2J" + "k" * 500
+    content = dictionary(x=tensor(storage(key=key), 0, (6,), (1,)))
+    with pytest.raises(TinyBertError) as caught:
+        read_pytorch_bin(write_bin(tmp_path / "model.bin", content, {}))
+    message = str(caught.value)
+    assert message.isprintable() and message.isascii()
+    assert len(message) < 250 + len(str(tmp_path))
+
+
+# === Damaged and foreign files ===
+
+
+def test_missing_file_and_directory(tmp_path):
+    with pytest.raises(TinyBertError, match=r"nothing\.bin: No such file"):
+        read_pytorch_bin(tmp_path / "nothing.bin")
+    with pytest.raises(TinyBertError, match="Is a directory"):
+        read_pytorch_bin(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "is empty"),
+        (b"P", "is incomplete"),
+        (b"PK\x03\x04 and nothing more", "incomplete or damaged"),
+        (b"<!doctype html>", "is not a zip file"),
+        (pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2), "before PyTorch 1.6"),
+    ],
+)
+def test_other_formats(tmp_path, content, match):
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    pattern = match.replace("before PyTorch 1.6", r"PyTorch before 1\.6.*save_file")
+    with pytest.raises(TinyBertError, match=rf"^{re.escape(str(path))} .*{pattern}"):
+        read_pytorch_bin(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "storages", "options", "match"),
+    [
+        (dictionary(x=VIEW), {}, {}, r"lacks the entry 'data/0'"),
+        (dictionary(x=VIEW), {"0": SIX[:5]}, {}, r"has 20 bytes for tensor 'x', expected 24"),
+        (dictionary(x=VIEW), {"0": SIX}, {"extra": [("byteorder", b"big")]}, "order 'big'"),
+        (dictionary(x=VIEW), {"0": SIX}, {"extra": [("compressed", b"")]}, "compressed"),
+        (dictionary(x=VIEW), {"0": SIX}, {"root": "a/b/"}, r"one entry data\.pkl, found 0"),
+        (VIEW, {"0": SIX}, {}, "holds no state dict"),
+        (dictionary(epoch=encode(3), net=dictionary(x=VIEW)), {"0": SIX}, {}, "'epoch', 'net'"),
+        (encode({}), {}, {}, "no names"),
+        (b"0", {}, {}, "damaged pickle|does not need"),
+        (b"h\x05", {}, {}, "damaged pickle"),
+        (b"u", {}, {}, "damaged pickle"),
+        (b"K\x01K\x02\x93", {}, {}, "damaged pickle"),
+    ],
+)
+def test_archives_that_do_not_fit(tmp_path, content, storages, options, match):
+    path = write_bin(tmp_path / "model.bin", content, storages, **options)
+    with pytest.raises(TinyBertError, match=match) as caught:
+        read_pytorch_bin(path)
+    assert str(path) in str(caught.value)
+
+
+def test_overlapping_zip_entries_are_refused(tmp_path):
+    # One run of bytes listed a thousand times would be read a thousand times.
+    path = write_bin(tmp_path / "model.bin", dictionary(x=VIEW), {"0": SIX})
+    with zipfile.ZipFile(path, "a") as archive:
+        info = archive.getinfo("archive/data/0")
+        archive.filelist.extend([info] * 1000)
+        archive._didModify = True
+    with pytest.raises(TinyBertError, match="compressed or overlapping"):
+        read_pytorch_bin(path)
+
+
+def test_long_pickle_is_refused(tmp_path):
+    path = write_bin(tmp_path / "model.bin", b"}" * (2**22 + 1), {})
+    with pytest.raises(TinyBertError, match="at most 4194304 were expected"):
+        read_pytorch_bin(path)
+
+
+def test_truncated_anywhere(tmp_path):
+    content = GOLDEN_BIN.read_bytes()
+    path = tmp_path / "model.bin"
+    cuts = np.linspace(0, len(content) - 1, 50).astype(int).tolist()
+    for cut in [*cuts, 1, 3, 4, 30, len(content) - 22]:
+        path.write_bytes(content[:cut])
+        with pytest.raises(TinyBertError, match=re.escape(str(path))):
+            read_pytorch_bin(path)
+
+
+def is_readable(path):
+    try:
+        read_pytorch_bin(path)
+    except TinyBertError:
+        return False
+    return True
+
+
+def flip(content, generator, start=0):
+    content = bytearray(content)
+    for position in generator.integers(start, len(content), generator.integers(1, 4)):
+        content[position] = generator.integers(256)
+    return bytes(content)
+
+
+# The table of contents of a zip file is at its end.
+@pytest.mark.parametrize("tail", [None, 6000])
+def test_random_bytes_in_the_archive(tmp_path, tail):
+    content = GOLDEN_BIN.read_bytes()
+    generator = np.random.default_rng(20)
+    path = tmp_path / "model.bin"
+    readable = 0
+    for _ in range(300):
+        path.write_bytes(flip(content, generator, len(content) - tail if tail else 0))
+        readable += is_readable(path)
+    assert readable < 300
+
+
+def test_random_bytes_in_the_pickle(tmp_path):
+    # Zipped anew, with the checksum of the damaged pickle, so that it is read.
+    with zipfile.ZipFile(GOLDEN_BIN) as archive:
+        program = archive.read("pytorch_model/data.pkl")
+        keys = [info.filename.split("/")[-1] for info in archive.infolist()]
+        storages = {
+            key: np.frombuffer(archive.read(f"pytorch_model/data/{key}"), "u1")
+            for key in keys
+            if key.isdigit()
+        }
+    generator = np.random.default_rng(21)
+    readable = 0
+    for _ in range(300):
+        path = write_program(tmp_path / "model.bin", flip(program, generator), storages)
+        readable += is_readable(path)
+    assert 0 < readable < 300

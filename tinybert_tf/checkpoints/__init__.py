@@ -1,0 +1,19 @@
+"""Weights in: Hugging Face layout directories, Huawei's TinyBERT and KerasHub."""
+
+from tinybert_tf.checkpoints.hugging_face import (
+    load_encoder,
+    load_masked_lm,
+    load_projections,
+    load_span_classifier,
+    load_text_classifier,
+)
+from tinybert_tf.checkpoints.keras_hub import from_keras_hub
+
+__all__ = [
+    "from_keras_hub",
+    "load_encoder",
+    "load_masked_lm",
+    "load_projections",
+    "load_span_classifier",
+    "load_text_classifier",
+]

@@ -1,0 +1,275 @@
+"""Weights in from the Hugging Face directory layout, Huawei's TinyBERT checkpoints included.
+
+The layout is `config.json` beside `model.safetensors` or `pytorch_model.bin`. A tensor that a
+model wants and the file lacks, has in another shape, or that nobody knows, is an error that
+names it: weights are never left random in silence.
+"""
+
+import collections
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from absl import logging
+
+from tinybert_tf.checkpoints.tensor_files import read_checkpoint
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.models import (
+    BertEncoder,
+    BertMaskedLM,
+    BertSpanClassifier,
+    BertTextClassifier,
+)
+
+# Heads that a checkpoint may carry and a model without that head leaves aside.
+_HEADS = ("classifier.", "cls.", "qa_outputs.", "fit_dense.", "fit_denses.")
+_POOLER = "pooler."
+_ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "tinybert_tf>gelu_tanh",
+    "gelu_pytorch_tanh": "tinybert_tf>gelu_tanh",
+    "relu": "relu",
+}
+
+# Names a checkpoint's tensor for each Keras variable: (name, variable, is a dense kernel).
+_Entry = tuple[str, object, bool]
+
+
+def load_encoder(directory: str | os.PathLike, **kwargs) -> BertEncoder:
+    """Loads a `BertEncoder` from a Hugging Face layout directory.
+
+    Args:
+        directory: str or path. Holds `config.json` and the weights.
+        **kwargs: Overrides of `BertEncoder` arguments, such as `dtype` or `dropout`.
+
+    Raises:
+        TinyBertError: if a file cannot be read or a tensor does not fit; it is named.
+    """
+    config, tensors, source = _read(directory)
+    encoder = _make_encoder(config, source, kwargs)
+    _assign(_encoder_entries(encoder), tensors, source)
+    return encoder
+
+
+def load_text_classifier(
+    directory: str | os.PathLike, preprocessor=None, head_activation=None, **kwargs
+) -> BertTextClassifier:
+    """Loads a `BertTextClassifier` (or regressor) with its head and label names.
+
+    Args:
+        directory: str or path. Holds `config.json` and the weights.
+        preprocessor: `BertPreprocessor` or `None`.
+        head_activation: str or `None`. `"relu"` for models fine-tuned by Huawei's code,
+            which no file records; Hugging Face's have none.
+        **kwargs: Overrides of `BertEncoder` arguments.
+
+    Raises:
+        TinyBertError: if a file cannot be read or a tensor does not fit; it is named.
+    """
+    config, tensors, source = _read(directory)
+    if "classifier.weight" not in tensors:
+        raise TinyBertError(
+            f"{source} has no classifier.weight, so it is no fine-tuned classifier. "
+            "Load it with load_encoder and fine-tune it."
+        )
+    encoder = _make_encoder(config, source, kwargs)
+    num_classes = tensors["classifier.weight"].shape[0]
+    classifier = BertTextClassifier(
+        encoder,
+        num_classes=num_classes,
+        preprocessor=preprocessor,
+        labels=_label_names(config, num_classes),
+        head_activation=head_activation,
+    )
+    head = _dense_entries("classifier", classifier.output_dense)
+    _assign([*_encoder_entries(encoder), *head], tensors, source)
+    return classifier
+
+
+def load_span_classifier(
+    directory: str | os.PathLike, preprocessor=None, **kwargs
+) -> BertSpanClassifier:
+    """Loads a `BertSpanClassifier` (question answering) with its head.
+
+    Args:
+        directory: str or path. Holds `config.json` and the weights.
+        preprocessor: `BertPreprocessor` or `None`.
+        **kwargs: Overrides of `BertEncoder` arguments.
+
+    Raises:
+        TinyBertError: if a file cannot be read or a tensor does not fit; it is named.
+    """
+    config, tensors, source = _read(directory)
+    encoder = _make_encoder(config, source, kwargs)
+    model = BertSpanClassifier(encoder, preprocessor=preprocessor)
+    head = _dense_entries("qa_outputs", model.span_dense)
+    _assign([*_encoder_entries(encoder), *head], tensors, source, pooler_required=False)
+    return model
+
+
+def load_masked_lm(directory: str | os.PathLike, preprocessor=None, **kwargs) -> BertMaskedLM:
+    """Loads a `BertMaskedLM` with its head.
+
+    Args:
+        directory: str or path. Holds `config.json` and the weights.
+        preprocessor: `BertPreprocessor` or `None`.
+        **kwargs: Overrides of `BertEncoder` arguments.
+
+    Raises:
+        TinyBertError: if a file cannot be read or a tensor does not fit; it is named.
+    """
+    config, tensors, source = _read(directory)
+    encoder = _make_encoder(config, source, kwargs)
+    model = BertMaskedLM(encoder, preprocessor=preprocessor)
+    head = model.masked_lm_head
+    entries = [
+        *_encoder_entries(encoder),
+        *_dense_entries("cls.predictions.transform.dense", head._intermediate_dense),
+        *_norm_entries("cls.predictions.transform.LayerNorm", head._intermediate_layer_norm),
+        ("cls.predictions.bias", head._bias, False),
+    ]
+    _assign(entries, tensors, source, pooler_required=False)
+    return model
+
+
+def load_projections(directory: str | os.PathLike) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Reads the projections W_h that Huawei's checkpoints carry.
+
+    Args:
+        directory: str or path. Holds `config.json` and the weights.
+
+    Returns:
+        `(kernel [d', d], bias [d])` pairs: one of v1 checkpoints (`fit_dense`), num_layers +
+        1 of v2 checkpoints (`fit_denses.N`), none of others.
+    """
+    _, tensors, _ = _read(directory)
+    if "fit_dense.weight" in tensors:
+        names = ["fit_dense"]
+    else:
+        count = sum(n.startswith("fit_denses.") and n.endswith(".weight") for n in tensors)
+        names = [f"fit_denses.{i}" for i in range(count)]
+    return [(tensors[f"{n}.weight"].T, tensors[f"{n}.bias"]) for n in names]
+
+
+def _read(directory) -> tuple[dict, dict[str, np.ndarray], os.PathLike]:
+    """Returns the checkpoint with its tensors' names in one spelling."""
+    config, tensors, source = read_checkpoint(directory)
+    renamed = {}
+    for name, value in tensors.items():
+        name = name.removeprefix("bert.")
+        name = name.replace("LayerNorm.gamma", "LayerNorm.weight")
+        renamed[name.replace("LayerNorm.beta", "LayerNorm.bias")] = value
+    return config, renamed, source
+
+
+def _make_encoder(config: dict, source, overrides: dict) -> BertEncoder:
+    wanted = {
+        "vocabulary_size": "vocab_size",
+        "num_layers": "num_hidden_layers",
+        "num_heads": "num_attention_heads",
+        "hidden_dim": "hidden_size",
+        "intermediate_dim": "intermediate_size",
+        "max_sequence_length": "max_position_embeddings",
+    }
+    missing = [key for key in wanted.values() if key not in config]
+    if missing:
+        raise TinyBertError(
+            f"{source.parent / 'config.json'} lacks {', '.join(missing)}; is it a BERT config?"
+        )
+    activation = config.get("hidden_act", "gelu")
+    if activation not in _ACTIVATIONS:
+        raise TinyBertError(
+            f"{source.parent / 'config.json'}: hidden_act '{activation}' is not known. "
+            f"Known are {', '.join(_ACTIVATIONS)}."
+        )
+    position_type = config.get("position_embedding_type", "absolute")
+    if position_type != "absolute":
+        raise TinyBertError(
+            f"{source.parent / 'config.json'}: position_embedding_type '{position_type}' is "
+            "not supported; BERT's own is 'absolute'."
+        )
+    arguments = {ours: config[theirs] for ours, theirs in wanted.items()}
+    arguments.update(
+        dropout=config.get("hidden_dropout_prob", 0.1),
+        attention_dropout=config.get("attention_probs_dropout_prob", 0.1),
+        num_segments=config.get("type_vocab_size", 2),
+        activation=_ACTIVATIONS[activation],
+        layer_norm_epsilon=config.get("layer_norm_eps", 1e-12),
+    )
+    return BertEncoder(**{**arguments, **overrides})
+
+
+def _label_names(config: dict, num_classes: int) -> tuple[str, ...] | None:
+    """Returns the config's label names, unless they are placeholders such as LABEL_0."""
+    names = {int(i): name for i, name in config.get("id2label", {}).items()}
+    if sorted(names) != list(range(num_classes)):
+        return None
+    if all(name == f"LABEL_{i}" for i, name in names.items()):
+        return None
+    return tuple(names[i] for i in range(num_classes))
+
+
+def _dense_entries(prefix: str, layer) -> Iterator[_Entry]:
+    yield f"{prefix}.weight", layer.kernel, True
+    yield f"{prefix}.bias", layer.bias, False
+
+
+def _norm_entries(prefix: str, layer) -> Iterator[_Entry]:
+    yield f"{prefix}.weight", layer.gamma, False
+    yield f"{prefix}.bias", layer.beta, False
+
+
+def _encoder_entries(encoder: BertEncoder) -> Iterator[_Entry]:
+    tables = {
+        "word": encoder.token_embedding.embeddings,
+        "position": encoder.position_embedding.position_embeddings,
+        "token_type": encoder.segment_embedding.embeddings,
+    }
+    for name, variable in tables.items():
+        yield f"embeddings.{name}_embeddings.weight", variable, False
+    yield from _norm_entries("embeddings.LayerNorm", encoder.embeddings_norm)
+    for i, layer in enumerate(encoder.transformer_layers):
+        prefix = f"encoder.layer.{i}"
+        attention = layer.self_attention
+        yield from _dense_entries(f"{prefix}.attention.self.query", attention.query)
+        yield from _dense_entries(f"{prefix}.attention.self.key", attention.key)
+        yield from _dense_entries(f"{prefix}.attention.self.value", attention.value)
+        yield from _dense_entries(f"{prefix}.attention.output.dense", attention.output_dense)
+        yield from _norm_entries(f"{prefix}.attention.output.LayerNorm", layer.attention_norm)
+        yield from _dense_entries(f"{prefix}.intermediate.dense", layer.intermediate_dense)
+        yield from _dense_entries(f"{prefix}.output.dense", layer.output_dense)
+        yield from _norm_entries(f"{prefix}.output.LayerNorm", layer.output_norm)
+    yield from _dense_entries("pooler.dense", encoder.pooled_dense)
+
+
+def _assign(entries, tensors: dict[str, np.ndarray], source, pooler_required=True) -> None:
+    """Assigns every entry, after all names and shapes were found right."""
+    entries = list(entries)
+    if not pooler_required and "pooler.dense.weight" not in tensors:
+        entries = [entry for entry in entries if not entry[0].startswith(_POOLER)]
+        logging.info("%s has no pooler; this model does not use it.", source)
+    problems = _problems({name: (v, k) for name, v, k in entries}, tensors)
+    if problems:
+        raise TinyBertError(f"{source} does not fit:\n  " + "\n  ".join(problems))
+    for name, variable, is_kernel in entries:
+        variable.assign(tensors[name].T if is_kernel else tensors[name])
+
+
+def _problems(wanted: dict, tensors: dict[str, np.ndarray]) -> list[str]:
+    problems = collections.deque()
+    for name, (variable, is_kernel) in wanted.items():
+        expected = tuple(variable.shape)[::-1] if is_kernel else tuple(variable.shape)
+        if name not in tensors:
+            problems.append(f"missing: {name} {expected}")
+        elif tensors[name].shape != expected:
+            problems.append(
+                f"wrong shape: {name} is {tensors[name].shape}, the config says {expected}"
+            )
+    known: Callable[[str], bool] = lambda name: (  # noqa: E731
+        name in wanted or name.startswith(_HEADS) or name == "embeddings.position_ids"
+    )
+    pooler_unused = "pooler.dense.weight" not in wanted
+    for name in tensors:
+        if not known(name) and not (pooler_unused and name.startswith(_POOLER)):
+            problems.append(f"unknown: {name} {tensors[name].shape}")
+    return list(problems)

@@ -1,0 +1,67 @@
+"""Weights in from KerasHub: `BertBackbone` objects and presets."""
+
+import keras
+import keras_nlp
+
+from tinybert_tf.models import BertEncoder, gelu_tanh
+
+
+def from_keras_hub(backbone: "keras_nlp.models.BertBackbone | str", **kwargs) -> BertEncoder:
+    """Makes a `BertEncoder` with the weights of a KerasHub `BertBackbone`.
+
+    The outputs are the backbone's: the activation is its tanh approximation of GELU. Where the
+    weights come from Google's original BERT, `activation="gelu"` gives the outputs of that.
+
+    Args:
+        backbone: `BertBackbone`, or str: a KerasHub preset handle or directory.
+        **kwargs: Overrides of `BertEncoder` arguments, such as `dtype` or `dropout`.
+    """
+    if isinstance(backbone, str):
+        backbone = keras_nlp.models.BertBackbone.from_preset(backbone)
+    arguments = {
+        "vocabulary_size": backbone.vocabulary_size,
+        "num_layers": backbone.num_layers,
+        "num_heads": backbone.num_heads,
+        "hidden_dim": backbone.hidden_dim,
+        "intermediate_dim": backbone.intermediate_dim,
+        "dropout": backbone.dropout,
+        "max_sequence_length": backbone.max_sequence_length,
+        "num_segments": backbone.num_segments,
+        "activation": gelu_tanh,
+    }
+    encoder = BertEncoder(**{**arguments, **kwargs})
+    for ours, theirs in _layer_pairs(encoder, backbone):
+        _copy(ours, theirs)
+    return encoder
+
+
+def _layer_pairs(encoder: BertEncoder, backbone) -> list[tuple[keras.Layer, keras.Layer]]:
+    pairs = [
+        (encoder.token_embedding, backbone.token_embedding),
+        (encoder.position_embedding, backbone.position_embedding),
+        (encoder.segment_embedding, backbone.segment_embedding),
+        (encoder.embeddings_norm, backbone.embeddings_layer_norm),
+        (encoder.pooled_dense, backbone.pooled_dense),
+    ]
+    for ours, theirs in zip(
+        encoder.transformer_layers, backbone.transformer_layers, strict=True
+    ):
+        attention = theirs._self_attention_layer
+        pairs += [
+            (ours.self_attention.query, attention._query_dense),
+            (ours.self_attention.key, attention._key_dense),
+            (ours.self_attention.value, attention._value_dense),
+            (ours.self_attention.output_dense, attention._output_dense),
+            (ours.attention_norm, theirs._self_attention_layer_norm),
+            (ours.intermediate_dense, theirs._feedforward_intermediate_dense),
+            (ours.output_dense, theirs._feedforward_output_dense),
+            (ours.output_norm, theirs._feedforward_layer_norm),
+        ]
+    return pairs
+
+
+def _copy(ours: keras.Layer, theirs: keras.Layer) -> None:
+    # KerasHub keeps heads apart: kernels [hidden, heads, head_dim] and, for the output
+    # [heads, head_dim, hidden]; both flatten row by row to this project's matrices.
+    for to, source in zip(ours.weights, theirs.weights, strict=True):
+        to.assign(keras.ops.reshape(source, to.shape))

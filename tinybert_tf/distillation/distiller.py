@@ -1,0 +1,407 @@
+"""TinyBERT's distillation as a `keras.Model`."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from tinybert_tf.distillation import losses
+from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
+from tinybert_tf.distillation.stages import TERMS, Stage
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.models import BertEncoder
+
+PROJECTIONS = ("shared", "embedding_apart", "per_layer")
+ATTENTION_HEADS = ("each", "mean")
+
+
+class _Untracked:
+    """Holds the teacher where Keras does not look: it is neither trained nor saved."""
+
+    def __init__(self, model):
+        self.model = model
+
+
+@keras.saving.register_keras_serializable(package="tinybert_tf")
+class TinyBertDistiller(keras.Model):
+    """Trains a student to behave like its teacher, layer by layer (arXiv 1909.10351).
+
+    One step is one forward pass of the teacher (inference mode, outside the gradient) and one
+    of the student. The total loss is `sum over terms of lambda L` (eq. 11) with the weights
+    of the stage given to `compile`; see `tinybert_tf.distillation.losses` for the terms.
+
+    Works under `fit`, callbacks, `jit_compile`, mixed precision and `tf.distribute`: masked
+    means are taken over the global batch, whatever number of replicas it is split over.
+    Weights are those of the student and of the projections; the teacher's are not among them.
+
+    Args:
+        student: `BertTextClassifier` or `BertEncoder`. Changed by training.
+        teacher: a model of the same kind, never changed. Under a `tf.distribute` strategy
+            build both in its scope.
+        mapping: "uniform", "top", "bottom" or a teacher block for each student block; see
+            `resolve_layer_mapping`.
+        projections: str. The learned W_h and W_e (d' x d, with bias) that take the student's
+            hidden states to the teacher's width: `"shared"` is one for all, as in Huawei's first
+            release, `"embedding_apart"` one for the embedding and one for all blocks, as
+            in the paper, `"per_layer"` one each, as in Huawei's second release.
+        projection_kernel: float array [d', d] or `None`. The value every projection starts
+            with, such as what `initialize_from_teacher` returns; `None` is random.
+        attention_heads: `"each"` compares head by head, `"mean"` compares the mean over heads,
+            for a student with another number of heads than its teacher.
+        reference_compatible: bool. Losses exactly as Huawei's released code computes them,
+            padding included.
+        **kwargs: See `keras.Model`.
+
+    Raises:
+        TinyBertError: if student and teacher do not fit each other.
+
+    Example:
+    ```python
+    kernel = initialize_from_teacher(student, teacher, sample)
+    distiller = TinyBertDistiller(student, teacher, projection_kernel=kernel)
+    distiller.compile(keras.optimizers.AdamW(4e-4), stage=INTERMEDIATE)
+    distiller.fit(dataset, epochs=2)
+    distiller.compile(keras.optimizers.AdamW(1e-4), stage=PREDICTION)
+    distiller.fit(dataset)
+    ```
+    """
+
+    def __init__(
+        self,
+        student,
+        teacher,
+        mapping: str | Sequence[int] = "uniform",
+        projections: str = "embedding_apart",
+        projection_kernel: np.ndarray | None = None,
+        attention_heads: str = "each",
+        reference_compatible: bool = False,
+        **kwargs,
+    ):
+        # The student's policy decides on loss scaling (float16).
+        super().__init__(**{"dtype": student.dtype_policy, **kwargs})
+        _check_choice("projections", projections, PROJECTIONS)
+        _check_choice("attention_heads", attention_heads, ATTENTION_HEADS)
+        _check_tasks(student, teacher)
+        student_encoder, teacher_encoder = _encoder(student), _encoder(teacher)
+        self.student = student
+        self._teacher_holder = _Untracked(teacher)
+        self.layer_mapping = resolve_layer_mapping(
+            mapping, student_encoder.num_layers, teacher_encoder.num_layers
+        )
+        self.attention_heads = attention_heads
+        self.reference_compatible = reference_compatible
+        self.projections = _make_projections(
+            projections, student_encoder, teacher_encoder, projection_kernel
+        )
+        # A projection of each hidden state, the embedding output first.
+        self._projection_of = {
+            "shared": lambda m: self.projections[0],
+            "embedding_apart": lambda m: self.projections[min(m, 1)],
+            "per_layer": lambda m: self.projections[m],
+        }[projections]
+
+        self._loss_tracker = keras.metrics.Mean(name="loss")
+        self._term_trackers = {term: keras.metrics.Mean(name=term) for term in TERMS}
+        self.stage = None
+        self.built = True
+
+    @property
+    def teacher(self):
+        """The teacher. Not a part of this model's weights."""
+        return self._teacher_holder.model
+
+    def compile(self, optimizer="adamw", stage: Stage | None = None, metrics=None, **kwargs):
+        """Configures training for a stage. Compile again for the next one.
+
+        Args:
+            optimizer: see `keras.Model.compile`.
+            stage: `Stage`. Which terms weigh what.
+            metrics: list of Keras metrics of labels and the student's predictions, updated
+                where the data has labels.
+            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution` and
+                `auto_scale_loss` of `keras.Model.compile`.
+
+        Raises:
+            TinyBertError: if the stage asks for what the models do not have.
+        """
+        if not isinstance(stage, Stage):
+            raise TinyBertError(
+                f"compile() wants stage=, a tinybert_tf.distillation.Stage; got {stage!r}. "
+                "INTERMEDIATE and PREDICTION are the paper's two."
+            )
+        self._check_stage(stage)
+        # XLA is slower than plain graphs at the short lengths of most tasks (on CPU).
+        super().compile(
+            optimizer=optimizer, metrics=metrics, **{"jit_compile": False, **kwargs}
+        )
+        self.stage = stage
+        wants = {
+            "hidden_states": bool(stage.hidden or stage.embedding),
+            "attention_scores": bool(stage.attention),
+        }
+        self._student_model = _Untracked(self.student.expose(**wants))
+        self._teacher_model = _Untracked(self.teacher.expose(**wants))
+        # Under a strategy, variables may not be made inside the step: make them all now.
+        self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self):
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "stage": dataclasses.asdict(self.stage),
+        }
+
+    def compile_from_config(self, config):
+        self.compile(
+            keras.saving.deserialize_keras_object(config["optimizer"]),
+            stage=Stage(**config["stage"]),
+        )
+
+    @property
+    def metrics(self):
+        trackers = [self._loss_tracker]
+        if self.stage is not None:
+            trackers += [self._term_trackers[term] for term in self._tracked_terms()]
+        compiled = getattr(self, "_compile_metrics", None)
+        return trackers + ([compiled] if compiled is not None else [])
+
+    def call(self, inputs, training=None):
+        """Returns the student's output."""
+        return self.student(inputs, training=training)
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        counts = self._counts(x, sample_weight)
+        # Outside the tape: nothing of the teacher is kept for a gradient.
+        teacher_outputs = self._teacher_model.model(x, training=False)
+        with tf.GradientTape() as tape:
+            student_outputs = self._student_model.model(x, training=True)
+            terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
+            loss = self._replica_loss(terms, counts)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled_loss, variables)
+        # A stage leaves alone what none of its terms reaches: the head in the intermediate
+        # stage, the projections in the prediction stage.
+        reached = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+        self.optimizer.apply_gradients(reached)
+        return self._update_metrics(loss, terms, counts, y, student_outputs, sample_weight)
+
+    def test_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        counts = self._counts(x, sample_weight)
+        teacher_outputs = self._teacher_model.model(x, training=False)
+        student_outputs = self._student_model.model(x, training=False)
+        terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
+        loss = self._replica_loss(terms, counts)
+        return self._update_metrics(loss, terms, counts, y, student_outputs, sample_weight)
+
+    def compute_terms(self, x, student_outputs, teacher_outputs, sample_weight=None) -> dict:
+        """Computes the terms of the stage over the batch of one replica.
+
+        Args:
+            x: dict. Encoder inputs, each [batch, seq].
+            student_outputs: dict. Of `student.expose(...)`.
+            teacher_outputs: dict. Of `teacher.expose(...)`.
+            sample_weight: float tensor [batch] or `None`.
+
+        Returns:
+            dict of scalars, one for each term that is tracked, not yet weighted.
+        """
+        masked = {
+            "padding_mask": x["padding_mask"],
+            "reference_compatible": self.reference_compatible,
+            "sample_weight": sample_weight,
+        }
+        compute = {
+            "attention": self._attention_term,
+            "hidden": self._hidden_term,
+            "embedding": self._embedding_term,
+        }
+        terms = {
+            term: compute[term](student_outputs, teacher_outputs, masked)
+            for term in self._tracked_terms()
+            if term in compute
+        }
+        if "predictions" in student_outputs:
+            terms["prediction"] = self._prediction_term(
+                student_outputs["predictions"], teacher_outputs["predictions"], sample_weight
+            )
+        return terms
+
+    def _attention_term(self, student_outputs, teacher_outputs, masked):
+        total = 0.0
+        for m, g in enumerate(self.layer_mapping[1:]):
+            student_scores = student_outputs["attention_scores"][m]
+            teacher_scores = teacher_outputs["attention_scores"][g - 1]
+            if self.attention_heads == "mean":
+                student_scores = ops.mean(student_scores, axis=1, keepdims=True)
+                teacher_scores = ops.mean(teacher_scores, axis=1, keepdims=True)
+            total += losses.attention_loss(student_scores, teacher_scores, **masked)
+        return total
+
+    def _projected_loss(self, m, student_outputs, teacher_outputs, masked):
+        projected = self._projection_of(m)(student_outputs["hidden_states"][m])
+        teacher_hidden = teacher_outputs["hidden_states"][self.layer_mapping[m]]
+        return losses.hidden_loss(projected, teacher_hidden, **masked)
+
+    def _hidden_term(self, student_outputs, teacher_outputs, masked):
+        return sum(
+            self._projected_loss(m, student_outputs, teacher_outputs, masked)
+            for m in range(1, len(self.layer_mapping))
+        )
+
+    def _embedding_term(self, student_outputs, teacher_outputs, masked):
+        return self._projected_loss(0, student_outputs, teacher_outputs, masked)
+
+    def _prediction_term(self, student_predictions, teacher_predictions, sample_weight):
+        if student_predictions.shape[-1] == 1:
+            return losses.prediction_mse(
+                student_predictions, teacher_predictions, sample_weight
+            )
+        return losses.soft_cross_entropy(
+            student_predictions,
+            teacher_predictions,
+            temperature=self.stage.temperature,
+            reference_compatible=self.reference_compatible,
+            sample_weight=sample_weight,
+        )
+
+    def _tracked_terms(self) -> list[str]:
+        has_predictions = not isinstance(self.student, BertEncoder)
+        return [
+            term
+            for term in TERMS
+            if self.stage.weights[term] or (term == "prediction" and has_predictions)
+        ]
+
+    def _counts(self, x, sample_weight) -> dict:
+        """Returns how much each term averages over in this replica's part of the batch.
+
+        That is pairs of tokens, tokens, or examples.
+        """
+        tokens = ops.sum(ops.cast(x["padding_mask"], "float32"), axis=-1)
+        if self.reference_compatible:
+            tokens = ops.ones_like(tokens)
+        examples = ops.ones_like(tokens)
+        if sample_weight is not None:
+            examples = ops.cast(sample_weight, "float32")
+        token_count = ops.sum(examples * tokens)
+        return {
+            "attention": ops.sum(examples * ops.square(tokens)),
+            "hidden": token_count,
+            "embedding": token_count,
+            "prediction": ops.sum(examples),
+        }
+
+    def _replica_loss(self, terms: dict, counts: dict):
+        """Returns this replica's part of the global batch's loss; the parts add up to it.
+
+        A mean over the global batch is not the mean of the replicas' means: one with few
+        real tokens would count like one with many. So each mean is weighted by its share.
+        """
+        loss = 0.0
+        for term, value in terms.items():
+            if self.stage.weights[term]:
+                share = ops.divide_no_nan(counts[term], _sum_over_replicas(counts[term]))
+                loss += self.stage.weights[term] * value * share
+        return loss
+
+    def _update_metrics(self, loss, terms, counts, y, student_outputs, sample_weight):
+        for term, value in terms.items():
+            self._term_trackers[term].update_state(value, sample_weight=counts[term])
+        self._loss_tracker.update_state(
+            _sum_over_replicas(loss), sample_weight=counts["prediction"]
+        )
+        if y is not None and "predictions" in student_outputs:
+            return self.compute_metrics(None, y, student_outputs["predictions"], sample_weight)
+        return self.get_metrics_result()
+
+    def _symbolic_build(self, *args, **kwargs):
+        """Everything is built at construction.
+
+        Keras would trace a step on a batch here, which fails on the per-replica values of a
+        multi-worker strategy.
+        """
+
+    def _check_stage(self, stage: Stage) -> None:
+        student, teacher = _encoder(self.student), _encoder(self.teacher)
+        if stage.prediction and isinstance(self.student, BertEncoder):
+            raise TinyBertError(
+                f"Stage '{stage.name}' learns from predictions, but the student is an encoder "
+                "without a head. Give two BertTextClassifiers or set prediction=0."
+            )
+        heads_differ = student.num_heads != teacher.num_heads
+        if stage.attention and heads_differ and self.attention_heads == "each":
+            raise TinyBertError(
+                f"The student has {student.num_heads} attention heads and the teacher "
+                f"{teacher.num_heads}: they cannot be compared one by one. Compare their means "
+                'with attention_heads="mean", or drop the term with attention=0 in the stage.'
+            )
+
+
+def _sum_over_replicas(value):
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _encoder(model) -> BertEncoder:
+    return model if isinstance(model, BertEncoder) else model.backbone
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise TinyBertError(
+            f"{name}={value!r} is not known; it is one of {', '.join(map(repr, choices))}."
+        )
+
+
+def _check_tasks(student, teacher) -> None:
+    kinds = [type(model).__name__ for model in (student, teacher)]
+    if kinds[0] != kinds[1] or kinds[0] not in ("BertEncoder", "BertTextClassifier"):
+        raise TinyBertError(
+            f"The student is a {kinds[0]}, the teacher a {kinds[1]}. Give two "
+            "BertTextClassifiers, or two BertEncoders for general distillation."
+        )
+    if _encoder(student).vocabulary_size != _encoder(teacher).vocabulary_size:
+        raise TinyBertError(
+            f"The student has a vocabulary of {_encoder(student).vocabulary_size} tokens, the "
+            f"teacher of {_encoder(teacher).vocabulary_size}: they would read the same ids as "
+            "different words. Give both the same vocabulary."
+        )
+    if isinstance(student, BertEncoder):
+        return
+    if student.num_classes != teacher.num_classes:
+        raise TinyBertError(
+            f"The student has {student.num_classes} outputs, the teacher "
+            f"{teacher.num_classes}. Give the student num_classes={teacher.num_classes}."
+        )
+    if student.labels and teacher.labels and student.labels != teacher.labels:
+        raise TinyBertError(
+            f"The student's labels are {student.labels}, the teacher's {teacher.labels}. Put "
+            "the student's in the teacher's order."
+        )
+
+
+def _make_projections(kind, student, teacher, kernel) -> list[keras.layers.Dense]:
+    shape = (student.hidden_dim, teacher.hidden_dim)
+    if kernel is not None and np.shape(kernel) != shape:
+        raise TinyBertError(
+            f"projection_kernel has shape {np.shape(kernel)}; the student's width by the "
+            f"teacher's is {shape}."
+        )
+    counts = {"shared": 1, "embedding_apart": 2, "per_layer": student.num_layers + 1}
+    layers = []
+    for i in range(counts[kind]):
+        layer = keras.layers.Dense(
+            shape[1], dtype=student.dtype_policy, name=f"projection_{i}"
+        )
+        layer.build((None, None, shape[0]))
+        if kernel is not None:
+            layer.kernel.assign(kernel)
+        layers.append(layer)
+    return layers

@@ -1,0 +1,74 @@
+"""Files that are complete or absent: written aside, then renamed."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from tinybert_tf.errors import TinyBertError
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary path in the folder of `path`; renames it to `path` on success.
+
+    On an exception the temporary file is removed and `path` is left as it was.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+        # The name is kept: Keras chooses the format of a weight file by its ending.
+        aside = pathlib.Path(folder) / path.name
+        yield aside
+        aside.replace(path)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary folder beside `path`; renames it to `path` on success.
+
+    Raises:
+        TinyBertError: if `path` exists and is not an empty folder.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise TinyBertError(
+            f"{path} already exists and is not empty. Remove it or name another folder."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
+    aside.chmod(0o755)
+    try:
+        yield aside
+        if path.exists():
+            path.rmdir()
+        aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def read_text_file(path: str | os.PathLike, what: str) -> str:
+    """Reads a whole UTF-8 file.
+
+    Args:
+        path: str or path. The file.
+        what: str. What the file is to the user ("vocabulary", "config"), for the message.
+
+    Raises:
+        TinyBertError: if the file is missing, unreadable, or not UTF-8 (with the line).
+    """
+    path = pathlib.Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TinyBertError(f"Cannot read the {what} {path}: {error.strerror}.") from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TinyBertError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8. "
+            f"Save the {what} as UTF-8."
+        ) from error

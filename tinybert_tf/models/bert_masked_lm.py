@@ -1,0 +1,49 @@
+"""BERT for masked language modelling."""
+
+import keras
+import keras_nlp
+
+from tinybert_tf.models.bert_encoder import BertEncoder
+from tinybert_tf.models.bert_task import BertTask
+from tinybert_tf.tokenization import BertPreprocessor
+
+
+@keras.saving.register_keras_serializable(package="tinybert_tf")
+class BertMaskedLM(BertTask, keras_nlp.models.Task):
+    """Predicts tokens at given positions, with the token embedding as output weights.
+
+    Inputs are the encoder's and `mask_positions`, int [batch, masks]; the output is
+    logits [batch, masks, vocabulary_size].
+
+    Args:
+        backbone: `BertEncoder`.
+        preprocessor: `BertPreprocessor` or `None`.
+        **kwargs: See `keras_nlp.models.Task`.
+    """
+
+    backbone_cls = BertEncoder
+    preprocessor_cls = BertPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.masked_lm_head = keras_nlp.layers.MaskedLMHead(
+            token_embedding=backbone.token_embedding,
+            intermediate_activation=backbone.activation,
+            layer_norm_epsilon=backbone.layer_norm_epsilon,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            dtype=backbone.dtype_policy,
+            name="masked_lm_head",
+        )
+
+        # === Functional Model ===
+        inputs = {
+            **backbone.input,
+            "mask_positions": keras.Input((None,), dtype="int32", name="mask_positions"),
+        }
+        outputs = self.apply_head(backbone(backbone.input), inputs["mask_positions"])
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    def apply_head(self, encoder_outputs, mask_positions):
+        return self.masked_lm_head(encoder_outputs["sequence_output"], mask_positions)

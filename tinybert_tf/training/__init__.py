@@ -1,0 +1,1 @@
+"""Runs: configs, run directories and the recipes fine-tune, distill and evaluate."""

@@ -1,0 +1,64 @@
+"""The metrics of GLUE and what counts as chance."""
+
+import math
+
+import numpy as np
+from scipy import stats
+from sklearn import metrics as sklearn_metrics
+
+from tinybert_tf.data.tasks import Task
+
+METRICS = {
+    "accuracy": sklearn_metrics.accuracy_score,
+    "f1": sklearn_metrics.f1_score,
+    "matthews": sklearn_metrics.matthews_corrcoef,
+    "pearson": lambda labels, scores: stats.pearsonr(labels, scores).statistic,
+    "spearman": lambda labels, scores: stats.spearmanr(labels, scores).statistic,
+}
+
+
+def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict:
+    """Computes a task's metrics, its first one first.
+
+    Args:
+        task: `Task`.
+        labels: array [examples]. Class indices or scores.
+        predictions: float array [examples, outputs]. Logits or scores.
+
+    Returns:
+        dict of floats. A correlation with a constant is 0, as scikit-learn has it for
+        Matthews; scipy's `nan` would never be beaten nor beat anything.
+    """
+    answers = predictions[:, 0] if task.is_regression else predictions.argmax(axis=-1)
+    if task.is_regression and np.ptp(answers) == 0:
+        return {name: 0.0 for name in task.metrics}
+    return {name: float(METRICS[name](labels, answers)) for name in task.metrics}
+
+
+def reason_near_chance(task: Task, labels: np.ndarray, predictions: np.ndarray) -> str | None:
+    """Says why a model's predictions are no better than guessing, or `None` if they are.
+
+    A classifier must beat the most frequent class by two standard errors of its accuracy, a
+    regressor must correlate with the scores by two standard errors (1 / sqrt(n)).
+
+    Args:
+        task: `Task`.
+        labels: array [examples].
+        predictions: float array [examples, outputs].
+    """
+    count = len(labels)
+    if task.is_regression:
+        correlation = compute_metrics(task, labels, predictions)[task.metrics[0]]
+        bound = 2.0 / math.sqrt(count)
+        if correlation > bound:
+            return None
+        return f"its {task.metrics[0]} is {correlation:.3f}, chance reaches {bound:.3f}"
+    accuracy = float(np.mean(predictions.argmax(axis=-1) == labels))
+    majority = float(np.bincount(labels).max() / count)
+    bound = majority + 2.0 * math.sqrt(majority * (1.0 - majority) / count)
+    if accuracy > bound:
+        return None
+    return (
+        f"its accuracy is {accuracy:.3f}, always guessing the most frequent class gives "
+        f"{majority:.3f} (with sampling error up to {bound:.3f})"
+    )
