@@ -192,7 +192,9 @@ def test_runs_in_a_function_and_a_saved_model(preprocessor, tmp_path):
         [2, 5, 6, 3, 31, 3, 0, 0],
         [2, 7, 3, 32, 33, 34, 35, 3],
     ]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Unequal numbers of texts"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="Unequal numbers of first and second"
+    ):
         served.pair(first, tf.constant(["A"]))
 
 

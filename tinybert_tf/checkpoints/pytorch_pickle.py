@@ -27,7 +27,6 @@ import os
 import pathlib
 import pickletools
 import re
-import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -165,9 +164,9 @@ def _zip_errors() -> Iterator[None]:
         OverflowError,
         RuntimeError,
         ValueError,
-        struct.error,
     ) as error:
-        raise _Unreadable(f"is incomplete or damaged ({error}). {_DOWNLOAD_AGAIN}") from error
+        reason = str(error) or type(error).__name__
+        raise _Unreadable(f"is incomplete or damaged ({reason}). {_DOWNLOAD_AGAIN}") from error
 
 
 def _explain_other_format(head: bytes) -> str:

@@ -48,7 +48,7 @@ def read_checkpoint(
             another format, or if a float64 does not fit float32.
     """
     directory = pathlib.Path(directory)
-    if not directory.exists():
+    if not os.path.exists(directory):
         raise TinyBertError(
             f"There is no checkpoint directory {directory}. Download a model first, for "
             f"example with `hf download NAME --local-dir {directory}`."
@@ -57,7 +57,7 @@ def read_checkpoint(
         raise TinyBertError(
             f"{directory} is a file. Give the directory which holds it and {_CONFIG_NAME}."
         )
-    if not (directory / _CONFIG_NAME).exists():
+    if not os.path.exists(directory / _CONFIG_NAME):
         raise TinyBertError(
             f"{directory} has no {_CONFIG_NAME}. Expected a checkpoint in the Hugging Face "
             f"layout; found {_list_files(directory)}."
@@ -77,7 +77,7 @@ def _find_weights(directory: pathlib.Path) -> pathlib.Path:
     for name in ("model.safetensors", "pytorch_model.bin"):
         names += [name, f"{name}.index.json"]
     for name in names:
-        if (directory / name).exists():
+        if os.path.exists(directory / name):
             return directory / name
     raise TinyBertError(
         f"{directory} has no weights: expected {', '.join(names[:-1])} or {names[-1]}; found "
@@ -87,7 +87,10 @@ def _find_weights(directory: pathlib.Path) -> pathlib.Path:
 
 
 def _list_files(directory: pathlib.Path) -> str:
-    names = sorted(path.name for path in directory.iterdir())
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError as error:
+        return f"nothing, as it cannot be listed ({error.strerror})"
     shown = ", ".join(names[:8])
     return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "nothing"
 
@@ -125,18 +128,18 @@ def _read_shards(
         )
     names_by_shard: dict[str, list[str]] = {}
     for name, shard in weight_map.items():
-        # A shard lies beside its index: an index cannot point elsewhere on the disk.
-        if not isinstance(shard, str) or pathlib.PurePath(shard).name != shard:
+        if not _is_file_name(shard):
             raise TinyBertError(
                 f"{index} gives {str(shard)[:80]!a} as the file of {name!a}, expected the "
                 "name of a file beside the index. Download it again."
             )
         names_by_shard.setdefault(shard, []).append(name)
-    missing = [shard for shard in names_by_shard if not (index.parent / shard).exists()]
+    # Unlike Path.exists, this is False also for a name that no file can have.
+    missing = [shard for shard in names_by_shard if not os.path.exists(index.parent / shard)]
     if missing:
         raise TinyBertError(
             f"{index} names {len(names_by_shard)} shards, {len(missing)} of them missing, "
-            f"the first {index.parent / missing[0]}. Download the model again."
+            f"the first {missing[0]!a}. Download the model again."
         )
     tensors = {}
     for shard, names in names_by_shard.items():
@@ -150,6 +153,14 @@ def _read_shards(
                 )
             tensors[name] = content[name]
     return tensors
+
+
+def _is_file_name(shard: Any) -> bool:
+    # A shard lies beside its index; the index cannot point elsewhere on the disk.
+    if not isinstance(shard, str):
+        return False
+    path = pathlib.PurePath(shard)
+    return path.name == shard and path.suffix != ""
 
 
 def _read_tensor_file(

@@ -1,0 +1,24 @@
+"""Tasks, readers and batches."""
+
+from tinybert_tf.data.pipeline import BucketedBatches, EncodedExamples, encode_examples
+from tinybert_tf.data.readers import (
+    Examples,
+    check_training_labels,
+    read_glue,
+    read_table,
+    read_tfds,
+)
+from tinybert_tf.data.tasks import GLUE_TASKS, Task
+
+__all__ = [
+    "GLUE_TASKS",
+    "BucketedBatches",
+    "EncodedExamples",
+    "Examples",
+    "Task",
+    "check_training_labels",
+    "encode_examples",
+    "read_glue",
+    "read_table",
+    "read_tfds",
+]

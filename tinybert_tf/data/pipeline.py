@@ -166,23 +166,5 @@ class BucketedBatches:
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
-def predict(model, batches: BucketedBatches) -> np.ndarray:
-    """Runs a model over all examples.
-
-    Args:
-        model: a classifier or regressor.
-        batches: `BucketedBatches`. In any order.
-
-    Returns:
-        float32 array [examples, outputs] in the order of the examples.
-    """
-    rows = np.concatenate(batches.plan(0))
-    forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
-    outputs = np.concatenate([forward(x).numpy() for x, _ in batches.dataset()])
-    in_order = np.empty_like(outputs)
-    in_order[rows] = outputs
-    return in_order
-
-
 def _padded_length(lengths):
     return -(-lengths // LENGTH_STEP) * LENGTH_STEP

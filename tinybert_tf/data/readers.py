@@ -29,11 +29,17 @@ from tinybert_tf.files import read_text_file
 _Row = tuple[int, tuple[str, ...], str]
 
 # Quora Question Pairs as GLUE publishes it has some twenty lines cut in two by a line break
-# inside a question, and two rows without a second question, in 363,870 lines.
+# inside a question, and two rows without a second question, in some 364,000 lines.
 _MAX_UNUSABLE_SHARE = 1e-3
 
 # How published sets write "no label": the MultiNLI release, and TFDS and GLUE test splits.
 _NO_LABEL = ("", "-", "-1")
+
+# What to do about a row with too few or too many fields.
+_FIELD_HINTS = {
+    ".tsv": "in a .tsv file no text can hold a tab or a line break; .csv and .jsonl can",
+    ".csv": "quote the cells that hold a comma",
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,7 +118,7 @@ def read_table(task: Task, path: str | os.PathLike) -> Examples:
     path = pathlib.Path(path)
     rows_of = {".tsv": _read_tsv_table, ".csv": _read_csv_table, ".jsonl": _read_jsonl_table}
     suffix = path.suffix.lower()
-    if suffix not in rows_of and not path.is_dir():
+    if suffix not in rows_of and not os.path.isdir(path):
         raise TinyBertError(
             f"{path} ends in '{suffix}', expected one of: {', '.join(rows_of)}. Convert it, or "
             "rename it if only the name is wrong."
@@ -213,7 +219,7 @@ def read_tfds(
     features = builder.info.features
     _find_columns(source, tuple(features), (*task.text_fields, task.label_field))
     for field in task.text_fields:
-        if features[field].get_tensor_info().np_dtype not in (np.object_, np.str_):
+        if _tfds_scalar_dtype(features[field]) != np.object_:
             raise TinyBertError(
                 f"{source}: feature '{field}' is {features[field]}, not a text."
             )
@@ -255,9 +261,9 @@ def check_training_labels(task: Task, examples: Examples, source: str) -> None:
 
 def _read_data_file(path: pathlib.Path) -> str:
     """Returns the text of a file without a byte order mark; refuses an empty one."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise TinyBertError(f"{path} is a folder, expected a data file. Name the file in it.")
-    if not path.exists():
+    if not os.path.exists(path):
         siblings = [entry.name for entry in path.parent.glob("*")]
         raise TinyBertError(
             f"There is no data file {path}. Check the path.{nearest_name(path.name, siblings)}"
@@ -294,12 +300,13 @@ def _pick_columns(
     """Yields the wanted cells of each record, or how its number of fields is wrong."""
     pick = operator.itemgetter(*_find_columns(path, tuple(header), wanted))
     width = len(header)
+    hint = _FIELD_HINTS[path.suffix.lower()]
     for line, fields in records:
         if len(fields) == width:
             yield line, pick(fields), ""
         else:
             much = "few" if len(fields) < width else "many"
-            yield line, (), f"too {much} fields: {len(fields)}, expected {width}"
+            yield line, (), f"too {much} fields: {len(fields)}, expected {width} ({hint})"
 
 
 def _tsv_records(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -366,7 +373,7 @@ def _read_jsonl_table(path: pathlib.Path, text: str, wanted: Sequence[str]) -> I
 def _check_json_text(where: str, name: str, cell: object) -> None:
     if not isinstance(cell, str):
         raise TinyBertError(
-            f"{where}: '{name}' is {json.dumps(cell)[:80]}, expected a string. Put it in quotes."
+            f"{where}: '{name}' is {json.dumps(cell)[:80]}, expected a string. Quote it."
         )
     try:
         cell.encode("utf-8")
@@ -402,8 +409,7 @@ def _glue_layout(task: Task) -> tuple[_GlueLayout, Task]:
     if task.text_fields != official.text_fields:
         raise TinyBertError(
             f"Task '{task.name}' has text_fields {task.text_fields}, expected "
-            f"{official.text_fields} as in GLUE_TASKS. Give a task of your own another name and "
-            "read it with read_table."
+            f"{official.text_fields} as in GLUE_TASKS. Read your own files with read_table."
         )
     _check_same_labels(task, official.labels, "GLUE")
     return _GLUE_LAYOUTS[task.name], official
@@ -416,9 +422,9 @@ def _glue_path(layout: _GlueLayout, directory: pathlib.Path, split: str) -> path
             f"{', '.join(layout.splits)}.{nearest_name(split, layout.splits)}"
         )
     file = layout.splits[split]
-    if not (directory / file).exists():
+    if not os.path.exists(directory / file):
         inside = directory / layout.folder
-        hint = f" Did you mean '{inside}'?" if (inside / file).exists() else ""
+        hint = f" Did you mean '{inside}'?" if os.path.exists(inside / file) else ""
         raise TinyBertError(
             f"{directory} holds no {file}, expected the GLUE folder '{layout.folder}' with "
             f"{', '.join(sorted(set(layout.splits.values())))}.{hint}"
@@ -450,11 +456,17 @@ def _tfds_builder(tfds, name: str, data_dir: str | os.PathLike | None):
         raise TinyBertError(f"TFDS cannot open the data set {name!r}: {error}") from error
 
 
+def _tfds_scalar_dtype(feature) -> type:
+    """Returns the NumPy type of a feature (text is `object`), `NoneType` if it is no scalar."""
+    info = feature.get_tensor_info()
+    # A nested feature answers with a dictionary.
+    return info.np_dtype if getattr(info, "shape", None) == () else type(None)
+
+
 def _tfds_label_names(tfds, task: Task, source: str, feature) -> tuple[str, ...] | None:
     """Returns the names the label feature counts, or None for a score."""
     names = tuple(feature.names) if isinstance(feature, tfds.features.ClassLabel) else None
-    is_score = names is None and np.issubdtype(feature.get_tensor_info().np_dtype, np.floating)
-    if names is None and not is_score:
+    if names is None and not np.issubdtype(_tfds_scalar_dtype(feature), np.floating):
         raise TinyBertError(
             f"{source}: feature '{task.label_field}' is {feature}, expected a ClassLabel or a "
             "floating point score. Write the set to a file and read it with read_table."
@@ -554,14 +566,17 @@ def _class_indices(
     task: Task, where: str, numbers: Sequence[int], labels: Sequence[str]
 ) -> np.ndarray:
     index = {name: i for i, name in enumerate(task.labels)}
-    if not any(re.fullmatch(r"[+-]?\d+", name) for name in task.labels):
-        by_position = {str(i): i for i in range(len(task.labels))}
-        if by_position.keys() >= set(labels):
-            index = by_position
+    by_position = {str(i): i for i in range(len(task.labels))}
+    if by_position.keys() >= set(labels) and not _has_integer_names(task):
+        index = by_position
     for number, label in zip(numbers, labels, strict=True):
         if label not in index:
             raise TinyBertError(f"{where} {number}: {_bad_label(task, label)}")
     return np.fromiter((index[label] for label in labels), np.int32, len(labels))
+
+
+def _has_integer_names(task: Task) -> bool:
+    return any(re.fullmatch(r"[+-]?\d+", name) for name in task.labels)
 
 
 def _bad_label(task: Task, label: str) -> str:
@@ -571,9 +586,10 @@ def _bad_label(task: Task, label: str) -> str:
             f"the row has no label ({task.label_field!r} is {label!r}), {known}. "
             "Remove the row, or name a labelled split."
         )
+    indices = f" Indices 0 to {len(task.labels) - 1} do as well, if all rows have them."
     return (
-        f"unknown label {label!r}, {known}.{nearest_name(label, task.labels)} "
-        f"Indices 0 to {len(task.labels) - 1} do as well, if all rows have them."
+        f"unknown label {label!r}, {known}.{nearest_name(label, task.labels)}"
+        f"{'' if _has_integer_names(task) else indices}"
     )
 
 

@@ -25,7 +25,8 @@ class Task:
         score_range: tuple of 2 floats, or None. Lowest and highest score, both included;
             for a regression task only.
         metrics: tuple of str. Taken from `CLASSIFICATION_METRICS` or `REGRESSION_METRICS`;
-            checkpoints are chosen by the first one.
+            checkpoints are chosen by the first one. Empty means accuracy, or for regression
+            pearson and spearman.
 
     Raises:
         TinyBertError: if a value, or the combination of labels, score range and metrics,
@@ -44,7 +45,7 @@ class Task:
     label_field: str
     labels: tuple[str, ...] | None
     score_range: tuple[float, float] | None = None
-    metrics: tuple[str, ...] = ("accuracy",)
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self):
         self._check_name("name", self.name)
@@ -80,13 +81,13 @@ class Task:
         # a tab or a space at the edge would come back as another name.
         if (
             not isinstance(name, str)
-            or not name.isprintable()
+            or len(name.splitlines()) != 1
+            or "\t" in name
             or name != name.strip()
-            or not name
         ):
             raise self._error(
-                f"{attribute} holds {name!r}, expected a printable, not empty string without "
-                "spaces at its ends."
+                f"{attribute} holds {name!r}, expected a string of one line, not empty, "
+                "without tabs and without spaces at its ends."
             )
 
     def _store_names(self, attribute: str) -> None:
@@ -136,7 +137,8 @@ class Task:
         known = REGRESSION_METRICS if self.is_regression else CLASSIFICATION_METRICS
         kind = "regression" if self.is_regression else "classification"
         if not self.metrics:
-            raise self._error(f"metrics is empty, expected some of: {', '.join(known)}.")
+            default = known if self.is_regression else ("accuracy",)
+            object.__setattr__(self, "metrics", default)
         for metric in self.metrics:
             if metric not in known:
                 raise self._error(

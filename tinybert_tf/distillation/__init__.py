@@ -1,0 +1,16 @@
+"""TinyBERT's distillation: losses, layer mapping, the student's start, the Distiller."""
+
+from tinybert_tf.distillation.distiller import TinyBertDistiller
+from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
+from tinybert_tf.distillation.stages import INTERMEDIATE, PREDICTION, Stage
+from tinybert_tf.distillation.student_init import initialize_from_teacher, select_dimensions
+
+__all__ = [
+    "INTERMEDIATE",
+    "PREDICTION",
+    "Stage",
+    "TinyBertDistiller",
+    "initialize_from_teacher",
+    "resolve_layer_mapping",
+    "select_dimensions",
+]

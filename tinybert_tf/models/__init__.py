@@ -11,6 +11,10 @@ from tinybert_tf.models.bert_masked_lm import BertMaskedLM
 from tinybert_tf.models.bert_span_classifier import BertSpanClassifier
 from tinybert_tf.models.bert_text_classifier import BertTextClassifier
 from tinybert_tf.models.presets import ARCHITECTURES
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+
+# How KerasHub finds the tokenizer and preprocessor that belong to a preset's backbone.
+BertTokenizer.backbone_cls = BertPreprocessor.backbone_cls = BertEncoder
 
 __all__ = [
     "ARCHITECTURES",

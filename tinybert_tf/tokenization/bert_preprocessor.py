@@ -63,6 +63,7 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
+        self.built = True
 
     @property
     def sequence_length(self) -> int:
@@ -170,9 +171,13 @@ def _segment_texts(x) -> list[tf.Tensor]:
             f"The first texts have shape {first.shape}, the second ones {second.shape}; "
             "expected as many of each. Pass a batch of single texts as a list, not a tuple."
         )
-    # Shapes may be known only when the graph runs, and the trimmer does not compare them.
-    tf.debugging.assert_equal(tf.size(first), tf.size(second), "Unequal numbers of texts.")
-    return texts
+    # The numbers may be known only when the graph runs. The trimmer would read beyond the
+    # shorter batch, so nothing may start before they are compared.
+    check = tf.debugging.assert_equal(
+        tf.size(first), tf.size(second), "Unequal numbers of first and second texts."
+    )
+    with tf.control_dependencies([check]):
+        return [tf.identity(text) for text in texts]
 
 
 def _checked_sequence_length(value) -> int:

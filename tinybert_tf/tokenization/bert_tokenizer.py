@@ -72,6 +72,7 @@ class BertTokenizer(keras_nlp.tokenizers.Tokenizer):
         self.lowercase = lowercase
         self.file_assets = [VOCABULARY_FILENAME]
         self.set_vocabulary(vocabulary)
+        self.built = True
 
     # === Vocabulary ===
 

@@ -1,0 +1,95 @@
+"""`python -m tinybert_tf {finetune,distill,evaluate,run} --config FILE [--set key=value]`."""
+
+import sys
+
+from absl import app, flags
+
+from tinybert_tf.errors import TinyBertError, nearest_name
+
+_CONFIG = flags.DEFINE_string("config", None, "The run's YAML file.", required=True)
+_SET = flags.DEFINE_multi_string(
+    "set", [], "key=value that replaces a key of the config, such as student.dropout=0."
+)
+_RESUME = flags.DEFINE_bool("resume", False, "Go on with an existing run directory.")
+
+_USAGE = """Distils a BERT teacher into a TinyBERT student.
+
+  python -m tinybert_tf run --config FILE        all steps below and the export
+  python -m tinybert_tf finetune --config FILE   makes the run directory and its teacher
+  python -m tinybert_tf distill --config FILE    makes the student
+  python -m tinybert_tf evaluate --config FILE   scores teacher and student
+
+  --set key=value   replaces a key of the config; may be given several times
+  --resume          goes on with an existing run directory
+"""
+
+
+def _finetune(config, run):
+    from tinybert_tf.training import recipes
+
+    recipes.finetune(config, run)
+
+
+def _distill(config, run):
+    from tinybert_tf.training import recipes
+
+    recipes.distill(config, run)
+
+
+def _evaluate(config, run):
+    from tinybert_tf.training import recipes, reporting
+
+    recipes.evaluate(config, run)
+    reporting.print_results(config, run.read_results())
+
+
+def _run(config, run):
+    from tinybert_tf import export
+    from tinybert_tf.training import recipes, reporting
+
+    recipes.finetune(config, run)
+    recipes.distill(config, run)
+    recipes.evaluate(config, run)
+    export.export_run(config, run)
+    reporting.print_results(config, run.read_results())
+
+
+_COMMANDS = {"run": _run, "finetune": _finetune, "distill": _distill, "evaluate": _evaluate}
+# These two make the run directory, the others find it.
+_CREATING = ("run", "finetune")
+
+
+def main(argv):
+    """Runs a command; a mistake in what it was given ends it with exit code 2."""
+    try:
+        _main(argv)
+    except TinyBertError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _main(argv):
+    if len(argv) != 2 or argv[1] not in _COMMANDS:
+        given = " ".join(argv[1:]) or "nothing"
+        raise TinyBertError(
+            f"expected one command of {', '.join(_COMMANDS)}; got {given}."
+            f"{nearest_name(given, _COMMANDS)}\n\n{_USAGE}"
+        )
+    # Late, so that a mistake on the command line does not wait for TensorFlow.
+    from tinybert_tf.training.config import load_config
+    from tinybert_tf.training.reporting import print_config
+    from tinybert_tf.training.run_directory import RunDirectory
+
+    command = argv[1]
+    config = load_config(_CONFIG.value, _SET.value)
+    print_config(config)
+    if command in _CREATING:
+        run = RunDirectory.create(config, resume=_RESUME.value)
+    else:
+        run = RunDirectory.open(config.run_directory)
+        run.check_config(config)
+    _COMMANDS[command](config, run)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,334 @@
+"""A run as a YAML file: typed, validated, printed at start, saved with the run."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+import pydantic
+import yaml
+from pydantic.dataclasses import dataclass
+
+from tinybert_tf.data.tasks import GLUE_TASKS, Task
+from tinybert_tf.distillation.stages import Stage
+from tinybert_tf.errors import TinyBertError, nearest_name
+from tinybert_tf.files import read_text_file
+
+_strict = pydantic.ConfigDict(extra="forbid")
+
+
+def _config(cls):
+    return dataclass(cls, frozen=True, config=_strict)
+
+
+@_config
+class TaskConfig:
+    """A task of the user's own: the fields of `tinybert_tf.data.Task`."""
+
+    name: str
+    text_fields: tuple[str, ...]
+    label_field: str
+    labels: tuple[str, ...] | None = None
+    score_range: tuple[float, float] | None = None
+    metrics: tuple[str, ...] = ("accuracy",)
+
+
+@_config
+class DataConfig:
+    """Where the examples are.
+
+    Args:
+        format: `"table"`: TSV, CSV or JSONL files with named columns; `"glue"`: a GLUE task's
+            directory; `"tfds"`: TensorFlow Datasets.
+        source: for `"glue"` the directory, for `"tfds"` the data set ("glue/sst2").
+        train: file (`table`) or split.
+        dev: file or split that checkpoints are chosen on.
+        test: file or split of the final figures; `None` takes `dev`, as is usual for GLUE,
+            whose test labels are not public.
+        max_train_examples: take this many, chosen by the run's seed; `None` takes all.
+        max_tokens: texts are truncated to this many tokens, special ones included.
+    """
+
+    format: Literal["table", "glue", "tfds"]
+    train: str
+    dev: str
+    test: str | None = None
+    source: str | None = None
+    max_train_examples: pydantic.PositiveInt | None = None
+    max_tokens: int = pydantic.Field(128, ge=3)
+
+    def __post_init__(self):
+        if (self.source is None) != (self.format == "table"):
+            wanted = "no source" if self.format == "table" else "a source"
+            raise ValueError(f"data.format {self.format} wants {wanted}; got {self.source!r}")
+
+
+@_config
+class OptimizerConfig:
+    """AdamW with gradient clipping, as BERT is fine-tuned.
+
+    Args:
+        learning_rate: at the end of the warm-up.
+        warmup: share of the steps in which the learning rate rises from 0.
+        decay: of the learning rate after the warm-up, to 0.
+        weight_decay: on matrices; biases and LayerNorms have none.
+        clip_norm: of all gradients together.
+    """
+
+    learning_rate: pydantic.PositiveFloat
+    warmup: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    weight_decay: pydantic.NonNegativeFloat = 0.01
+    clip_norm: pydantic.PositiveFloat = 1.0
+
+
+@_config
+class FitConfig:
+    """How long and how a model trains.
+
+    Args:
+        epochs: passes over the training examples.
+        optimizer: `OptimizerConfig`.
+        tokens_per_batch: rows times padded length of a batch. Fewer means more updates.
+        evaluations_per_epoch: how often the dev set is scored and the best model kept.
+    """
+
+    epochs: pydantic.PositiveInt
+    optimizer: OptimizerConfig
+    tokens_per_batch: pydantic.PositiveInt = 4096
+    evaluations_per_epoch: pydantic.PositiveInt = 1
+
+
+@_config
+class TeacherConfig:
+    """The teacher.
+
+    Args:
+        weights: a Hugging Face layout directory, a KerasHub preset (handle or directory), or
+            `package:MODULE/FOLDER` for a directory inside an installed Python package.
+        vocabulary: the vocabulary file; `None` is `vocab.txt` in the directory of the weights,
+            or the preset's own.
+        lowercase: whether the model is uncased.
+        dropout: rate during fine-tuning; `None` is the model's own.
+        fine_tune: how it learns the task; `None` means that it has learned it already.
+    """
+
+    weights: str
+    vocabulary: str | None = None
+    lowercase: bool = True
+    dropout: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
+    fine_tune: FitConfig | None = None
+
+
+@_config
+class StudentConfig:
+    """The student.
+
+    Args:
+        architecture: a name of `tinybert_tf.models.ARCHITECTURES`.
+        start: `"teacher"` cuts the student out of its teacher, `"random"` does not.
+        dropout: rate during distillation.
+        overrides: arguments of `BertEncoder` that differ from the architecture's.
+    """
+
+    architecture: str = "tinybert_4l_312d"
+    start: Literal["teacher", "random"] = "teacher"
+    dropout: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
+    overrides: dict[str, int | float | str] = dataclasses.field(default_factory=dict)
+
+
+@_config
+class StageConfig:
+    """A stage: the weights of its terms (see `tinybert_tf.distillation.Stage`) and its fit."""
+
+    name: str
+    fit: FitConfig
+    attention: float = 0.0
+    hidden: float = 0.0
+    embedding: float = 0.0
+    prediction: float = 0.0
+    temperature: float = 1.0
+
+    def stage(self) -> Stage:
+        """Returns the stage without its fit."""
+        fields = [field.name for field in dataclasses.fields(Stage)]
+        return Stage(**{name: getattr(self, name) for name in fields})
+
+
+@_config
+class DistillationConfig:
+    """Arguments of `tinybert_tf.distillation.TinyBertDistiller`, and the stages in order."""
+
+    stages: tuple[StageConfig, ...]
+    mapping: Literal["uniform", "top", "bottom"] | tuple[int, ...] = "uniform"
+    projections: Literal["shared", "embedding_apart", "per_layer"] = "embedding_apart"
+    attention_heads: Literal["each", "mean"] = "each"
+    reference_compatible: bool = False
+
+    def __post_init__(self):
+        names = [stage.name for stage in self.stages]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"stages must be at least one, of different names; got {names}")
+        for stage in self.stages:
+            stage.stage()
+
+
+@_config
+class ExportConfig:
+    """What `run` exports at its end.
+
+    Args:
+        quantization: one of `none`, `float16`, `dynamic_int8`.
+        sequence_length: the static length of the TFLite file; `None` is `data.max_tokens`.
+    """
+
+    quantization: tuple[Literal["none", "float16", "dynamic_int8"], ...] = ("dynamic_int8",)
+    sequence_length: int | None = pydantic.Field(None, ge=3)
+
+
+@_config
+class RunConfig:
+    """A run: from a teacher's weights to a distilled, exported student.
+
+    Args:
+        run_directory: where everything the run makes goes.
+        task: a GLUE task's name, or a task of one's own.
+        seed: of weights, dropout and the order of examples.
+        precision: a Keras dtype policy for teacher and student.
+        strategy: of `tf.distribute`.
+        checkpoint_minutes: how much work a killed run may lose.
+    """
+
+    run_directory: str
+    task: str | TaskConfig
+    data: DataConfig
+    teacher: TeacherConfig
+    distillation: DistillationConfig
+    student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
+    export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+    seed: pydantic.NonNegativeInt = 42
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    strategy: Literal["none", "mirrored", "multi_worker_mirrored"] = "none"
+    checkpoint_minutes: pydantic.PositiveFloat = 2.0
+
+    def __post_init__(self):
+        self.resolved_task()
+
+    def resolved_task(self) -> Task:
+        """Returns the task that the config names or describes."""
+        if isinstance(self.task, TaskConfig):
+            return Task(**dataclasses.asdict(self.task))
+        if self.task not in GLUE_TASKS:
+            raise TinyBertError(
+                f"task '{self.task}' is not known. Known are {', '.join(GLUE_TASKS)}; or "
+                "describe your own with name, text_fields, label_field and labels."
+                f"{nearest_name(self.task, GLUE_TASKS)}"
+            )
+        return GLUE_TASKS[self.task]
+
+    def to_dict(self) -> dict:
+        """Returns plain values: what a YAML file holds."""
+        return pydantic.TypeAdapter(RunConfig).dump_python(self, mode="json")
+
+
+def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
+    """Reads a run's YAML file.
+
+    Args:
+        path: str or path.
+        overrides: sequence of `key=value`, where the key is a dotted path such as
+            `student.dropout` or `distillation.stages.0.fit.epochs` and the value is YAML.
+
+    Raises:
+        TinyBertError: if the file cannot be read, a key is unknown (the nearest known one is
+            named) or a value is of the wrong kind.
+    """
+    try:
+        values = yaml.safe_load(read_text_file(path, "config"))
+    except yaml.YAMLError as error:
+        raise TinyBertError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise TinyBertError(f"{path} holds {type(values).__name__}, not a mapping of keys.")
+    for override in overrides:
+        _override(values, override)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: dict, source: str) -> RunConfig:
+    """Validates plain values.
+
+    Args:
+        values: dict. Nested, as a YAML file holds them.
+        source: str. Where they come from, for messages.
+
+    Raises:
+        TinyBertError: see `load_config`.
+    """
+    try:
+        return pydantic.TypeAdapter(RunConfig).validate_python(values)
+    except pydantic.ValidationError as error:
+        problems = [_describe(problem, values) for problem in error.errors()]
+        raise TinyBertError(f"{source}:\n  " + "\n  ".join(problems)) from error
+
+
+def _override(values: dict, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise TinyBertError(f"--set wants key=value, such as seed=7; got '{override}'.")
+    *path, last = key.split(".")
+    node = values
+    for part in path:
+        node = _child(node, part, key)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise TinyBertError(f"--set {key}: '{text}' is not YAML: {error}") from error
+    if isinstance(node, list):
+        _child(node, last, key)
+        node[int(last)] = value
+    else:
+        node[last] = value
+
+
+def _child(node, part: str, key: str):
+    if isinstance(node, dict):
+        return node.setdefault(part, {})
+    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+        return node[int(part)]
+    kind = f"a list of {len(node)}" if isinstance(node, list) else f"the value {node!r}"
+    raise TinyBertError(f"--set {key}: '{part}' is no key, because there is {kind}.")
+
+
+def _describe(problem: dict, values: dict) -> str:
+    # The last part of a location may name the member of a union, which is no key.
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "unexpected_keyword_argument":
+        fields = _fields_at(RunConfig, location[:-1])
+        return (
+            f"unknown key '{key}'.{nearest_name(location[-1], fields)} "
+            f"Known here: {', '.join(fields)}."
+        )
+    if problem["type"] == "missing":
+        return f"'{key}' is missing."
+    message = problem["msg"].removeprefix("Value error, ")
+    if not location or problem["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"'{key}' is {problem['input']!r}: {message}."
+
+
+def _fields_at(cls, location: Sequence[str]) -> list[str]:
+    for part in location:
+        if part.isdigit():
+            continue
+        types = {field.name: field.type for field in dataclasses.fields(cls)}
+        candidates = _dataclasses_in(types.get(part)) or [cls]
+        cls = candidates[0]
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _dataclasses_in(annotation) -> list[type]:
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return [annotation]
+    arguments = getattr(annotation, "__args__", ())
+    return [cls for argument in arguments for cls in _dataclasses_in(argument)]

@@ -1,0 +1,246 @@
+"""Training that can be killed at any moment and goes on to the same weights."""
+
+import pathlib
+import re
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
+from tinybert_tf.files import atomic_file
+from tinybert_tf.training.config import FitConfig, OptimizerConfig
+from tinybert_tf.training.metrics import compute_metrics
+from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.schedules import WarmupDecay
+
+_LOG_SECONDS = 5.0
+_EVALUATION_TOKENS = 8192
+
+
+def make_optimizer(config: OptimizerConfig, total_steps: int) -> keras.optimizers.Optimizer:
+    """Makes AdamW with the schedule of a stage of `total_steps` steps."""
+    schedule = WarmupDecay(
+        config.learning_rate,
+        total_steps=total_steps,
+        warmup_steps=int(config.warmup * total_steps),
+        decay=config.decay,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=config.weight_decay,
+        epsilon=1e-6,
+        global_clipnorm=config.clip_norm,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+class Evaluator:
+    """Scores a model on examples.
+
+    Args:
+        task: `Task`. Whose metrics.
+        model: `BertTextClassifier`.
+        encoded: `EncodedExamples`.
+    """
+
+    def __init__(self, task: Task, model, encoded: EncodedExamples):
+        self.task = task
+        self.encoded = encoded
+        self._batches = BucketedBatches(encoded, tokens_per_batch=_EVALUATION_TOKENS)
+        self._forward = tf.function(
+            lambda inputs: model(inputs, training=False), reduce_retracing=True
+        )
+
+    def predict(self) -> np.ndarray:
+        """Returns predictions [examples, outputs] in the order of the examples."""
+        rows = np.concatenate(self._batches.plan(0))
+        outputs = [self._forward(inputs).numpy() for inputs, _ in self._batches.dataset()]
+        predictions = np.empty((len(rows), outputs[0].shape[-1]), "float32")
+        predictions[rows] = np.concatenate(outputs)
+        return predictions
+
+    def score(self) -> dict[str, float]:
+        """Returns the task's metrics."""
+        return compute_metrics(self.task, self.encoded.labels, self.predict())
+
+
+class _Checkpoints:
+    """The training state of a stage and the best weights of the model it trains.
+
+    Args:
+        folder: path.
+        name: str. Of the stage.
+    """
+
+    def __init__(self, folder: pathlib.Path, name: str):
+        self.folder = folder
+        self.name = name
+        self.best = folder / f"{name}.best.weights.h5"
+
+    def states(self) -> dict[int, pathlib.Path]:
+        """Returns the saved states by step."""
+        pattern = re.compile(rf"{re.escape(self.name)}\.(\d+)\.weights\.h5")
+        matches = {pattern.fullmatch(path.name): path for path in self.folder.glob("*.h5")}
+        return {int(match[1]): path for match, path in matches.items() if match}
+
+    def restore(self, model: keras.Model) -> int:
+        """Loads the latest state, optimizer and dropout seeds included; returns its step."""
+        states = self.states()
+        if not states:
+            return 0
+        step = max(states)
+        model.load_weights(states[step])
+        return step
+
+    def save(self, model: keras.Model, step: int) -> None:
+        """Saves the state after `step` steps and drops older ones."""
+        older = self.states()
+        with atomic_file(self.folder / f"{self.name}.{step}.weights.h5") as path:
+            model.save_weights(path)
+        for old_step, path in older.items():
+            if old_step != step:
+                path.unlink()
+
+
+class _StageCallback(keras.callbacks.Callback):
+    """Logs, scores and saves while a stage trains."""
+
+    def __init__(self, stage, first_step, total_steps, evaluation_steps, save_seconds):
+        super().__init__()
+        self.stage = stage
+        self.step = first_step
+        self.total_steps = total_steps
+        self.evaluation_steps = evaluation_steps
+        self.save_seconds = save_seconds
+        self._saved = self._logged = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        now = time.monotonic()
+        if now - self._logged > _LOG_SECONDS or self.step == self.total_steps:
+            self.stage.log(self.step, logs)
+            self._logged = now
+        is_evaluated = self.step in self.evaluation_steps
+        if is_evaluated:
+            self.stage.evaluate(self.step)
+        if is_evaluated or now - self._saved > self.save_seconds:
+            self.stage.save(self.step)
+            self._saved = time.monotonic()
+
+
+class StageFit:
+    """Fits one stage of a run, from wherever it was left.
+
+    Args:
+        name: str. Of the stage; names its files and log lines.
+        model: a compiled `keras.Model`. What is trained.
+        scored: `BertTextClassifier`. What is scored and whose best weights are kept: the model
+            itself or, in distillation, its student.
+        evaluator: `Evaluator` of `scored` on the dev set.
+        batches: `BucketedBatches`. Of the training set.
+        config: `FitConfig`.
+        run: `RunDirectory`.
+        save_minutes: float. Between states.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: keras.Model,
+        scored: keras.Model,
+        evaluator: Evaluator,
+        batches: BucketedBatches,
+        config: FitConfig,
+        run: RunDirectory,
+        save_minutes: float,
+    ):
+        self.name = name
+        self.model = model
+        self.scored = scored
+        self.evaluator = evaluator
+        self.batches = batches
+        self.config = config
+        self.run = run
+        self.save_minutes = save_minutes
+        self.checkpoints = _Checkpoints(run.checkpoints, name)
+        self.total_steps = config.epochs * batches.steps_per_epoch
+
+    def fit(self) -> dict[str, float]:
+        """Trains to the end of the stage and returns its last dev metrics."""
+        first_step = self.checkpoints.restore(self.model)
+        if first_step < self.total_steps:
+            started = time.monotonic()
+            self._fit_from(first_step)
+            self._add_seconds(time.monotonic() - started)
+        return self.run.read_results()[self.name]["dev"]
+
+    def load_best(self) -> None:
+        """Puts the weights of the best score into the scored model."""
+        self.scored.load_weights(self.checkpoints.best)
+
+    def _fit_from(self, first_step: int) -> None:
+        callback = _StageCallback(
+            self, first_step, self.total_steps, self._evaluation_steps(), 60 * self.save_minutes
+        )
+        steps, epochs = self.batches.steps_per_epoch, self.config.epochs
+        epoch, done = divmod(first_step, steps)
+        if done:
+            # Keras counts every epoch the same steps: the rest of a begun one is its own fit.
+            self._keras_fit(epoch, epoch + 1, first_step, callback)
+            epoch += 1
+        if epoch < epochs:
+            self._keras_fit(epoch, epochs, epoch * steps, callback)
+
+    def _keras_fit(self, epoch: int, epochs: int, first_step: int, callback) -> None:
+        self.model.fit(
+            self.batches.dataset(epochs, first_step),
+            initial_epoch=epoch,
+            epochs=epochs,
+            steps_per_epoch=min(
+                self.batches.steps_per_epoch,
+                epochs * self.batches.steps_per_epoch - first_step,
+            ),
+            shuffle=False,
+            # A progress bar for people, a line an epoch for log files.
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=[callback],
+        )
+
+    def _evaluation_steps(self) -> set[int]:
+        per_epoch, steps = self.config.evaluations_per_epoch, self.batches.steps_per_epoch
+        fractions = np.arange(1, self.config.epochs * per_epoch + 1) / per_epoch
+        return {max(round(fraction * steps), 1) for fraction in fractions}
+
+    def log(self, step: int, values: dict) -> None:
+        """Logs values of a step."""
+        self.run.log(self.name, step, {k: float(np.mean(v)) for k, v in values.items()})
+
+    def evaluate(self, step: int) -> None:
+        """Scores the model on the dev set; keeps its weights if they are the best yet."""
+        dev = self.evaluator.score()
+        self.log(step, {f"dev_{name}": value for name, value in dev.items()})
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in dev.items())
+        print(f"\n{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
+        figures = self.run.read_results().get(self.name, {})
+        best = figures.get("best_dev")
+        metric = self.evaluator.task.metrics[0]
+        # The first score is always the best so far, even where the metric is 0 or below.
+        if best is None or dev[metric] > best[metric]:
+            with atomic_file(self.checkpoints.best) as path:
+                self.scored.save_weights(path)
+            figures.update(best_dev=dev, best_step=step)
+        self.run.add_results(**{self.name: {**figures, "dev": dev, "step": step}})
+
+    def save(self, step: int) -> None:
+        """Saves the training state."""
+        self.checkpoints.save(self.model, step)
+
+    def _add_seconds(self, seconds: float) -> None:
+        """Adds to the stage's wall time; what a killed process took is not in it."""
+        figures = self.run.read_results()[self.name]
+        figures["seconds"] = figures.get("seconds", 0.0) + seconds
+        self.run.add_results(**{self.name: figures})

@@ -1,0 +1,208 @@
+"""The steps of a run: fine-tune the teacher, distil the student, evaluate both.
+
+Each step reads what the one before left in the run directory, is skipped where its result
+is there, and goes on where it was killed. Not here: general distillation and data
+augmentation, which come before, and export, which comes after (`tinybert_tf.export`).
+"""
+
+import keras
+import numpy as np
+from absl import logging
+
+from tinybert_tf.data import (
+    BucketedBatches,
+    EncodedExamples,
+    Task,
+    check_training_labels,
+    encode_examples,
+)
+from tinybert_tf.distillation import TinyBertDistiller, initialize_from_teacher
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_directory
+from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.training.config import RunConfig
+from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
+from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
+from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.sources import (
+    load_classifier,
+    load_teacher,
+    make_student,
+    read_split,
+    take_random,
+)
+from tinybert_tf.training.strategies import make_strategy
+
+# Sentences that the student's start is measured on: more changes nothing that shows.
+_START_SAMPLE = 512
+
+
+def finetune(config: RunConfig, run: RunDirectory) -> None:
+    """Fine-tunes the teacher on the task and saves the best one by the dev set.
+
+    A teacher that has learned its task already (`teacher.fine_tune: null`) is saved as it is.
+
+    Args:
+        config: `RunConfig`.
+        run: `RunDirectory`.
+
+    Raises:
+        TinyBertError: if data or weights cannot be used.
+    """
+    if run.teacher.exists():
+        return
+    keras.utils.set_random_seed(config.seed)
+    task = config.resolved_task()
+    with make_strategy(config.strategy).scope():
+        teacher = load_teacher(config, task)
+        preprocessor, teacher.preprocessor = teacher.preprocessor, None
+        if config.teacher.fine_tune is not None:
+            train, dev = _training_data(config, task, preprocessor)
+            _fit_teacher(config, run, task, teacher, train, dev)
+    _save_model(teacher, preprocessor, run.teacher)
+
+
+def _fit_teacher(config, run, task, teacher, train, dev) -> None:
+    fit = config.teacher.fine_tune
+    batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
+    optimizer = make_optimizer(fit.optimizer, fit.epochs * batches.steps_per_epoch)
+    teacher.compile(optimizer, jit_compile=False)
+    evaluator = Evaluator(task, teacher, dev)
+    stage = StageFit(
+        "finetune", teacher, teacher, evaluator, batches, fit, run, config.checkpoint_minutes
+    )
+    stage.fit()
+    stage.load_best()
+
+
+def distill(config: RunConfig, run: RunDirectory) -> None:
+    """Distils the teacher of the run into a student, stage by stage, and saves the best.
+
+    Stages follow each other with their last weights; the student that is saved is the one
+    that scored best on the dev set in the last stage.
+
+    Args:
+        config: `RunConfig`.
+        run: `RunDirectory`. With a teacher.
+
+    Raises:
+        TinyBertError: if there is no teacher, or it is near chance, or it does not fit.
+    """
+    if run.student.exists():
+        return
+    keras.utils.set_random_seed(config.seed)
+    task = config.resolved_task()
+    with make_strategy(config.strategy).scope():
+        teacher = load_classifier(run.teacher, dtype=config.precision)
+        train, dev = _training_data(config, task, teacher.preprocessor)
+        _check_teacher(run, task, teacher, dev)
+        student = make_student(config, teacher)
+        preprocessor, student.preprocessor = student.preprocessor, None
+        distiller = _make_distiller(config, student, teacher, train)
+        evaluator = Evaluator(task, student, dev)
+        if "student_start" not in run.read_results():
+            run.add_results(student_start={"dev": evaluator.score()})
+        for stage_config in config.distillation.stages:
+            fit = stage_config.fit
+            batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
+            optimizer = make_optimizer(fit.optimizer, fit.epochs * batches.steps_per_epoch)
+            distiller.compile(optimizer, stage=stage_config.stage())
+            stage = StageFit(
+                stage_config.name,
+                distiller,
+                student,
+                evaluator,
+                batches,
+                fit,
+                run,
+                config.checkpoint_minutes,
+            )
+            stage.fit()
+        stage.load_best()
+    _save_model(student, preprocessor, run.student)
+
+
+def evaluate(config: RunConfig, run: RunDirectory) -> dict:
+    """Scores teacher and student on the test split and compares them.
+
+    Args:
+        config: `RunConfig`.
+        run: `RunDirectory`. With a teacher and a student.
+
+    Returns:
+        dict. `teacher` and `student`: metrics and `parameters`; `agreement`: share of
+        examples with the same label; `retention`: the student's first metric over the
+        teacher's.
+    """
+    task = config.resolved_task()
+    test = None
+    predictions, figures = {}, {}
+    for name, directory in (("teacher", run.teacher), ("student", run.student)):
+        model = load_classifier(directory)
+        if test is None:
+            test = encode_examples(read_split(task, config.data, "test"), model.preprocessor)
+        predictions[name] = Evaluator(task, model, test).predict()
+        figures[name] = {
+            **compute_metrics(task, test.labels, predictions[name]),
+            "parameters": model.count_params(),
+        }
+    metric = task.metrics[0]
+    figures["retention"] = figures["student"][metric] / figures["teacher"][metric]
+    if not task.is_regression:
+        same = predictions["teacher"].argmax(-1) == predictions["student"].argmax(-1)
+        figures["agreement"] = float(np.mean(same))
+    figures["examples"] = len(test)
+    run.add_results(evaluation=figures)
+    return figures
+
+
+def _training_data(
+    config: RunConfig, task: Task, preprocessor
+) -> tuple[EncodedExamples, EncodedExamples]:
+    train = read_split(task, config.data, "train")
+    train = take_random(train, config.data.max_train_examples, config.seed)
+    check_training_labels(task, train, config.data.train)
+    dev = read_split(task, config.data, "dev")
+    logging.info("%d training and %d dev examples", len(train), len(dev))
+    return encode_examples(train, preprocessor), encode_examples(dev, preprocessor)
+
+
+def _check_teacher(run: RunDirectory, task: Task, teacher, dev: EncodedExamples) -> None:
+    """Scores the teacher before anybody learns from it."""
+    predictions = Evaluator(task, teacher, dev).predict()
+    figures = compute_metrics(task, dev.labels, predictions)
+    run.add_results(teacher={"dev": figures})
+    reason = reason_near_chance(task, dev.labels, predictions)
+    if reason:
+        raise TinyBertError(
+            f"The teacher in {run.teacher} is no better than chance on '{task.name}': {reason}. "
+            "A student can only learn what its teacher knows: fine-tune it first "
+            "(teacher.fine_tune), longer or with another learning rate; and look whether its "
+            "labels are in the task's order."
+        )
+
+
+def _make_distiller(
+    config: RunConfig, student: BertTextClassifier, teacher: BertTextClassifier, train
+) -> TinyBertDistiller:
+    options, kernel = config.distillation, None
+    if config.student.start == "teacher":
+        count = min(_START_SAMPLE, len(train))
+        rows = np.random.default_rng(config.seed).permutation(len(train))[:count]
+        sample = [train.batch(part)[0] for part in np.array_split(rows, -(-count // 64))]
+        kernel = initialize_from_teacher(student, teacher, sample, options.mapping)
+    return TinyBertDistiller(
+        student,
+        teacher,
+        mapping=options.mapping,
+        projections=options.projections,
+        projection_kernel=kernel,
+        attention_heads=options.attention_heads,
+        reference_compatible=options.reference_compatible,
+    )
+
+
+def _save_model(model: BertTextClassifier, preprocessor, directory) -> None:
+    model.preprocessor = preprocessor
+    with atomic_directory(directory) as path:
+        model.save_to_preset(str(path))

@@ -1,0 +1,55 @@
+"""What a run prints."""
+
+import yaml
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+
+from tinybert_tf.training.config import RunConfig
+
+
+def print_config(config: RunConfig) -> None:
+    """Prints the resolved config as the YAML that the run saves."""
+    text = yaml.safe_dump(config.to_dict(), sort_keys=False)
+    Console().print(Syntax(text, "yaml", theme="ansi_dark", background_color="default"))
+
+
+def print_results(config: RunConfig, results: dict) -> None:
+    """Prints one table: teacher, student and the exported files of a run.
+
+    Args:
+        config: `RunConfig`.
+        results: dict. What the run's `results.json` holds.
+    """
+    evaluation = results["evaluation"]
+    task = config.resolved_task()
+    table = Table(title=f"{task.name}: {evaluation['examples']} test examples")
+    table.add_column("model")
+    columns = [*task.metrics, "of teacher", "agreement", "parameters", "size", "latency"]
+    for column in columns:
+        table.add_column(column, justify="right")
+    first = task.metrics[0]
+    best = evaluation["teacher"][first]
+    rows = {
+        "teacher": {**evaluation["teacher"], "agreement": 1.0},
+        "student": {**evaluation["student"], "agreement": evaluation.get("agreement")},
+    }
+    for name, figures in results.get("latency", {}).items():
+        rows[name].update(figures)
+    for name, figures in results.get("export", {}).items():
+        rows[f"TFLite {name}"] = {**figures, "parameters": evaluation["student"]["parameters"]}
+    for name, figures in rows.items():
+        table.add_row(
+            name,
+            *(f"{figures[metric]:.4f}" for metric in task.metrics),
+            f"{figures[first] / best:.1%}" if best else "",
+            _maybe(figures.get("agreement"), "{:.1%}"),
+            f"{figures['parameters'] / 1e6:.2f} M",
+            _maybe(figures.get("megabytes"), "{:.1f} MB"),
+            _maybe(figures.get("milliseconds"), "{:.1f} ms"),
+        )
+    Console().print(table)
+
+
+def _maybe(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)

@@ -1,0 +1,185 @@
+"""The folder of a run: its config, its environment, its metrics, its models."""
+
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+from importlib import metadata
+
+import tensorflow as tf
+import yaml
+
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_file
+from tinybert_tf.training.config import RunConfig, load_config
+
+_PACKAGES = ("tensorflow", "keras", "keras-nlp", "tensorflow-text", "numpy")
+
+
+class RunDirectory:
+    """What a run leaves behind.
+
+    | path | content |
+    |---|---|
+    | `config.yaml` | the resolved config |
+    | `environment.json` | command, versions, machine |
+    | `metrics.jsonl` | one line a logged step: step, stage, values |
+    | `tensorboard/` | the same as events |
+    | `checkpoints/` | what a killed run goes on from |
+    | `teacher/`, `student/` | the best models, as KerasHub presets |
+    | `results.json` | the figures of the final table |
+
+    Args:
+        path: str or path. An existing run's folder; `create` makes a new one.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+
+    @classmethod
+    def create(cls, config: RunConfig, resume: bool) -> "RunDirectory":
+        """Makes the folder of a new run, or opens the one of the same config to go on.
+
+        Args:
+            config: `RunConfig`.
+            resume: bool. Whether an existing folder is gone on with.
+
+        Raises:
+            TinyBertError: if the folder exists and `resume` is off, or holds another config.
+        """
+        run = cls(config.run_directory)
+        if run.config_file.exists() and resume:
+            run.check_config(config)
+            return run
+        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            way_out = "has no config.yaml of a run" if resume else "exists; --resume goes on"
+            raise TinyBertError(
+                f"The run directory {run.path} {way_out}. Remove it or set another "
+                "run_directory."
+            )
+        with atomic_file(run.environment_file) as path:
+            path.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+        # The config comes last: a folder with a config is a run.
+        with atomic_file(run.config_file) as path:
+            path.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), "utf-8")
+        return run
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> "RunDirectory":
+        """Opens an existing run.
+
+        Raises:
+            TinyBertError: if there is none.
+        """
+        run = cls(path)
+        if not run.config_file.exists():
+            raise TinyBertError(
+                f"{run.path} is no run directory: it has no config.yaml. Make one with "
+                "`python -m tinybert_tf run --config FILE`."
+            )
+        return run
+
+    @property
+    def config_file(self) -> pathlib.Path:
+        """Where the resolved config is."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment_file(self) -> pathlib.Path:
+        """Where command, versions and machine are."""
+        return self.path / "environment.json"
+
+    @property
+    def teacher(self) -> pathlib.Path:
+        """The preset of the fine-tuned teacher."""
+        return self.path / "teacher"
+
+    @property
+    def student(self) -> pathlib.Path:
+        """The preset of the distilled student."""
+        return self.path / "student"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """What a killed run goes on from."""
+        return self.path / "checkpoints"
+
+    def config(self) -> RunConfig:
+        """Returns the run's config."""
+        return load_config(self.config_file)
+
+    def check_config(self, config: RunConfig) -> None:
+        """Raises TinyBertError if the run was started with another config."""
+        ours, theirs = _flatten(config.to_dict()), _flatten(self.config().to_dict())
+        differing = [k for k in {**theirs, **ours} if ours.get(k) != theirs.get(k)]
+        if differing:
+            key = differing[0]
+            raise TinyBertError(
+                f"The run in {self.path} was started with {key}={theirs.get(key)!r}, the config "
+                f"now says {ours.get(key)!r}. Go on with the config it has, or set another "
+                "run_directory."
+            )
+
+    def read_results(self) -> dict:
+        """Returns what `results.json` holds; empty before the first figures."""
+        path = self.path / "results.json"
+        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+    def add_results(self, **figures) -> dict:
+        """Adds figures to `results.json` and returns all of them."""
+        results = {**self.read_results(), **figures}
+        with atomic_file(self.path / "results.json") as path:
+            path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        return results
+
+    def log(self, stage: str, step: int, values: dict) -> None:
+        """Appends values of a step to `metrics.jsonl` and to the TensorBoard events."""
+        line = {"time": time.time(), "stage": stage, "step": step, **values}
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(f"{stage}/{name}", value)
+
+    @property
+    def _writer(self):
+        if not hasattr(self, "_summary_writer"):
+            self._summary_writer = tf.summary.create_file_writer(str(self.path / "tensorboard"))
+        return self._summary_writer
+
+
+def environment() -> dict:
+    """Returns what a figure was measured on: command, versions, machine."""
+    return {
+        "command": " ".join(["python -m tinybert_tf", *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _flatten(values, prefix: str = "") -> dict:
+    if isinstance(values, dict | list):
+        items = values.items() if isinstance(values, dict) else enumerate(values)
+        return {
+            key: leaf
+            for name, value in items
+            for key, leaf in _flatten(value, f"{prefix}{name}.").items()
+        }
+    return {prefix.rstrip("."): values}

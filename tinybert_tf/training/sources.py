@@ -1,0 +1,250 @@
+"""From a config to examples and models."""
+
+import importlib.util
+import json
+import pathlib
+
+import keras_nlp
+import numpy as np
+from absl import logging
+
+from tinybert_tf import checkpoints
+from tinybert_tf.data import Examples, Task, read_glue, read_table, read_tfds
+from tinybert_tf.errors import TinyBertError, nearest_name
+from tinybert_tf.models import ARCHITECTURES, BertEncoder, BertTextClassifier
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+from tinybert_tf.training.config import DataConfig, RunConfig, TeacherConfig
+
+_PACKAGE = "package:"
+
+
+def resolve_path(location: str) -> str:
+    """Turns `package:MODULE/PATH` into the path inside that installed package.
+
+    Raises:
+        TinyBertError: if the package is not installed.
+    """
+    if not location.startswith(_PACKAGE):
+        return location
+    module, _, rest = location.removeprefix(_PACKAGE).partition("/")
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise TinyBertError(
+            f"'{location}' is in the Python package {module}, which is not installed. "
+            "`make setup` installs what the project's own configs want."
+        )
+    return str(pathlib.Path(spec.submodule_search_locations[0]) / rest)
+
+
+def read_split(task: Task, data: DataConfig, split: str) -> Examples:
+    """Reads one split.
+
+    Args:
+        task: `Task`.
+        data: `DataConfig`.
+        split: str. `"train"`, `"dev"` or `"test"`.
+
+    Raises:
+        TinyBertError: if it cannot be read; file and line are named.
+    """
+    name = getattr(data, split) or data.dev
+    if data.format == "glue":
+        return read_glue(task, resolve_path(data.source), name)
+    if data.format == "tfds":
+        return read_tfds(task, data.source, name)
+    return read_table(task, resolve_path(name))
+
+
+def take_random(examples: Examples, count: int | None, seed: int) -> Examples:
+    """Returns `count` examples chosen by the seed, or all for `None`."""
+    if count is None or count >= len(examples):
+        return examples
+    return examples.take(np.random.default_rng(seed).permutation(len(examples))[:count])
+
+
+def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
+    """Loads the teacher's weights under the task's head.
+
+    Where the config fine-tunes it, the head is new; otherwise the weights must bring one.
+
+    Args:
+        config: `RunConfig`.
+        task: `Task`.
+
+    Raises:
+        TinyBertError: if the weights cannot be read or do not fit task or lengths.
+    """
+    teacher, location = config.teacher, resolve_path(config.teacher.weights)
+    options = {"dtype": config.precision}
+    if teacher.dropout is not None:
+        options.update(dropout=teacher.dropout, attention_dropout=teacher.dropout)
+    kind = _layout(location)
+    tokenizer = _load_tokenizer(teacher, location, kind)
+    preprocessor = BertPreprocessor(tokenizer, sequence_length=config.data.max_tokens)
+    if teacher.fine_tune is None:
+        model = _load_classifier(location, kind, options)
+        model.preprocessor = preprocessor
+        _check_labels(model, task)
+    else:
+        encoder = _load_encoder(location, kind, options)
+        model = BertTextClassifier(
+            encoder, task.num_outputs, preprocessor=preprocessor, labels=task.labels
+        )
+    _check_sizes(model.backbone, tokenizer, config.data.max_tokens)
+    return model
+
+
+def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClassifier:
+    """Makes a random student with the teacher's vocabulary, labels and preprocessor.
+
+    Args:
+        config: `RunConfig`.
+        teacher: `BertTextClassifier`.
+
+    Raises:
+        TinyBertError: if the architecture is unknown or does not fit the lengths.
+    """
+    name = config.student.architecture
+    if name not in ARCHITECTURES:
+        raise TinyBertError(
+            f"student.architecture '{name}' is not known. Known are {', '.join(ARCHITECTURES)}."
+            f"{nearest_name(name, ARCHITECTURES)}"
+        )
+    source = teacher.backbone
+    arguments = {
+        **ARCHITECTURES[name],
+        "vocabulary_size": source.vocabulary_size,
+        "max_sequence_length": source.max_sequence_length,
+        "num_segments": source.num_segments,
+        "activation": source.activation,
+        "layer_norm_epsilon": source.layer_norm_epsilon,
+        "dropout": config.student.dropout,
+        "dtype": config.precision,
+        **config.student.overrides,
+    }
+    try:
+        encoder = BertEncoder(**arguments)
+    except TypeError as error:
+        raise TinyBertError(f"student.overrides {config.student.overrides}: {error}") from error
+    _check_sizes(encoder, teacher.preprocessor.tokenizer, config.data.max_tokens)
+    return BertTextClassifier(
+        encoder,
+        teacher.num_classes,
+        preprocessor=teacher.preprocessor,
+        labels=teacher.labels,
+        head_activation=teacher.head_activation,
+        dropout=config.student.dropout,
+    )
+
+
+def _layout(location: str) -> str:
+    """Tells whose layout a directory has: `"hugging_face"`, `"own"` or `"keras_hub"`."""
+    path = pathlib.Path(location) / "config.json"
+    if not path.exists():
+        if pathlib.Path(location).exists():
+            raise TinyBertError(
+                f"{location} has no config.json. Give a Hugging Face layout directory, a "
+                "KerasHub preset or package:MODULE/FOLDER."
+            )
+        return "keras_hub"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TinyBertError(f"{path} is not JSON: {error}.") from error
+    if "registered_name" not in config:
+        return "hugging_face"
+    return "own" if config["registered_name"].startswith("tinybert_tf>") else "keras_hub"
+
+
+def _load_tokenizer(teacher: TeacherConfig, location: str, kind: str) -> BertTokenizer:
+    if teacher.vocabulary:
+        return BertTokenizer(resolve_path(teacher.vocabulary), lowercase=teacher.lowercase)
+    if kind == "hugging_face":
+        return BertTokenizer(
+            pathlib.Path(location) / "vocab.txt", lowercase=teacher.lowercase
+        )
+    if kind == "own":
+        return BertTokenizer.from_preset(location)
+    theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
+    return BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
+
+
+def _load_encoder(location: str, kind: str, options: dict) -> BertEncoder:
+    if kind == "hugging_face":
+        return checkpoints.load_encoder(location, **options)
+    if kind == "own":
+        return BertEncoder.from_preset(location, **options)
+    return _from_keras_hub(lambda name: checkpoints.from_keras_hub(name, **options), location)
+
+
+def _load_classifier(location: str, kind: str, options: dict) -> BertTextClassifier:
+    if kind == "hugging_face":
+        return checkpoints.load_text_classifier(location, **options)
+    if kind == "own":
+        return load_classifier(location, **options)
+    raise TinyBertError(
+        f"teacher.weights '{location}' is a KerasHub preset: an encoder without a head for the "
+        "task. Give teacher.fine_tune."
+    )
+
+
+def load_classifier(directory, **options) -> BertTextClassifier:
+    """Loads a classifier that a run saved.
+
+    Args:
+        directory: str or path. A preset, such as a run's `student/`.
+        **options: Overrides of `BertEncoder` arguments, such as `dtype`.
+
+    Raises:
+        TinyBertError: if there is none.
+    """
+    if not (pathlib.Path(directory) / "task.json").exists():
+        raise TinyBertError(
+            f"{directory} holds no classifier (no task.json). It is made by the steps "
+            "`finetune` (teacher) and `distill` (student) of `python -m tinybert_tf`."
+        )
+    return BertTextClassifier.from_preset(str(directory), **options)
+
+
+def _from_keras_hub(load, location: str):
+    try:
+        return load(location)
+    except (ValueError, OSError) as error:
+        known = [*keras_nlp.models.BertBackbone.presets]
+        raise TinyBertError(
+            f"teacher.weights '{location}' is no directory and not to be had as a KerasHub "
+            f"preset.{nearest_name(location, known)} KerasHub says: {error}"
+        ) from error
+
+
+def _check_sizes(encoder: BertEncoder, tokenizer: BertTokenizer, max_tokens: int) -> None:
+    if max_tokens > encoder.max_sequence_length:
+        raise TinyBertError(
+            f"data.max_tokens is {max_tokens}, but the model's position table ends at "
+            f"{encoder.max_sequence_length}. Set data.max_tokens to at most that."
+        )
+    if tokenizer.vocabulary_size() != encoder.vocabulary_size:
+        raise TinyBertError(
+            f"The vocabulary has {tokenizer.vocabulary_size()} tokens, the model's embedding "
+            f"{encoder.vocabulary_size}. Give the vocabulary that the model was trained with."
+        )
+
+
+def _check_labels(model: BertTextClassifier, task: Task) -> None:
+    if model.num_classes != task.num_outputs:
+        raise TinyBertError(
+            f"The teacher has {model.num_classes} outputs, the task '{task.name}' wants "
+            f"{task.num_outputs}."
+        )
+    if model.labels and model.labels != task.labels:
+        raise TinyBertError(
+            f"The teacher's labels are {model.labels}, those of the task '{task.name}' are "
+            f"{task.labels}. Describe the task with the teacher's names in the teacher's order."
+        )
+    if not model.labels:
+        logging.warning(
+            "The teacher's checkpoint names no labels; they are taken to be %s.", task.labels
+        )
