@@ -8,9 +8,11 @@ from setuptools import find_packages, setup
 # releases years old (tf-models-official 2.1.0.dev2) instead of reporting a conflict.
 INSTALL_REQUIRES = [
     "absl-py>=2.1",
+    # tensorflow-datasets 4.9.10 imports it without declaring it.
+    "importlib-resources>=6.0",
     "keras>=3.15",
     "keras-nlp>=0.32",
-    "matplotlib>=3.9",
+    "ml-dtypes>=0.5",
     "pydantic>=2.10",
     "pyyaml>=6.0",
     "rich>=13.7",

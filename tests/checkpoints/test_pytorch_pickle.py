@@ -459,7 +459,7 @@ def test_overlapping_zip_entries_are_refused(tmp_path):
         read_pytorch_bin(path)
 
 
-@pytest.mark.parametrize("offset", [1, 10**6, 2**32, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("offset", [1, 10**6, 2**32, 2**63 - 1, 2**63])
 def test_zip_entry_elsewhere(tmp_path, offset):
     path = write_bin(tmp_path / "model.bin", dictionary(x=VIEW), {"0": SIX})
     with zipfile.ZipFile(path, "a") as archive:

@@ -127,10 +127,7 @@ class _Archive:
                 f"{_MAX_PICKLE_BYTES} were expected. {_CONVERT}"
             )
         with _zip_errors():
-            content = self._zip.read(entry)
-        if len(content) != entry.file_size:
-            raise _Unreadable(f"is cut short in entry {_quote(name)}. {_DOWNLOAD_AGAIN}")
-        return content
+            return self._zip.read(entry)
 
     def _check_sizes(self, entries: list[zipfile.ZipInfo]) -> None:
         # PyTorch stores entries as they are. A compressed or overlapping one could unfold
@@ -157,14 +154,7 @@ def _zip_errors() -> Iterator[None]:
     """Names every way in which zipfile fails on a damaged archive."""
     try:
         yield
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        OSError,
-        OverflowError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise _Unreadable(f"is incomplete or damaged ({reason}). {_DOWNLOAD_AGAIN}") from error
 
