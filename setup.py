@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 # releases years old (tf-models-official 2.1.0.dev2) instead of reporting a conflict.
 INSTALL_REQUIRES = [
     "absl-py>=2.1",
+    "h5py>=3.11",
     # tensorflow-datasets 4.9.10 imports it without declaring it.
     "importlib-resources>=6.0",
     "keras>=3.15",

@@ -1,9 +1,8 @@
 """`python -m tinybert_tf {finetune,distill,evaluate,run} --config FILE [--set key=value]`."""
 
-import sys
-
 from absl import app, flags
 
+from tinybert_tf.cli import reporting_errors
 from tinybert_tf.errors import TinyBertError, nearest_name
 
 _CONFIG = flags.DEFINE_string("config", None, "The run's YAML file.", required=True)
@@ -44,13 +43,12 @@ def _evaluate(config, run):
 
 
 def _run(config, run):
-    from tinybert_tf import export
     from tinybert_tf.training import recipes, reporting
 
     recipes.finetune(config, run)
     recipes.distill(config, run)
     recipes.evaluate(config, run)
-    export.export_run(config, run)
+    recipes.export_all(config, run)
     reporting.print_results(config, run.read_results())
 
 
@@ -59,16 +57,9 @@ _COMMANDS = {"run": _run, "finetune": _finetune, "distill": _distill, "evaluate"
 _CREATING = ("run", "finetune")
 
 
+@reporting_errors
 def main(argv):
     """Runs a command; a mistake in what it was given ends it with exit code 2."""
-    try:
-        _main(argv)
-    except TinyBertError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _main(argv):
     if len(argv) != 2 or argv[1] not in _COMMANDS:
         given = " ".join(argv[1:]) or "nothing"
         raise TinyBertError(

@@ -5,9 +5,8 @@ model wants and the file lacks, has in another shape, or that nobody knows, is a
 names it: weights are never left random in silence.
 """
 
-import collections
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from absl import logging
@@ -19,6 +18,7 @@ from tinybert_tf.models import (
     BertMaskedLM,
     BertSpanClassifier,
     BertTextClassifier,
+    gelu_tanh,
 )
 
 # Heads that a checkpoint may carry and a model without that head leaves aside.
@@ -26,8 +26,8 @@ _HEADS = ("classifier.", "cls.", "qa_outputs.", "fit_dense.", "fit_denses.")
 _POOLER = "pooler."
 _ACTIVATIONS = {
     "gelu": "gelu",
-    "gelu_new": "tinybert_tf>gelu_tanh",
-    "gelu_pytorch_tanh": "tinybert_tf>gelu_tanh",
+    "gelu_new": gelu_tanh,
+    "gelu_pytorch_tanh": gelu_tanh,
     "relu": "relu",
 }
 
@@ -61,7 +61,8 @@ def load_text_classifier(
         preprocessor: `BertPreprocessor` or `None`.
         head_activation: str or `None`. `"relu"` for models fine-tuned by Huawei's code,
             which no file records; Hugging Face's have none.
-        **kwargs: Overrides of `BertEncoder` arguments.
+        **kwargs: Overrides of `BertEncoder` arguments. `dropout` is the head's rate as well,
+            unless the config has a `classifier_dropout`.
 
     Raises:
         TinyBertError: if a file cannot be read or a tensor does not fit; it is named.
@@ -74,12 +75,14 @@ def load_text_classifier(
         )
     encoder = _make_encoder(config, source, kwargs)
     num_classes = tensors["classifier.weight"].shape[0]
+    head_dropout = config.get("classifier_dropout")
     classifier = BertTextClassifier(
         encoder,
         num_classes=num_classes,
         preprocessor=preprocessor,
         labels=_label_names(config, num_classes),
         head_activation=head_activation,
+        dropout=encoder.dropout if head_dropout is None else head_dropout,
     )
     head = _dense_entries("classifier", classifier.output_dense)
     _assign([*_encoder_entries(encoder), *head], tensors, source)
@@ -116,9 +119,11 @@ def load_masked_lm(directory: str | os.PathLike, preprocessor=None, **kwargs) ->
         **kwargs: Overrides of `BertEncoder` arguments.
 
     Raises:
-        TinyBertError: if a file cannot be read or a tensor does not fit; it is named.
+        TinyBertError: if a file cannot be read or a tensor does not fit; it is named. Also
+            if the output weights are not the token embedding.
     """
     config, tensors, source = _read(directory)
+    _check_tied(tensors, source)
     encoder = _make_encoder(config, source, kwargs)
     model = BertMaskedLM(encoder, preprocessor=preprocessor)
     head = model.masked_lm_head
@@ -141,13 +146,20 @@ def load_projections(directory: str | os.PathLike) -> list[tuple[np.ndarray, np.
     Returns:
         `(kernel [d', d], bias [d])` pairs: one of v1 checkpoints (`fit_dense`), num_layers +
         1 of v2 checkpoints (`fit_denses.N`), none of others.
+
+    Raises:
+        TinyBertError: if a file cannot be read or a projection lacks a tensor; it is named.
     """
-    _, tensors, _ = _read(directory)
+    _, tensors, source = _read(directory)
     if "fit_dense.weight" in tensors:
         names = ["fit_dense"]
     else:
         count = sum(n.startswith("fit_denses.") and n.endswith(".weight") for n in tensors)
         names = [f"fit_denses.{i}" for i in range(count)]
+    wanted = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
+    missing = [name for name in wanted if name not in tensors]
+    if missing:
+        raise TinyBertError(f"{source} has incomplete projections: no {', '.join(missing)}.")
     return [(tensors[f"{n}.weight"].T, tensors[f"{n}.bias"]) for n in names]
 
 
@@ -162,6 +174,17 @@ def _read(directory) -> tuple[dict, dict[str, np.ndarray], os.PathLike]:
     return config, renamed, source
 
 
+def _check_tied(tensors: dict[str, np.ndarray], source) -> None:
+    names = ("cls.predictions.decoder.weight", "embeddings.word_embeddings.weight")
+    output, embedding = map(tensors.get, names)
+    if output is None or embedding is None or np.array_equal(output, embedding):
+        return
+    raise TinyBertError(
+        f"{source}: {names[0]} differs from {names[1]}. BertMaskedLM uses one table for both; "
+        "load a checkpoint with tied embeddings."
+    )
+
+
 def _make_encoder(config: dict, source, overrides: dict) -> BertEncoder:
     wanted = {
         "vocabulary_size": "vocab_size",
@@ -171,6 +194,13 @@ def _make_encoder(config: dict, source, overrides: dict) -> BertEncoder:
         "intermediate_dim": "intermediate_size",
         "max_sequence_length": "max_position_embeddings",
     }
+    # RoBERTa and others keep BERT's names for the tensors and use them otherwise.
+    model_type = config.get("model_type", "bert")
+    if model_type != "bert":
+        raise TinyBertError(
+            f"{source.parent / 'config.json'}: model_type '{model_type}' is not supported, "
+            "only 'bert' is."
+        )
     missing = [key for key in wanted.values() if key not in config]
     if missing:
         raise TinyBertError(
@@ -201,7 +231,7 @@ def _make_encoder(config: dict, source, overrides: dict) -> BertEncoder:
 
 def _label_names(config: dict, num_classes: int) -> tuple[str, ...] | None:
     """Returns the config's label names, unless they are placeholders such as LABEL_0."""
-    names = {int(i): name for i, name in config.get("id2label", {}).items()}
+    names = {int(i): name for i, name in (config.get("id2label") or {}).items()}
     if sorted(names) != list(range(num_classes)):
         return None
     if all(name == f"LABEL_{i}" for i, name in names.items()):
@@ -248,16 +278,19 @@ def _assign(entries, tensors: dict[str, np.ndarray], source, pooler_required=Tru
     if not pooler_required and "pooler.dense.weight" not in tensors:
         entries = [entry for entry in entries if not entry[0].startswith(_POOLER)]
         logging.info("%s has no pooler; this model does not use it.", source)
-    problems = _problems({name: (v, k) for name, v, k in entries}, tensors)
+    problems = _problems(entries, tensors)
     if problems:
         raise TinyBertError(f"{source} does not fit:\n  " + "\n  ".join(problems))
     for name, variable, is_kernel in entries:
         variable.assign(tensors[name].T if is_kernel else tensors[name])
 
 
-def _problems(wanted: dict, tensors: dict[str, np.ndarray]) -> list[str]:
-    problems = collections.deque()
-    for name, (variable, is_kernel) in wanted.items():
+def _problems(entries: Iterable[_Entry], tensors: dict[str, np.ndarray]) -> list[str]:
+    """Returns a line for each tensor that is missing, of another shape or unknown."""
+    problems = []
+    known = {"embeddings.position_ids"}
+    for name, variable, is_kernel in entries:
+        known.add(name)
         expected = tuple(variable.shape)[::-1] if is_kernel else tuple(variable.shape)
         if name not in tensors:
             problems.append(f"missing: {name} {expected}")
@@ -265,11 +298,8 @@ def _problems(wanted: dict, tensors: dict[str, np.ndarray]) -> list[str]:
             problems.append(
                 f"wrong shape: {name} is {tensors[name].shape}, the config says {expected}"
             )
-    known: Callable[[str], bool] = lambda name: (  # noqa: E731
-        name in wanted or name.startswith(_HEADS) or name == "embeddings.position_ids"
-    )
-    pooler_unused = "pooler.dense.weight" not in wanted
-    for name in tensors:
-        if not known(name) and not (pooler_unused and name.startswith(_POOLER)):
-            problems.append(f"unknown: {name} {tensors[name].shape}")
-    return list(problems)
+    unused = _HEADS if "pooler.dense.weight" in known else (*_HEADS, _POOLER)
+    for name, tensor in tensors.items():
+        if name not in known and not name.startswith(unused):
+            problems.append(f"unknown: {name} {tensor.shape}")
+    return problems

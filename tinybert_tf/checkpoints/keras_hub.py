@@ -1,23 +1,36 @@
 """Weights in from KerasHub: `BertBackbone` objects and presets."""
 
+import os
+
 import keras
 import keras_nlp
 
+from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, gelu_tanh
 
 
-def from_keras_hub(backbone: "keras_nlp.models.BertBackbone | str", **kwargs) -> BertEncoder:
+def from_keras_hub(
+    backbone: keras_nlp.models.BertBackbone | str | os.PathLike, **kwargs
+) -> BertEncoder:
     """Makes a `BertEncoder` with the weights of a KerasHub `BertBackbone`.
 
     The outputs are the backbone's: the activation is its tanh approximation of GELU. Where the
     weights come from Google's original BERT, `activation="gelu"` gives the outputs of that.
 
     Args:
-        backbone: `BertBackbone`, or str: a KerasHub preset handle or directory.
+        backbone: `BertBackbone`, or str or path: a KerasHub preset handle or directory.
         **kwargs: Overrides of `BertEncoder` arguments, such as `dtype` or `dropout`.
+
+    Raises:
+        TinyBertError: if `backbone` is something else.
     """
-    if isinstance(backbone, str):
-        backbone = keras_nlp.models.BertBackbone.from_preset(backbone)
+    if isinstance(backbone, str | os.PathLike):
+        backbone = keras_nlp.models.BertBackbone.from_preset(os.fspath(backbone))
+    if not isinstance(backbone, keras_nlp.models.BertBackbone):
+        raise TinyBertError(
+            f"from_keras_hub got a {type(backbone).__name__}, expected a KerasHub BertBackbone "
+            "or the name of its preset."
+        )
     arguments = {
         "vocabulary_size": backbone.vocabulary_size,
         "num_layers": backbone.num_layers,

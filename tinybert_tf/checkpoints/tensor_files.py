@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from tinybert_tf.checkpoints.pytorch_pickle import read_pytorch_bin
+from tinybert_tf.checkpoints.pytorch_bin import read_pytorch_bin
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
 

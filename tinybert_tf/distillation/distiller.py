@@ -113,6 +113,10 @@ class TinyBertDistiller(keras.Model):
         """The teacher. Not a part of this model's weights."""
         return self._teacher_holder.model
 
+    def __dir__(self):
+        # Keras saves the weights of every model that it finds in `dir()`.
+        return [name for name in super().__dir__() if name != "teacher"]
+
     def compile(self, optimizer="adamw", stage: Stage | None = None, metrics=None, **kwargs):
         """Configures training for a stage. Compile again for the next one.
 

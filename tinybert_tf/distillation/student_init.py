@@ -8,6 +8,7 @@ repairs what the cut took away.
 
 from collections.abc import Iterable, Sequence
 
+import keras
 import numpy as np
 
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
@@ -92,21 +93,25 @@ def _encoder(model) -> BertEncoder:
     return model if isinstance(model, BertEncoder) else model.backbone
 
 
+def _numpy(variable) -> np.ndarray:
+    return keras.ops.convert_to_numpy(variable)
+
+
 def _assign_corner(variable, value: np.ndarray) -> None:
     """Assigns `value` to the leading corner of `variable`; the rest stays as it is."""
-    full = np.array(variable)
+    full = np.array(_numpy(variable))
     full[tuple(slice(n) for n in value.shape)] = value
     variable.assign(full)
 
 
 def _copy_dense(source, target, rows: np.ndarray, columns: np.ndarray) -> None:
-    _assign_corner(target.kernel, np.array(source.kernel)[np.ix_(rows, columns)])
-    _assign_corner(target.bias, np.array(source.bias)[columns])
+    _assign_corner(target.kernel, _numpy(source.kernel)[np.ix_(rows, columns)])
+    _assign_corner(target.bias, _numpy(source.bias)[columns])
 
 
 def _copy_norm(source, target, kept: np.ndarray) -> None:
-    _assign_corner(target.gamma, np.array(source.gamma)[kept])
-    _assign_corner(target.beta, np.array(source.beta)[kept])
+    _assign_corner(target.gamma, _numpy(source.gamma)[kept])
+    _assign_corner(target.beta, _numpy(source.beta)[kept])
 
 
 def _copy_embeddings(source: BertEncoder, target: BertEncoder, kept: np.ndarray) -> None:
@@ -119,7 +124,7 @@ def _copy_embeddings(source: BertEncoder, target: BertEncoder, kept: np.ndarray)
         (source.segment_embedding.embeddings, target.segment_embedding.embeddings),
     ]
     for theirs, ours in tables:
-        _assign_corner(ours, np.array(theirs)[: ours.shape[0], kept])
+        _assign_corner(ours, _numpy(theirs)[: ours.shape[0], kept])
     _copy_norm(source.embeddings_norm, target.embeddings_norm, kept)
 
 
@@ -132,8 +137,8 @@ def _copy_block(source, target, kept: np.ndarray) -> None:
 
 def _copy_feed_forward(source, target, kept: np.ndarray) -> None:
     """Keeps the units with the largest product of input and output norm."""
-    into = np.array(source.intermediate_dense.kernel)[kept]
-    out = np.array(source.output_dense.kernel)[:, kept]
+    into = _numpy(source.intermediate_dense.kernel)[kept]
+    out = _numpy(source.output_dense.kernel)[:, kept]
     weight = np.linalg.norm(into, axis=0) * np.linalg.norm(out, axis=1)
     count = min(target.intermediate_dim, source.intermediate_dim)
     units = np.sort(np.argsort(-weight, kind="stable")[:count])
@@ -178,7 +183,7 @@ def _copy_attention(source, target, kept: np.ndarray) -> None:
         _assign_corner(layer.kernel, joined[:rows])
         _assign_corner(layer.bias, joined[rows])
     _assign_corner(target.output_dense.kernel, np.vstack(heads["output"]))
-    _assign_corner(target.output_dense.bias, np.array(source.output_dense.bias)[kept])
+    _assign_corner(target.output_dense.bias, _numpy(source.output_dense.bias)[kept])
 
 
 def _head_groups(teacher: int, student: int) -> list[tuple[list[int], int]] | None:
@@ -200,14 +205,14 @@ def _head_input(layer, head: int, attention, kept: np.ndarray) -> np.ndarray:
     """Returns [W; b] of one head: [len(kept) + 1, head_dim]."""
     columns = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
     return np.vstack(
-        [np.array(layer.kernel)[kept, columns], np.array(layer.bias)[None, columns]]
+        [_numpy(layer.kernel)[kept, columns], _numpy(layer.bias)[None, columns]]
     )
 
 
 def _head_output(head: int, attention, kept: np.ndarray) -> np.ndarray:
     """Returns W_o of one head: [head_dim, len(kept)]."""
     rows = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
-    return np.array(attention.output_dense.kernel)[rows][:, kept]
+    return _numpy(attention.output_dense.kernel)[rows][:, kept]
 
 
 def _factorize(

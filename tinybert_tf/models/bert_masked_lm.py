@@ -2,6 +2,7 @@
 
 import keras
 import keras_nlp
+import tensorflow as tf
 
 from tinybert_tf.models.bert_encoder import BertEncoder
 from tinybert_tf.models.bert_task import BertTask
@@ -17,7 +18,8 @@ class BertMaskedLM(BertTask, keras_nlp.models.Task):
 
     Args:
         backbone: `BertEncoder`.
-        preprocessor: `BertPreprocessor` or `None`.
+        preprocessor: `BertPreprocessor` or `None`. With one, `predict` takes text as well
+            and gives the logits of every position, padding included.
         **kwargs: See `keras_nlp.models.Task`.
     """
 
@@ -33,7 +35,9 @@ class BertMaskedLM(BertTask, keras_nlp.models.Task):
             intermediate_activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
-            dtype=backbone.dtype_policy,
+            # Float32 whatever the policy, as all logits. KerasHub's head fails under the
+            # mixed policies: it adds its float32 bias to half-precision logits.
+            dtype="float32",
             name="masked_lm_head",
         )
 
@@ -47,3 +51,18 @@ class BertMaskedLM(BertTask, keras_nlp.models.Task):
 
     def apply_head(self, encoder_outputs, mask_positions):
         return self.masked_lm_head(encoder_outputs["sequence_output"], mask_positions)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Turns texts into inputs that ask for every position; ready inputs pass through.
+
+        Args:
+            x: texts as `BertPreprocessor` takes them, or the dictionary of inputs.
+            y: labels or `None`, passed through.
+            sample_weight: weights or `None`, passed through.
+        """
+        # No text can say what is masked: "[MASK]" in a text is plain text.
+        if self.preprocessor is not None and not isinstance(x, dict):
+            x = self.preprocessor(x)
+            shape = tf.shape(x["token_ids"])
+            x["mask_positions"] = tf.broadcast_to(tf.range(shape[-1]), shape)
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)

@@ -65,17 +65,18 @@ class BertTextClassifier(BertTask, keras_nlp.models.TextClassifier):
             name="logits",
         )
 
-        # === Functional Model ===
-        inputs = backbone.input
-        outputs = self.apply_head(backbone(inputs))
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-
         # === Config ===
+        # Before the functional model, whose constructor compiles with the defaults of these.
         self.num_classes = num_classes
         self.labels = None if labels is None else tuple(labels)
         self.activation = keras.activations.get(activation)
         self.head_activation = keras.activations.get(head_activation)
         self.dropout = dropout
+
+        # === Functional Model ===
+        inputs = backbone.input
+        outputs = self.apply_head(backbone(inputs))
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def apply_head(self, encoder_outputs):
         x = self.head_activation_layer(encoder_outputs["pooled_output"])
@@ -92,10 +93,20 @@ class BertTextClassifier(BertTask, keras_nlp.models.TextClassifier):
             metrics: see `keras.Model.compile`.
             **kwargs: see `keras.Model.compile`.
         """
-        if getattr(self, "num_classes", None) == 1:
+        if self.num_classes == 1:
             loss = "mean_squared_error" if loss == "auto" else loss
             metrics = ["root_mean_squared_error"] if metrics == "auto" else metrics
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was when saved.
+
+        Args:
+            config: dict. What `get_compile_config` returned.
+        """
+        # Keras leaves this to every model with a `compile` of its own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def get_config(self):
         config = super().get_config()

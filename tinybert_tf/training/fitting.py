@@ -5,6 +5,7 @@ import re
 import sys
 import time
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from tinybert_tf.training.schedules import WarmupDecay
 
 _LOG_SECONDS = 5.0
 _EVALUATION_TOKENS = 8192
+_SEEDS = "dropout_seeds"
 
 
 def make_optimizer(config: OptimizerConfig, total_steps: int) -> keras.optimizers.Optimizer:
@@ -68,6 +70,11 @@ class Evaluator:
         return compute_metrics(self.task, self.encoded.labels, self.predict())
 
 
+def _dropout_seeds(model: keras.Model) -> dict[str, keras.Variable]:
+    seeds = [v for v in model.variables if v.name == "seed_generator_state"]
+    return {str(i): seed for i, seed in enumerate(seeds)}
+
+
 class _Checkpoints:
     """The training state of a stage and the best weights of the model it trains.
 
@@ -94,6 +101,9 @@ class _Checkpoints:
             return 0
         step = max(states)
         model.load_weights(states[step])
+        with h5py.File(states[step]) as file:
+            for name, seed in _dropout_seeds(model).items():
+                seed.assign(file[_SEEDS][name][()])
         return step
 
     def save(self, model: keras.Model, step: int) -> None:
@@ -101,6 +111,10 @@ class _Checkpoints:
         older = self.states()
         with atomic_file(self.folder / f"{self.name}.{step}.weights.h5") as path:
             model.save_weights(path)
+            # Keras leaves the state of dropout out of its weight files.
+            with h5py.File(path, "a") as file:
+                for name, seed in _dropout_seeds(model).items():
+                    file[f"{_SEEDS}/{name}"] = keras.ops.convert_to_numpy(seed)
         for old_step, path in older.items():
             if old_step != step:
                 path.unlink()

@@ -1,14 +1,20 @@
-"""The steps of a run: fine-tune the teacher, distil the student, evaluate both.
+"""The steps of a run: fine-tune the teacher, distil the student, evaluate both, export.
 
 Each step reads what the one before left in the run directory, is skipped where its result
 is there, and goes on where it was killed. Not here: general distillation and data
-augmentation, which come before, and export, which comes after (`tinybert_tf.export`).
+augmentation.
 """
+
+import functools
+import os
+
+import shutil
 
 import keras
 import numpy as np
 from absl import logging
 
+from tinybert_tf import export
 from tinybert_tf.data import (
     BucketedBatches,
     EncodedExamples,
@@ -20,6 +26,7 @@ from tinybert_tf.distillation import TinyBertDistiller, initialize_from_teacher
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.config import RunConfig
 from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
 from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
@@ -154,6 +161,71 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     figures["examples"] = len(test)
     run.add_results(evaluation=figures)
     return figures
+
+
+def export_student(
+    config: RunConfig,
+    run: RunDirectory,
+    output: str | os.PathLike,
+    quantization: str,
+    sequence_length: int | None = None,
+) -> dict:
+    """Exports the student of the run to TFLite, verified on the test split.
+
+    Args:
+        config: `RunConfig`.
+        run: `RunDirectory`. With a student.
+        output: str or path. The folder to write.
+        quantization: str. See `tinybert_tf.export.convert`.
+        sequence_length: int or `None`. Static length; `None` is `data.max_tokens`.
+
+    Returns:
+        dict. See `tinybert_tf.export.export_tflite`.
+
+    Raises:
+        TinyBertError: if there is no student or the file fails its verification.
+    """
+    task = config.resolved_task()
+    return export.export_tflite(
+        load_classifier(run.student, dtype="float32"),
+        read_split(task, config.data, "test"),
+        output,
+        quantization,
+        sequence_length or config.export.sequence_length,
+        score=functools.partial(compute_metrics, task),
+    )
+
+
+def export_all(config: RunConfig, run: RunDirectory) -> None:
+    """Exports every quantization of the config to `export/`, and times the Keras models.
+
+    Args:
+        config: `RunConfig`.
+        run: `RunDirectory`. With teacher and student.
+
+    Raises:
+        TinyBertError: see `export_student`.
+    """
+    reports = run.read_results().get("export", {})
+    for quantization in config.export.quantization:
+        output = run.exports / quantization
+        if quantization not in reports or not output.exists():
+            shutil.rmtree(output, ignore_errors=True)
+            reports[quantization] = export_student(config, run, output, quantization)
+            run.add_results(export=reports)
+    length = config.export.sequence_length or config.data.max_tokens
+    latency = {}
+    for name, directory in (("teacher", run.teacher), ("student", run.student)):
+        model = load_classifier(directory, dtype="float32")
+        preprocessor = BertPreprocessor(model.preprocessor.tokenizer, length)
+        test = read_split(config.resolved_task(), config.data, "test")
+        encoded = encode_examples(test.take(np.arange(min(len(test), 100))), preprocessor)
+        function = export.keras_function(model, length)
+        latency[name] = {
+            "milliseconds": export.median_milliseconds(function, encoded, length),
+            "megabytes": model.count_params() * 4 / 1e6,
+        }
+    run.add_results(latency=latency)
 
 
 def _training_data(

@@ -51,5 +51,22 @@ def print_results(config: RunConfig, results: dict) -> None:
     Console().print(table)
 
 
+def print_export(output: str, report: dict) -> None:
+    """Prints what was exported.
+
+    Args:
+        output: str. The folder.
+        report: dict. What `export_tflite` returns.
+    """
+    table = Table("figure", "value", title=f"{output}")
+    for name, value in report.items():
+        if isinstance(value, float):
+            value = f"{value:.4f}"
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {count}" for key, count in value.items())
+        table.add_row(name, str(value))
+    Console().print(table)
+
+
 def _maybe(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)

@@ -29,6 +29,7 @@ class RunDirectory:
     | `tensorboard/` | the same as events |
     | `checkpoints/` | what a killed run goes on from |
     | `teacher/`, `student/` | the best models, as KerasHub presets |
+    | `export/` | the student as TFLite, a folder for each quantization |
     | `results.json` | the figures of the final table |
 
     Args:
@@ -100,6 +101,11 @@ class RunDirectory:
     def student(self) -> pathlib.Path:
         """The preset of the distilled student."""
         return self.path / "student"
+
+    @property
+    def exports(self) -> pathlib.Path:
+        """The exported files, a folder for each quantization."""
+        return self.path / "export"
 
     @property
     def checkpoints(self) -> pathlib.Path:

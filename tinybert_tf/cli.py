@@ -1,0 +1,26 @@
+"""What the commands of the project share."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+
+from tinybert_tf.errors import TinyBertError
+
+# TensorFlow's remarks on the processor and on every exhausted data set are of no use to
+# the people who run a command; its errors are. It reads this when it is imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def reporting_errors(main: Callable) -> Callable:
+    """Makes a mistake in what a command was given a message on stderr and exit code 2."""
+
+    @functools.wraps(main)
+    def wrapped(argv):
+        try:
+            main(argv)
+        except TinyBertError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+
+    return wrapped
