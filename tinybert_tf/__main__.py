@@ -79,6 +79,7 @@ def main(argv):
     else:
         run = RunDirectory.open(config.run_directory)
         run.check_config(config)
+    run.record_command(config.seed)
     _COMMANDS[command](config, run)
 
 

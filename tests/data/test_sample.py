@@ -45,6 +45,6 @@ def test_no_near_duplicates():
 
 def test_lengths():
     lengths = [len(text.split()) for split in SIZES for text in read(split).texts[0]]
-    assert 4 <= min(lengths) and max(lengths) <= 40
+    assert min(lengths) >= 4 and max(lengths) <= 40
     assert sum(length <= 9 for length in lengths) > len(lengths) / 4
     assert sum(length > 18 for length in lengths) > len(lengths) / 4

@@ -186,9 +186,11 @@ def test_teacher_weights_are_not_among_the_distiller_s(tmp_path):
     with h5py.File(tmp_path / "x.weights.h5") as file:
         assert not [name for name in file if "teacher" in name]
         file.visititems(
-            lambda name, item: sizes.append(item.size)
-            if isinstance(item, h5py.Dataset) and "optimizer" not in name
-            else None
+            lambda name, item: (
+                sizes.append(item.size)
+                if isinstance(item, h5py.Dataset) and "optimizer" not in name
+                else None
+            )
         )
     assert sum(sizes) == sum(int(np.prod(v.shape)) for v in distiller.trainable_variables)
 

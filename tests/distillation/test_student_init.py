@@ -12,7 +12,9 @@ numpy = keras.ops.convert_to_numpy
 VOCABULARY, LENGTH = 50, 7
 
 
-def make_encoder(num_layers=3, num_heads=4, hidden_dim=16, intermediate_dim=24, seed=0, **kwargs):
+def make_encoder(
+    num_layers=3, num_heads=4, hidden_dim=16, intermediate_dim=24, seed=0, **kwargs
+):
     keras.utils.set_random_seed(seed)
     encoder = BertEncoder(
         VOCABULARY,

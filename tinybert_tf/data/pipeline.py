@@ -160,7 +160,7 @@ class BucketedBatches:
         names = ("token_ids", "segment_ids", "padding_mask")
         labels = tf.TensorSpec((None,), tf.as_dtype(self.encoded.labels.dtype))
         dataset = tf.data.Dataset.from_generator(
-            generate, output_signature=({name: ids for name in names}, labels)
+            generate, output_signature=(dict.fromkeys(names, ids), labels)
         )
         steps = epochs * self.steps_per_epoch - first_step
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)

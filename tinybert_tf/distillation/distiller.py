@@ -44,9 +44,9 @@ class TinyBertDistiller(keras.Model):
         mapping: "uniform", "top", "bottom" or a teacher block for each student block; see
             `resolve_layer_mapping`.
         projections: str. The learned W_h and W_e (d' x d, with bias) that take the student's
-            hidden states to the teacher's width: `"shared"` is one for all, as in Huawei's first
-            release, `"embedding_apart"` one for the embedding and one for all blocks, as
-            in the paper, `"per_layer"` one each, as in Huawei's second release.
+            hidden states to the teacher's width: `"shared"` is one for all, as in Huawei's
+            first release, `"embedding_apart"` one for the embedding and one for all blocks,
+            as in the paper, `"per_layer"` one each, as in Huawei's second release.
         projection_kernel: float array [d', d] or `None`. The value every projection starts
             with, such as what `initialize_from_teacher` returns; `None` is random.
         attention_heads: `"each"` compares head by head, `"mean"` compares the mean over heads,
@@ -401,9 +401,7 @@ def _make_projections(kind, student, teacher, kernel) -> list[keras.layers.Dense
     counts = {"shared": 1, "embedding_apart": 2, "per_layer": student.num_layers + 1}
     layers = []
     for i in range(counts[kind]):
-        layer = keras.layers.Dense(
-            shape[1], dtype=student.dtype_policy, name=f"projection_{i}"
-        )
+        layer = keras.layers.Dense(shape[1], dtype=student.dtype_policy, name=f"projection_{i}")
         layer.build((None, None, shape[0]))
         if kernel is not None:
             layer.kernel.assign(kernel)

@@ -204,9 +204,7 @@ def _head_groups(teacher: int, student: int) -> list[tuple[list[int], int]] | No
 def _head_input(layer, head: int, attention, kept: np.ndarray) -> np.ndarray:
     """Returns [W; b] of one head: [len(kept) + 1, head_dim]."""
     columns = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
-    return np.vstack(
-        [_numpy(layer.kernel)[kept, columns], _numpy(layer.bias)[None, columns]]
-    )
+    return np.vstack([_numpy(layer.kernel)[kept, columns], _numpy(layer.bias)[None, columns]])
 
 
 def _head_output(head: int, attention, kept: np.ndarray) -> np.ndarray:

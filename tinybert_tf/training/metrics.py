@@ -31,7 +31,7 @@ def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
     """
     answers = predictions[:, 0] if task.is_regression else predictions.argmax(axis=-1)
     if task.is_regression and np.ptp(answers) == 0:
-        return {name: 0.0 for name in task.metrics}
+        return dict.fromkeys(task.metrics, 0.0)
     return {name: float(METRICS[name](labels, answers)) for name in task.metrics}
 
 

@@ -7,7 +7,6 @@ augmentation.
 
 import functools
 import os
-
 import shutil
 
 import keras
@@ -247,7 +246,8 @@ def _check_teacher(run: RunDirectory, task: Task, teacher, dev: EncodedExamples)
     reason = reason_near_chance(task, dev.labels, predictions)
     if reason:
         raise TinyBertError(
-            f"The teacher in {run.teacher} is no better than chance on '{task.name}': {reason}. "
+            f"The teacher in {run.teacher} is no better than chance on '{task.name}': "
+            f"{reason}. "
             "A student can only learn what its teacher knows: fine-tune it first "
             "(teacher.fine_tune), longer or with another learning rate; and look whether its "
             "labels are in the task's order."

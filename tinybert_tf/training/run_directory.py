@@ -24,13 +24,12 @@ class RunDirectory:
     | path | content |
     |---|---|
     | `config.yaml` | the resolved config |
-    | `environment.json` | command, versions, machine |
     | `metrics.jsonl` | one line a logged step: step, stage, values |
     | `tensorboard/` | the same as events |
     | `checkpoints/` | what a killed run goes on from |
     | `teacher/`, `student/` | the best models, as KerasHub presets |
     | `export/` | the student as TFLite, a folder for each quantization |
-    | `results.json` | the figures of the final table |
+    | `results.json` | all figures, and the commands, versions and machine they are from |
 
     Args:
         path: str or path. An existing run's folder; `create` makes a new one.
@@ -60,9 +59,6 @@ class RunDirectory:
                 f"The run directory {run.path} {way_out}. Remove it or set another "
                 "run_directory."
             )
-        with atomic_file(run.environment_file) as path:
-            path.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
-        # The config comes last: a folder with a config is a run.
         with atomic_file(run.config_file) as path:
             path.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), "utf-8")
         return run
@@ -86,11 +82,6 @@ class RunDirectory:
     def config_file(self) -> pathlib.Path:
         """Where the resolved config is."""
         return self.path / "config.yaml"
-
-    @property
-    def environment_file(self) -> pathlib.Path:
-        """Where command, versions and machine are."""
-        return self.path / "environment.json"
 
     @property
     def teacher(self) -> pathlib.Path:
@@ -123,9 +114,9 @@ class RunDirectory:
         if differing:
             key = differing[0]
             raise TinyBertError(
-                f"The run in {self.path} was started with {key}={theirs.get(key)!r}, the config "
-                f"now says {ours.get(key)!r}. Go on with the config it has, or set another "
-                "run_directory."
+                f"The run in {self.path} was started with {key}={theirs.get(key)!r}, the "
+                f"config now says {ours.get(key)!r}. Go on with the config it has, or set "
+                "another run_directory."
             )
 
     def read_results(self) -> dict:
@@ -139,6 +130,11 @@ class RunDirectory:
         with atomic_file(self.path / "results.json") as path:
             path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         return results
+
+    def record_command(self, seed: int) -> None:
+        """Adds the running command, its versions and its machine to `results.json`."""
+        commands = self.read_results().get("commands", [])
+        self.add_results(commands=[*commands, {**environment(), "seed": seed}])
 
     def log(self, stage: str, step: int, values: dict) -> None:
         """Appends values of a step to `metrics.jsonl` and to the TensorBoard events."""

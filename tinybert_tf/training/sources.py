@@ -163,9 +163,7 @@ def _load_tokenizer(teacher: TeacherConfig, location: str, kind: str) -> BertTok
     if teacher.vocabulary:
         return BertTokenizer(resolve_path(teacher.vocabulary), lowercase=teacher.lowercase)
     if kind == "hugging_face":
-        return BertTokenizer(
-            pathlib.Path(location) / "vocab.txt", lowercase=teacher.lowercase
-        )
+        return BertTokenizer(pathlib.Path(location) / "vocab.txt", lowercase=teacher.lowercase)
     if kind == "own":
         return BertTokenizer.from_preset(location)
     theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
