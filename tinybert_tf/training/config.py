@@ -73,6 +73,8 @@ class OptimizerConfig:
         decay: of the learning rate after the warm-up, to 0.
         weight_decay: on matrices; biases and LayerNorms have none.
         clip_norm: of all gradients together.
+        averaging: momentum of a moving average of the weights, such as 0.99: the averaged
+            weights are then the ones that are scored and kept. 0 is off.
     """
 
     learning_rate: pydantic.PositiveFloat
@@ -80,6 +82,7 @@ class OptimizerConfig:
     decay: Literal["linear", "cosine", "constant"] = "linear"
     weight_decay: pydantic.NonNegativeFloat = 0.01
     clip_norm: pydantic.PositiveFloat = 1.0
+    averaging: float = pydantic.Field(0.0, ge=0.0, lt=1.0)
 
 
 @_config

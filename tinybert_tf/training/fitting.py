@@ -1,9 +1,11 @@
 """Training that can be killed at any moment and goes on to the same weights."""
 
+import contextlib
 import pathlib
 import re
 import sys
 import time
+from collections.abc import Iterator
 
 import h5py
 import keras
@@ -35,9 +37,29 @@ def make_optimizer(config: OptimizerConfig, total_steps: int) -> keras.optimizer
         weight_decay=config.weight_decay,
         epsilon=1e-6,
         global_clipnorm=config.clip_norm,
+        use_ema=config.averaging > 0,
+        ema_momentum=config.averaging,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+@contextlib.contextmanager
+def averaged_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Puts the optimizer's moving averages in the place of the weights for a while."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not optimizer.use_ema:
+        yield
+        return
+    weights = optimizer._trainable_variables
+    values = [keras.ops.copy(weight) for weight in weights]
+    for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
+        weight.assign(average)
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, values, strict=True):
+            weight.assign(value)
 
 
 class Evaluator:
@@ -194,7 +216,9 @@ class StageFit:
 
     def load_best(self) -> None:
         """Puts the weights of the best score into the scored model."""
-        self.scored.load_weights(self.checkpoints.best)
+        keras.saving.load_weights(
+            self.scored, self.checkpoints.best, objects_to_skip=[self.scored.optimizer]
+        )
 
     def _fit_from(self, first_step: int) -> None:
         callback = _StageCallback(
@@ -235,6 +259,10 @@ class StageFit:
 
     def evaluate(self, step: int) -> None:
         """Scores the model on the dev set; keeps its weights if they are the best yet."""
+        with averaged_weights(self.model.optimizer):
+            self._evaluate(step)
+
+    def _evaluate(self, step: int) -> None:
         dev = self.evaluator.score()
         self.log(step, {f"dev_{name}": value for name, value in dev.items()})
         scores = ", ".join(f"{name} {value:.4f}" for name, value in dev.items())
@@ -245,7 +273,9 @@ class StageFit:
         # The first score is always the best so far, even where the metric is 0 or below.
         if best is None or dev[metric] > best[metric]:
             with atomic_file(self.checkpoints.best) as path:
-                self.scored.save_weights(path)
+                keras.saving.save_weights(
+                    self.scored, path, objects_to_skip=[self.scored.optimizer]
+                )
             figures.update(best_dev=dev, best_step=step)
         self.run.add_results(**{self.name: {**figures, "dev": dev, "step": step}})
 

@@ -24,7 +24,7 @@ from tinybert_tf.data import (
 from tinybert_tf.distillation import TinyBertDistiller, initialize_from_teacher
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
-from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.config import RunConfig
 from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
@@ -144,7 +144,7 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     test = None
     predictions, figures = {}, {}
     for name, directory in (("teacher", run.teacher), ("student", run.student)):
-        model = load_classifier(directory)
+        model = load_classifier(directory, dtype="float32")
         if test is None:
             test = encode_examples(read_split(task, config.data, "test"), model.preprocessor)
         predictions[name] = Evaluator(task, model, test).predict()
@@ -275,6 +275,17 @@ def _make_distiller(
 
 
 def _save_model(model: BertTextClassifier, preprocessor, directory) -> None:
-    model.preprocessor = preprocessor
+    """Saves a model as a preset in float32, whatever it was trained in."""
+    encoder = BertEncoder.from_config({**model.backbone.get_config(), "dtype": "float32"})
+    saved = BertTextClassifier(
+        encoder,
+        model.num_classes,
+        preprocessor=preprocessor,
+        labels=model.labels,
+        activation=model.activation,
+        head_activation=model.head_activation,
+        dropout=model.dropout,
+    )
+    saved.set_weights(model.get_weights())
     with atomic_directory(directory) as path:
-        model.save_to_preset(str(path))
+        saved.save_to_preset(str(path))
