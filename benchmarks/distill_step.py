@@ -373,11 +373,11 @@ def _print_check(figures: dict) -> None:
 def _print_results(results: dict) -> None:
     table = Table(
         title=f"Distillation, {_ROUNDS.value} rounds of {_SECONDS.value:g} seconds",
-        caption="padded tokens an example; cores busy: CPU seconds a second",
+        caption="tokens: of an example, padding included; cores: CPU seconds a second",
     )
-    table.add_column("", no_wrap=True)
-    for column in ("examples/s", "range", "padded tokens", "cores busy", "ours is"):
-        table.add_column(column, justify="right")
+    table.add_column("")
+    for column in ("examples/s", "range", "tokens", "cores", "ours is"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, figures in results.items():
         speeds = _speeds(figures["rounds"])
         table.add_row(

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from absl import flags, logging
+
 from tinybert_tf.errors import TinyBertError
 
 # TensorFlow's remarks on the processor and on every exhausted data set are of no use to
@@ -17,6 +19,9 @@ def reporting_errors(main: Callable) -> Callable:
 
     @functools.wraps(main)
     def wrapped(argv):
+        # On the handler: libraries that are imported later set the verbosity themselves.
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.get_absl_handler().setLevel("WARNING")
         try:
             main(argv)
         except TinyBertError as error:

@@ -35,7 +35,7 @@ def view(seed):
     query = keras.layers.Dense(WIDTH)(embedding)
     scores = keras.layers.Dot(axes=2)([query, embedding])
     outputs = {
-        "logits": keras.layers.Dense(2)(keras.layers.Flatten()(query)),
+        "predictions": keras.layers.Dense(2)(keras.layers.Flatten()(query)),
         "hidden_states": [embedding, query],
         "attention_scores": [keras.layers.Reshape((1, SEQ, SEQ))(scores)],
         "padding_mask": inputs["padding_mask"],
@@ -83,7 +83,7 @@ def test_all_losses_in_one_keras_distiller():
     distiller.compile(keras.optimizers.Adam(0.01), loss="mse")
     inputs = batch()
     outputs, targets, mask = student(inputs), teacher(inputs), inputs["padding_mask"]
-    expected = float(losses.soft_cross_entropy(outputs["logits"], targets["logits"]))
+    expected = float(losses.soft_cross_entropy(outputs["predictions"], targets["predictions"]))
     for key, loss in (
         ("hidden_states", losses.hidden_loss),
         ("attention_scores", losses.attention_loss),
@@ -149,7 +149,7 @@ def test_outputs_that_a_loss_cannot_read_are_named():
             {"attention_scores": layers * 2},
             {"attention_scores": layers, "padding_mask": tensor},
         )
-    with pytest.raises(TinyBertError, match=r'teacher returns a list; .*"logits"'):
+    with pytest.raises(TinyBertError, match=r'teacher returns a list; .*"predictions"'):
         SoftCrossEntropy().validate_outputs([tensor], tensor)
     with pytest.raises(TinyBertError, match="temperature"):
         SoftCrossEntropy(temperature=0.0)

@@ -1,6 +1,11 @@
 """Tasks, readers and batches."""
 
-from tinybert_tf.data.pipeline import BucketedBatches, EncodedExamples, encode_examples
+from tinybert_tf.data.pipeline import (
+    BucketedBatches,
+    EncodedExamples,
+    Predictor,
+    encode_examples,
+)
 from tinybert_tf.data.readers import (
     Examples,
     check_training_labels,
@@ -15,6 +20,7 @@ __all__ = [
     "BucketedBatches",
     "EncodedExamples",
     "Examples",
+    "Predictor",
     "Task",
     "check_training_labels",
     "encode_examples",

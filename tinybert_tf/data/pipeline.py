@@ -12,6 +12,9 @@ from tinybert_tf.errors import TinyBertError
 # Lengths are padded up to a multiple of this: few shapes, little padding.
 LENGTH_STEP = 8
 _ENCODE_CHUNK = 4096
+_INPUTS = dict.fromkeys(
+    ("token_ids", "segment_ids", "padding_mask"), tf.TensorSpec((None, None), tf.int32)
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +167,30 @@ class BucketedBatches:
         )
         steps = epochs * self.steps_per_epoch - first_step
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+
+
+class Predictor:
+    """Runs a model over examples, in batches of like length.
+
+    Args:
+        model: a classifier or regressor: of encoder inputs, with one output.
+        tokens_per_batch: int.
+    """
+
+    def __init__(self, model, tokens_per_batch: int = 8192):
+        self._tokens_per_batch = tokens_per_batch
+        # One graph for batches of every shape.
+        self._forward = tf.function(
+            lambda inputs: model(inputs, training=False), input_signature=[_INPUTS]
+        )
+
+    def __call__(self, encoded: EncodedExamples) -> np.ndarray:
+        """Returns float32 outputs [examples, outputs] in the order of the examples."""
+        batches = BucketedBatches(encoded, self._tokens_per_batch)
+        outputs = np.concatenate([self._forward(x).numpy() for x, _ in batches.dataset()])
+        in_order = np.empty_like(outputs)
+        in_order[np.concatenate(batches.plan(0))] = outputs
+        return in_order
 
 
 def _padded_length(lengths):

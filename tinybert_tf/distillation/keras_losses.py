@@ -7,13 +7,13 @@ student's outputs, the projection a layer of the student, and the layers paired 
 ```python
 g = resolve_layer_mapping("uniform", 4, 12)
 teacher_view = keras.Model(teacher.input, {
-    "logits": teacher_logits,
+    "predictions": teacher_logits,
     "hidden_states": [teacher_hidden_states[i] for i in g],
     "attention_scores": [teacher_attention_scores[i - 1] for i in g[1:]],
     "padding_mask": teacher.input["padding_mask"],
 })
 student_view = keras.Model(student.input, {
-    "logits": student_logits,
+    "predictions": student_logits,
     "hidden_states": [projection(hidden) for hidden in student_hidden_states],
     "attention_scores": student_attention_scores,
     "padding_mask": student.input["padding_mask"],
@@ -42,7 +42,7 @@ from tinybert_tf.errors import TinyBertError
 class SoftCrossEntropy(keras.distillation.DistillationLoss):
     """`losses.soft_cross_entropy` (eq. 10) of the models' logits.
 
-    Reads the output itself, or its entry "logits" where the output is a dict.
+    Reads the output itself, or its entry "predictions" where the output is a dict.
 
     Args:
         temperature: float. t > 0.
@@ -66,17 +66,17 @@ class SoftCrossEntropy(keras.distillation.DistillationLoss):
         """Checks that both outputs hold logits; their shapes are checked with the loss."""
         for owner, outputs in (("teacher", teacher_outputs), ("student", student_outputs)):
             if isinstance(outputs, dict):
-                _entry(outputs, "logits", owner)
+                _entry(outputs, "predictions", owner)
             elif keras.tree.is_nested(outputs):
                 raise TinyBertError(
                     f"The {owner} returns a {type(outputs).__name__}; expected logits, or a "
-                    'dict with the entry "logits".'
+                    'dict with the entry "predictions".'
                 )
 
     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
         """Returns the scalar loss of one replica."""
         teacher_logits, student_logits = (
-            outputs["logits"] if isinstance(outputs, dict) else outputs
+            outputs["predictions"] if isinstance(outputs, dict) else outputs
             for outputs in (teacher_outputs, student_outputs)
         )
         return _share_of_replica(

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from tinybert_tf.data import BucketedBatches, EncodedExamples
+from tinybert_tf.data import EncodedExamples, Predictor
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.runtime import TfliteClassifier
 from tinybert_tf.models import BertTextClassifier
@@ -76,14 +76,10 @@ def verify(
 
 def keras_outputs(model: BertTextClassifier, encoded: EncodedExamples) -> np.ndarray:
     """Returns what the file should: probabilities or scores [examples, outputs]."""
-    batches = BucketedBatches(encoded, tokens_per_batch=8192)
-    rows = np.concatenate(batches.plan(0))
-    outputs = np.concatenate([model.predict_on_batch(x) for x, _ in batches.dataset()])
-    in_order = np.empty_like(outputs)
-    in_order[rows] = outputs
+    outputs = Predictor(model)(encoded)
     if model.num_classes > 1 and model.activation == keras.activations.linear:
-        in_order = np.asarray(keras.ops.softmax(in_order))
-    return in_order
+        outputs = np.asarray(keras.ops.softmax(outputs))
+    return outputs
 
 
 def _check_content(content: bytes, operators: dict, model, quantization: str) -> None:

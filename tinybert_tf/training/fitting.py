@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import h5py
 import keras
 import numpy as np
-import tensorflow as tf
 
-from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
+from tinybert_tf.data import BucketedBatches, EncodedExamples, Predictor, Task
 from tinybert_tf.files import atomic_file
 from tinybert_tf.training.config import FitConfig, OptimizerConfig
 from tinybert_tf.training.metrics import compute_metrics
@@ -20,7 +19,6 @@ from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.schedules import WarmupDecay
 
 _LOG_SECONDS = 5.0
-_EVALUATION_TOKENS = 8192
 _SEEDS = "dropout_seeds"
 
 
@@ -74,18 +72,11 @@ class Evaluator:
     def __init__(self, task: Task, model, encoded: EncodedExamples):
         self.task = task
         self.encoded = encoded
-        self._batches = BucketedBatches(encoded, tokens_per_batch=_EVALUATION_TOKENS)
-        self._forward = tf.function(
-            lambda inputs: model(inputs, training=False), reduce_retracing=True
-        )
+        self._predictor = Predictor(model)
 
     def predict(self) -> np.ndarray:
         """Returns predictions [examples, outputs] in the order of the examples."""
-        rows = np.concatenate(self._batches.plan(0))
-        outputs = [self._forward(inputs).numpy() for inputs, _ in self._batches.dataset()]
-        predictions = np.empty((len(rows), outputs[0].shape[-1]), "float32")
-        predictions[rows] = np.concatenate(outputs)
-        return predictions
+        return self._predictor(self.encoded)
 
     def score(self) -> dict[str, float]:
         """Returns the task's metrics."""

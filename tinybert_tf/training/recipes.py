@@ -11,7 +11,6 @@ import shutil
 
 import keras
 import numpy as np
-from absl import logging
 
 from tinybert_tf import export
 from tinybert_tf.data import (
@@ -21,7 +20,11 @@ from tinybert_tf.data import (
     check_training_labels,
     encode_examples,
 )
-from tinybert_tf.distillation import TinyBertDistiller, initialize_from_teacher
+from tinybert_tf.distillation import (
+    TinyBertDistiller,
+    initialize_from_teacher,
+    resolve_layer_mapping,
+)
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertEncoder, BertTextClassifier
@@ -234,7 +237,7 @@ def _training_data(
     train = take_random(train, config.data.max_train_examples, config.seed)
     check_training_labels(task, train, config.data.train)
     dev = read_split(task, config.data, "dev")
-    logging.info("%d training and %d dev examples", len(train), len(dev))
+    print(f"{len(train):,} training and {len(dev):,} dev examples", flush=True)
     return encode_examples(train, preprocessor), encode_examples(dev, preprocessor)
 
 
@@ -258,15 +261,19 @@ def _make_distiller(
     config: RunConfig, student: BertTextClassifier, teacher: BertTextClassifier, train
 ) -> TinyBertDistiller:
     options, kernel = config.distillation, None
+    # Resolved once: rounding is announced.
+    mapping = resolve_layer_mapping(
+        options.mapping, student.backbone.num_layers, teacher.backbone.num_layers
+    )[1:]
     if config.student.start == "teacher":
         count = min(_START_SAMPLE, len(train))
         rows = np.random.default_rng(config.seed).permutation(len(train))[:count]
         sample = [train.batch(part)[0] for part in np.array_split(rows, -(-count // 64))]
-        kernel = initialize_from_teacher(student, teacher, sample, options.mapping)
+        kernel = initialize_from_teacher(student, teacher, sample, mapping)
     return TinyBertDistiller(
         student,
         teacher,
-        mapping=options.mapping,
+        mapping=mapping,
         projections=options.projections,
         projection_kernel=kernel,
         attention_heads=options.attention_heads,

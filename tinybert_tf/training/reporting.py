@@ -23,22 +23,18 @@ def print_results(config: RunConfig, results: dict) -> None:
     """
     evaluation = results["evaluation"]
     task = config.resolved_task()
-    table = Table(title=f"{task.name}: {evaluation['examples']} test examples")
-    table.add_column("model")
-    columns = [*task.metrics, "of teacher", "agreement", "parameters", "size", "latency"]
-    for column in columns:
-        table.add_column(column, justify="right")
+    length = config.export.sequence_length or config.data.max_tokens
+    table = Table(
+        title=f"{task.name}: {evaluation['examples']} test examples",
+        caption="same label: as the teacher; a TFLite file's: as the student. "
+        f"ms: one text of {length} tokens; TFLite on one thread.",
+    )
+    table.add_column("model", no_wrap=True)
+    for column in (*task.metrics, "retained", "same label", "params", "size", "ms"):
+        table.add_column(column, justify="right", no_wrap=True)
     first = task.metrics[0]
     best = evaluation["teacher"][first]
-    rows = {
-        "teacher": {**evaluation["teacher"], "agreement": 1.0},
-        "student": {**evaluation["student"], "agreement": evaluation.get("agreement")},
-    }
-    for name, figures in results.get("latency", {}).items():
-        rows[name].update(figures)
-    for name, figures in results.get("export", {}).items():
-        rows[f"TFLite {name}"] = {**figures, "parameters": evaluation["student"]["parameters"]}
-    for name, figures in rows.items():
+    for name, figures in _result_rows(results).items():
         table.add_row(
             name,
             *(f"{figures[metric]:.4f}" for metric in task.metrics),
@@ -46,9 +42,26 @@ def print_results(config: RunConfig, results: dict) -> None:
             _maybe(figures.get("agreement"), "{:.1%}"),
             f"{figures['parameters'] / 1e6:.2f} M",
             _maybe(figures.get("megabytes"), "{:.1f} MB"),
-            _maybe(figures.get("milliseconds"), "{:.1f} ms"),
+            _maybe(figures.get("milliseconds"), "{:.1f}"),
         )
     Console().print(table)
+
+
+def _result_rows(results: dict) -> dict[str, dict]:
+    evaluation = results["evaluation"]
+    rows = {
+        "teacher": dict(evaluation["teacher"]),
+        "student": {**evaluation["student"], "agreement": evaluation.get("agreement")},
+    }
+    for name, figures in results.get("latency", {}).items():
+        rows[name].update(figures)
+    for name, figures in results.get("export", {}).items():
+        label = {"none": "float32", "dynamic_int8": "int8"}.get(name, name)
+        rows[f"TFLite {label}"] = {
+            **figures,
+            "parameters": evaluation["student"]["parameters"],
+        }
+    return rows
 
 
 def print_export(output: str, report: dict) -> None:
