@@ -1,0 +1,223 @@
+"""Writes `docs/results.md` and the results of README.md from `docs/results/*.json`.
+
+    python docs/make_results.py          # write
+    python docs/make_results.py --check  # fail if a page is not what the figures say
+
+The JSON files are written by the commands that measured; nothing here computes a figure that
+is not a plain ratio or unit of theirs.
+"""
+
+import json
+import pathlib
+import sys
+
+DOCS = pathlib.Path(__file__).resolve().parent
+FIGURES = DOCS / "results"
+README = DOCS.parent / "README.md"
+BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
+
+
+def load(name: str) -> dict | None:
+    """Returns the figures of a run, or `None` where there are none."""
+    path = FIGURES / f"{name}.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Returns a Markdown table, first column left, others right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def model_table(results: dict) -> str:
+    """Teacher, student and files of a run."""
+    evaluation, latency = results["evaluation"], results.get("latency", {})
+    teacher = evaluation["teacher"]["accuracy"]
+    rows = []
+    for name in ("teacher", "student"):
+        figures = {**evaluation[name], **latency.get(name, {})}
+        same = f"{evaluation['agreement']:.1%}" if name == "student" else ""
+        rows.append([name, *_cells(figures, teacher, same)])
+    names = {"none": "float32", "float16": "float16", "dynamic_int8": "int8"}
+    for quantization, figures in results.get("export", {}).items():
+        figures = {**figures, "parameters": evaluation["student"]["parameters"]}
+        same = f"{figures['agreement']:.1%}"
+        rows.append([f"TFLite {names[quantization]}", *_cells(figures, teacher, same)])
+    header = ["model", "accuracy", "of teacher", "same label", "parameters", "size", "latency"]
+    return table(header, rows)
+
+
+def _cells(figures: dict, teacher: float, same: str) -> list[str]:
+    return [
+        f"{figures['accuracy']:.4f}",
+        f"{figures['accuracy'] / teacher:.1%}",
+        same,
+        f"{figures['parameters'] / 1e6:.2f} M",
+        f"{figures['megabytes']:.1f} MB" if "megabytes" in figures else "",
+        f"{figures['milliseconds']:.1f} ms" if "milliseconds" in figures else "",
+    ]
+
+
+def stage_table(results: dict) -> str:
+    """The dev accuracy of a run's student from its start to its end."""
+    rows = [["start", f"{results['student_start']['dev']['accuracy']:.4f}", "", ""]]
+    for stage in ("intermediate", "prediction"):
+        figures = results[stage]
+        rows.append(
+            [
+                f"after {stage}",
+                f"{figures['dev']['accuracy']:.4f}",
+                f"{figures['best_dev']['accuracy']:.4f}",
+                f"{figures['seconds'] / 60:.1f} min",
+            ]
+        )
+    return table(["student", "dev accuracy, last", "best", "wall time"], rows)
+
+
+def commands(results: dict) -> str:
+    """The commands that a run's figures are from, and on what."""
+    lines = "\n".join(f"    {entry['command']}" for entry in results["commands"])
+    entry = results["commands"][-1]
+    versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
+    machine = entry["machine"]
+    return (
+        f"{lines}\n\nSeed {entry['seed']}; {machine['processor']}, {machine['cores']} cores; "
+        f"Python {entry['python']}, {versions}."
+    )
+
+
+READING = (
+    "*Same label*: share of examples to which the student gives the teacher's label, and a file "
+    "the student's. *Latency*: one text at a time, padded to {length} tokens; Keras on all "
+    "cores, TFLite (LiteRT, XNNPACK) on one thread."
+)
+
+
+def run_section(title: str, name: str, about: str) -> list[str]:
+    """A run's part of the page."""
+    results = load(name)
+    if results is None:
+        return []
+    length = next(iter(results["export"].values()))["sequence_length"]
+    minutes = results["finetune"]["seconds"] / 60
+    return [
+        f"## {title}",
+        about,
+        commands(results),
+        model_table(results),
+        READING.format(length=length),
+        f"Fine-tuning the teacher took {minutes:.1f} minutes. The student on the way:",
+        stage_table(results),
+    ]
+
+
+def start_section() -> list[str]:
+    """Random start against from-teacher start."""
+    runs = {start: load(f"sst2_start_{start}") for start in ("random", "teacher")}
+    if not all(runs.values()):
+        return []
+    rows = []
+    for start, results in runs.items():
+        rows.append(
+            [
+                start,
+                f"{results['student_start']['dev']['accuracy']:.4f}",
+                f"{results['intermediate']['dev']['accuracy']:.4f}",
+                f"{results['prediction']['dev']['accuracy']:.4f}",
+                f"{results['teacher']['dev']['accuracy']:.4f}",
+            ]
+        )
+    header = ["start", "before training", "after stage one", "after stage two", "its teacher"]
+    return [
+        "## The student's start",
+        "SST-2 dev accuracy with 20,000 training sentences and one epoch a stage, the same "
+        "teacher, budget and seed; all that differs is whether the student is cut out of its "
+        "teacher (`student.start`).",
+        *(commands(results) for results in runs.values()),
+        table(header, rows),
+    ]
+
+
+def speed_section() -> list[str]:
+    """Our step beside PyTorch's."""
+    figures = load("distill_step")
+    if figures is None:
+        return []
+    rows = [
+        [
+            name,
+            f"{row['median_examples_per_second']:.1f}",
+            f"{row['padded_tokens_per_example']:.1f}",
+            f"{row['ours_over_this']:.2f}",
+        ]
+        for name, row in figures["results"].items()
+    ]
+    return [
+        "## Speed of distillation",
+        "Examples of SST-2 a second in the intermediate stage, medians of alternating rounds in "
+        "one run, float32 on two cores. What is compared, and what not, is described in "
+        "`benchmarks/distill_step.py`; both sides compute the same loss and gradient, which "
+        "the command checks first.",
+        f"    {figures['command']}",
+        table(["step", "examples/s", "tokens an example", "ours over this"], rows),
+    ]
+
+
+def results_page() -> str:
+    """Returns `docs/results.md`."""
+    parts = [
+        "# Results",
+        "Made by `docs/make_results.py` from the JSON files in `docs/results/`, which the "
+        "commands shown here wrote. Dev and test figures are on data that no model was trained on; "
+        "checkpoints were chosen on dev.",
+        *run_section(
+            "SST-2",
+            "sst2_minilm",
+            "GLUE's SST-2, 67,349 training and 872 dev sentences; the dev set is also the test "
+            "set, as usual for GLUE, whose test labels are not public. MiniLM teacher (6 "
+            "layers, 384 wide), TinyBERT student (4 layers, 312 wide), no general "
+            "distillation, no data augmentation.",
+        ),
+        *start_section(),
+        *speed_section(),
+        *run_section(
+            "Quickstart",
+            "quickstart",
+            "The embedded sample: 1,200 training sentences, checkpoints chosen on 80, figures "
+            "on 320 others. A demonstration, no benchmark: one sentence is 0.3 points.",
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def readme_block() -> str:
+    """Returns the results part of README.md."""
+    parts = []
+    for name, text in (
+        ("quickstart", "`make quickstart`, the embedded sample (320 test sentences):"),
+        ("sst2_minilm", "SST-2 dev (872 sentences), `configs/glue/sst2_minilm.yaml`:"),
+    ):
+        results = load(name)
+        if results is not None:
+            parts += [text, model_table(results)]
+    return "\n\n".join([BEGIN, *parts, END])
+
+
+def main() -> None:
+    """Writes the pages, or with `--check` compares them."""
+    readme = README.read_text("utf-8")
+    before, rest = readme.split(BEGIN)
+    after = rest.split(END)[1]
+    pages = {DOCS / "results.md": results_page(), README: before + readme_block() + after}
+    stale = [p for p, text in pages.items() if not p.exists() or p.read_text("utf-8") != text]
+    if "--check" in sys.argv:
+        if stale:
+            sys.exit(f"not what docs/results/*.json say: {', '.join(map(str, stale))}")
+        return
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Trains one distiller in a fresh process, alone or split; what the tests of replicas run.
+
+A process can have only one set of logical devices and one strategy, so every way to train is
+a process of its own: `python replicas_program.py alone|mirrored|worker OUTPUT.npz`.
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tinybert_tf.data import BucketedBatches, EncodedExamples
+from tinybert_tf.distillation import Stage, TinyBertDistiller
+from tinybert_tf.models import BertEncoder, BertTextClassifier
+
+ALL_TERMS = Stage("all", attention=0.5, hidden=2.0, embedding=3.0, prediction=0.25)
+# The halves of the first batch differ by far in their numbers of tokens, and the second
+# batch has one row: a replica gets none.
+LENGTHS = [8, 8, 8, 7, 2, 3, 2, 2, 6]
+FIRST_BATCH = np.arange(8)
+
+
+def make_examples():
+    random = np.random.default_rng(3)
+    total = sum(LENGTHS)
+    return EncodedExamples(
+        token_ids=random.integers(1, 20, total).astype("int32"),
+        segment_ids=random.integers(0, 2, total).astype("int32"),
+        row_splits=np.concatenate([[0], np.cumsum(LENGTHS)]),
+        labels=random.integers(0, 3, len(LENGTHS)).astype("int32"),
+        pad_token_id=0,
+    )
+
+
+def make_classifier(num_layers, hidden_dim, seed):
+    encoder = BertEncoder(
+        20, num_layers, 2, hidden_dim, 2 * hidden_dim, dropout=0.0, max_sequence_length=8
+    )
+    model = BertTextClassifier(encoder, 3, dropout=0.0)
+    random = np.random.default_rng(seed)
+    for variable in model.trainable_variables:
+        near = 1.0 if "gamma" in variable.path else 0.0
+        variable.assign(near + random.normal(0.0, 0.2, variable.shape))
+    return model
+
+
+def make_distiller():
+    distiller = TinyBertDistiller(
+        make_classifier(1, 8, seed=1),
+        make_classifier(2, 12, seed=2),
+        projection_kernel=np.random.default_rng(4).normal(0.0, 0.3, (8, 12)),
+    )
+    distiller.compile(keras.optimizers.SGD(0.1), stage=ALL_TERMS, metrics=["accuracy"])
+    return distiller
+
+
+def values(model):
+    return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+
+
+class Logs(keras.callbacks.Callback):
+    """Keeps what `fit` reports after each batch."""
+
+    def on_train_begin(self, logs=None):
+        self.batches = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches.append({k: float(np.squeeze(v)) for k, v in logs.items()})
+
+
+def fit(distiller, dataset):
+    logs = Logs()
+    history = distiller.fit(dataset, verbose=0, callbacks=[logs]).history
+    names = sorted(history)
+    return {
+        "names": names,
+        "epoch": [history[name][0] for name in names],
+        "batches": [[batch[name] for name in names] for batch in logs.batches],
+    }
+
+
+def train_step(distiller, strategy, batch):
+    """One step by hand, half of the batch to each replica."""
+    halves = [
+        tf.nest.map_structure(lambda x, rows=rows: tf.constant(x[rows]), batch)
+        for rows in (slice(None, 4), slice(4, None))
+    ]
+    data = tf.nest.map_structure(
+        lambda *parts: strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group]
+        ),
+        *halves,
+    )
+    tf.function(lambda: strategy.run(distiller.train_step, args=(data,)))()
+    return distiller.get_metrics_result()
+
+
+def main(kind, output):
+    if kind == "mirrored":
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    elif kind == "worker":
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+        strategy = tf.distribute.get_strategy()
+    with strategy.scope():
+        distiller = make_distiller()
+    teacher = values(distiller.teacher)
+    results = {"replicas": strategy.num_replicas_in_sync}
+    examples = make_examples()
+    if kind != "worker":
+        batch = examples.batch(FIRST_BATCH)
+        if kind == "mirrored":
+            figures = train_step(distiller, strategy, batch)
+        else:
+            figures = distiller.train_on_batch(*batch, return_dict=True)
+        results["step_names"] = sorted(figures)
+        results["step"] = [float(figures[name]) for name in sorted(figures)]
+        results["step_weights"] = values(distiller)
+    results |= fit(distiller, BucketedBatches(examples, tokens_per_batch=64).dataset())
+    results["weights"] = values(distiller)
+    results["teacher_moved"] = np.abs(values(distiller.teacher) - teacher).max()
+    np.savez(output, **results)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

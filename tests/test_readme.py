@@ -1,0 +1,81 @@
+"""The README's Python example runs as it is written."""
+
+import json
+import pathlib
+import re
+
+import keras
+import numpy as np
+from safetensors.numpy import save_file
+
+from tinybert_tf.models import BertTextClassifier
+
+README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
+VOCABULARY_SIZE = 30522
+WIDTH, LAYERS, UNITS = 24, 5, 32
+
+
+def write_teacher(directory):
+    """A random BERT classifier of full vocabulary in the Hugging Face layout."""
+    random = np.random.default_rng(0)
+
+    def dense(prefix, inputs, outputs):
+        yield f"{prefix}.weight", random.normal(0.0, 0.1, (outputs, inputs))
+        yield f"{prefix}.bias", np.zeros(outputs)
+
+    def norm(prefix):
+        yield f"{prefix}.weight", np.ones(WIDTH)
+        yield f"{prefix}.bias", np.zeros(WIDTH)
+
+    tensors = {}
+    for name, rows in (("word", VOCABULARY_SIZE), ("position", 512), ("token_type", 2)):
+        tensors[f"embeddings.{name}_embeddings.weight"] = random.normal(0, 0.1, (rows, WIDTH))
+    tensors.update(norm("embeddings.LayerNorm"))
+    for i in range(LAYERS):
+        layer = f"encoder.layer.{i}"
+        for name in ("self.query", "self.key", "self.value", "output.dense"):
+            tensors.update(dense(f"{layer}.attention.{name}", WIDTH, WIDTH))
+        tensors.update(norm(f"{layer}.attention.output.LayerNorm"))
+        tensors.update(dense(f"{layer}.intermediate.dense", WIDTH, UNITS))
+        tensors.update(dense(f"{layer}.output.dense", UNITS, WIDTH))
+        tensors.update(norm(f"{layer}.output.LayerNorm"))
+    tensors.update(dense("pooler.dense", WIDTH, WIDTH))
+    tensors = {f"bert.{name}": tensor for name, tensor in tensors.items()}
+    tensors.update(dense("classifier", WIDTH, 2))
+    directory.mkdir()
+    save_file(
+        {k: v.astype("float32") for k, v in tensors.items()}, directory / "model.safetensors"
+    )
+    config = {
+        "vocab_size": VOCABULARY_SIZE,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 12,
+        "hidden_size": WIDTH,
+        "intermediate_size": UNITS,
+        "max_position_embeddings": 512,
+    }
+    (directory / "config.json").write_text(json.dumps(config))
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "film", "to", "remember"]
+    words += [f"word{i}" for i in range(VOCABULARY_SIZE - len(words))]
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
+
+
+def test_python_example(tmp_path, monkeypatch):
+    write_teacher(tmp_path / "my_bert")
+    (tmp_path / "SST-2").mkdir()
+    rows = [f"word{i} a film word{2 * i}\t{i % 2}" for i in range(24)]
+    (tmp_path / "SST-2" / "train.tsv").write_text("\n".join(["sentence\tlabel", *rows]) + "\n")
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)
+
+    student = BertTextClassifier.from_preset(str(tmp_path / "my_student"))
+    # 14,350,248 weights of the encoder (Jiao et al. say 14.5 M) and 312 x 2 + 2 of the head.
+    assert student.count_params() == 14_350_248 + 626
+    np.testing.assert_allclose(
+        student.predict(["a film to remember"], verbose=0),
+        names["student"].predict(["a film to remember"], verbose=0),
+        atol=1e-6,
+    )
+    assert keras.ops.shape(names["kernel"]) == (312, 24)
