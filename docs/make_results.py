@@ -87,9 +87,9 @@ def commands(results: dict) -> str:
 
 
 READING = (
-    "*Same label*: share of examples to which the student gives the teacher's label, and a file "
-    "the student's. *Latency*: one text at a time, padded to {length} tokens; Keras on all "
-    "cores, TFLite (LiteRT, XNNPACK) on one thread."
+    "*Same label*: share of examples to which the student gives the teacher's label, and a "
+    "file the student's. *Latency*: one text at a time, padded to {length} tokens; Keras on "
+    "all cores, TFLite (LiteRT, XNNPACK) on one thread."
 )
 
 
@@ -154,8 +154,8 @@ def speed_section() -> list[str]:
     ]
     return [
         "## Speed of distillation",
-        "Examples of SST-2 a second in the intermediate stage, medians of alternating rounds in "
-        "one run, float32 on two cores. What is compared, and what not, is described in "
+        "Examples of SST-2 a second in the intermediate stage, medians of alternating rounds "
+        "in one run, float32 on two cores. What is compared, and what not, is described in "
         "`benchmarks/distill_step.py`; both sides compute the same loss and gradient, which "
         "the command checks first.",
         f"    {figures['command']}",
@@ -168,8 +168,8 @@ def results_page() -> str:
     parts = [
         "# Results",
         "Made by `docs/make_results.py` from the JSON files in `docs/results/`, which the "
-        "commands shown here wrote. Dev and test figures are on data that no model was trained on; "
-        "checkpoints were chosen on dev.",
+        "commands shown here wrote. Dev and test figures are on data that no model was trained "
+        "on; checkpoints were chosen on dev.",
         *run_section(
             "SST-2",
             "sst2_minilm",

@@ -49,9 +49,17 @@ class EncodedExamples:
         Args:
             rows: int array [batch]. Which examples.
             length: int or `None`. To pad to; `None` is the next multiple of `LENGTH_STEP`.
+
+        Raises:
+            TinyBertError: if an example has more tokens than `length`.
         """
         lengths = self.lengths[rows]
         length = length or _padded_length(lengths.max())
+        if lengths.max() > length:
+            raise TinyBertError(
+                f"An example of {lengths.max()} tokens does not fit into a length of {length}. "
+                "Encode with a preprocessor of that sequence_length: it truncates."
+            )
         is_token = np.arange(length) < lengths[:, None]
         # Padding points at the first token: any valid index will do, its value is replaced.
         positions = np.where(is_token, self.row_splits[rows][:, None] + np.arange(length), 0)

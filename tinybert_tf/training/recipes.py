@@ -40,7 +40,7 @@ from tinybert_tf.training.sources import (
     read_split,
     take_random,
 )
-from tinybert_tf.training.strategies import make_strategy
+from tinybert_tf.training.strategies import make_strategy, resolve_precision
 
 # Sentences that the student's start is measured on: more changes nothing that shows.
 _START_SAMPLE = 512
@@ -102,7 +102,7 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     keras.utils.set_random_seed(config.seed)
     task = config.resolved_task()
     with make_strategy(config.strategy).scope():
-        teacher = load_classifier(run.teacher, dtype=config.precision)
+        teacher = load_classifier(run.teacher, dtype=resolve_precision(config.precision))
         train, dev = _training_data(config, task, teacher.preprocessor)
         _check_teacher(run, task, teacher, dev)
         student = make_student(config, teacher)

@@ -14,6 +14,7 @@ from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import ARCHITECTURES, BertEncoder, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training.config import DataConfig, RunConfig, TeacherConfig
+from tinybert_tf.training.strategies import resolve_precision
 
 _PACKAGE = "package:"
 
@@ -78,7 +79,7 @@ def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
         TinyBertError: if the weights cannot be read or do not fit task or lengths.
     """
     teacher, location = config.teacher, resolve_path(config.teacher.weights)
-    options = {"dtype": config.precision}
+    options = {"dtype": resolve_precision(config.precision)}
     if teacher.dropout is not None:
         options.update(dropout=teacher.dropout, attention_dropout=teacher.dropout)
     kind = _layout(location)
@@ -122,7 +123,7 @@ def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClas
         "activation": source.activation,
         "layer_norm_epsilon": source.layer_norm_epsilon,
         "dropout": config.student.dropout,
-        "dtype": config.precision,
+        "dtype": resolve_precision(config.precision),
         **config.student.overrides,
     }
     try:

@@ -1,6 +1,11 @@
-"""`tf.distribute` strategies by name."""
+"""`tf.distribute` strategies and dtype policies by name."""
+
+import pathlib
 
 import tensorflow as tf
+
+# Linux's names of the instructions that multiply bfloat16.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
@@ -15,3 +20,24 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         "mirrored": tf.distribute.MirroredStrategy,
         "multi_worker_mirrored": tf.distribute.MultiWorkerMirroredStrategy,
     }[name]()
+
+
+def resolve_precision(name: str) -> str:
+    """Returns the Keras dtype policy of a config's `precision`.
+
+    Args:
+        name: str. A policy, or `"auto"`: mixed_bfloat16 on a processor (without GPU) that
+            multiplies bfloat16 itself, float32 elsewhere.
+    """
+    if name != "auto":
+        return name
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return "mixed_bfloat16" if not has_gpu and _BFLOAT16_FLAGS & _cpu_flags() else "float32"
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return set()
+    return {flag for line in text.splitlines() if "flags" in line for flag in line.split()}
