@@ -3,12 +3,13 @@
 # make test       the tests
 # make test-slow  the tests that take minutes (multi-worker, killed runs)
 # make lint       ruff
+# make results    the runs and benchmarks of docs/results.md; hours, wants data/glue/SST-2
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup quickstart test test-slow lint format clean
+.PHONY: setup quickstart test test-slow lint format results docs clean
 
 setup: $(VENV)/installed
 
@@ -37,6 +38,25 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+results: setup
+	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume
+	cp runs/sst2_minilm/results.json docs/results/sst2_minilm.json
+	for start in random teacher; do \
+		$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_start.yaml --resume \
+			--set student.start=$$start --set run_directory=runs/sst2_start_$$start && \
+		cp runs/sst2_start_$$start/results.json docs/results/sst2_start_$$start.json || exit; \
+	done
+	$(MAKE) quickstart
+	cp runs/quickstart/results.json docs/results/quickstart.json
+	$(PYTHON) -m venv .venv-benchmark
+	.venv-benchmark/bin/pip install --quiet --editable '.[export,benchmark]'
+	.venv-benchmark/bin/pip install --quiet --no-deps --requirement requirements-teacher.txt
+	.venv-benchmark/bin/python benchmarks/distill_step.py --data data/glue/SST-2
+	$(MAKE) docs
+
+docs:
+	$(PYTHON) docs/make_results.py
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache
