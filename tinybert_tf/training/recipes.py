@@ -147,7 +147,7 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     test = None
     predictions, figures = {}, {}
     for name, directory in (("teacher", run.teacher), ("student", run.student)):
-        model = load_classifier(directory, dtype="float32")
+        model = load_classifier(directory)
         if test is None:
             test = encode_examples(read_split(task, config.data, "test"), model.preprocessor)
         predictions[name] = Evaluator(task, model, test).predict()
@@ -189,7 +189,7 @@ def export_student(
     """
     task = config.resolved_task()
     return export.export_tflite(
-        load_classifier(run.student, dtype="float32"),
+        load_classifier(run.student),
         read_split(task, config.data, "test"),
         output,
         quantization,
@@ -218,7 +218,7 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
     length = config.export.sequence_length or config.data.max_tokens
     latency = {}
     for name, directory in (("teacher", run.teacher), ("student", run.student)):
-        model = load_classifier(directory, dtype="float32")
+        model = load_classifier(directory)
         preprocessor = BertPreprocessor(model.preprocessor.tokenizer, length)
         test = read_split(config.resolved_task(), config.data, "test")
         encoded = encode_examples(test.take(np.arange(min(len(test), 100))), preprocessor)

@@ -79,20 +79,22 @@ def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
         TinyBertError: if the weights cannot be read or do not fit task or lengths.
     """
     teacher, location = config.teacher, resolve_path(config.teacher.weights)
-    options = {"dtype": resolve_precision(config.precision)}
-    if teacher.dropout is not None:
-        options.update(dropout=teacher.dropout, attention_dropout=teacher.dropout)
+    precision = resolve_precision(config.precision)
     kind = _layout(location)
     tokenizer = _load_tokenizer(teacher, location, kind)
     preprocessor = BertPreprocessor(tokenizer, sequence_length=config.data.max_tokens)
     if teacher.fine_tune is None:
-        model = _load_classifier(location, kind, options)
+        model = _load_classifier(location, kind, precision)
         model.preprocessor = preprocessor
         _check_labels(model, task)
     else:
-        encoder = _load_encoder(location, kind, options)
+        encoder = _load_encoder(location, kind, precision, teacher.dropout)
         model = BertTextClassifier(
-            encoder, task.num_outputs, preprocessor=preprocessor, labels=task.labels
+            encoder,
+            task.num_outputs,
+            preprocessor=preprocessor,
+            labels=task.labels,
+            dropout=encoder.dropout,
         )
     _check_sizes(model.backbone, tokenizer, config.data.max_tokens)
     return model
@@ -171,31 +173,41 @@ def _load_tokenizer(teacher: TeacherConfig, location: str, kind: str) -> BertTok
     return BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
 
 
-def _load_encoder(location: str, kind: str, options: dict) -> BertEncoder:
+def _load_encoder(
+    location: str, kind: str, precision: str, dropout: float | None
+) -> BertEncoder:
+    if kind == "own":
+        if dropout is not None:
+            raise TinyBertError(
+                f"teacher.dropout is {dropout}, but '{location}' is a preset of this library, "
+                "which keeps its own. Leave teacher.dropout out."
+            )
+        return BertEncoder.from_preset(location, dtype=precision)
+    options = {"dtype": precision}
+    if dropout is not None:
+        options.update(dropout=dropout, attention_dropout=dropout)
     if kind == "hugging_face":
         return checkpoints.load_encoder(location, **options)
-    if kind == "own":
-        return BertEncoder.from_preset(location, **options)
     return _from_keras_hub(lambda name: checkpoints.from_keras_hub(name, **options), location)
 
 
-def _load_classifier(location: str, kind: str, options: dict) -> BertTextClassifier:
+def _load_classifier(location: str, kind: str, precision: str) -> BertTextClassifier:
     if kind == "hugging_face":
-        return checkpoints.load_text_classifier(location, **options)
+        return checkpoints.load_text_classifier(location, dtype=precision)
     if kind == "own":
-        return load_classifier(location, **options)
+        return load_classifier(location, precision)
     raise TinyBertError(
         f"teacher.weights '{location}' is a KerasHub preset: an encoder without a head for the "
         "task. Give teacher.fine_tune."
     )
 
 
-def load_classifier(directory, **options) -> BertTextClassifier:
+def load_classifier(directory, dtype: str = "float32") -> BertTextClassifier:
     """Loads a classifier that a run saved.
 
     Args:
         directory: str or path. A preset, such as a run's `student/`.
-        **options: Overrides of `BertEncoder` arguments, such as `dtype`.
+        dtype: str. A Keras dtype policy.
 
     Raises:
         TinyBertError: if there is none.
@@ -205,7 +217,7 @@ def load_classifier(directory, **options) -> BertTextClassifier:
             f"{directory} holds no classifier (no task.json). It is made by the steps "
             "`finetune` (teacher) and `distill` (student) of `python -m tinybert_tf`."
         )
-    return BertTextClassifier.from_preset(str(directory), **options)
+    return BertTextClassifier.from_preset(str(directory), dtype=dtype)
 
 
 def _from_keras_hub(load, location: str):
