@@ -2,7 +2,8 @@
 
 What is measured: steps of the intermediate stage (attention, hidden states and embedding,
 arXiv 1909.10351, eq. 7 to 9) on SST-2's sentences of at most 64 tokens; teacher MiniLM
-(6 layers, 384 wide), student TinyBERT-4 (312 wide), one projection, AdamW, float32, CPU.
+(6 layers, 384 wide), student TinyBERT-4 (312 wide), one projection, AdamW, on a CPU, all
+rows in float32 and, unless `--nobfloat16`, in mixed bfloat16 (the peer by `torch.autocast`).
 
 | row | step |
 |---|---|
@@ -18,13 +19,15 @@ gradient have to agree, or nothing is timed.
     python benchmarks/distill_step.py --data PATH_TO/SST-2
 
 `--data` is GLUE's SST-2 directory, or a .tsv, .csv or .jsonl file with columns `sentence` and
-`label` (0 or 1, unused). With the defaults it takes 17 minutes on two cores.
+`label` (0 or 1, unused). With the defaults it takes 20 minutes on two cores. Nothing else may
+run meanwhile.
 
 Deliberately not here: tokenization (once, before the clock starts, the same ids for both),
 evaluation and checkpoints, quality of the student, larger batches or `torch.compile` for the
 peer, GPUs. It compares how the two are run, batching included, not kernel with kernel.
 """
 
+import functools
 import importlib.util
 import itertools
 import json
@@ -36,6 +39,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -65,8 +69,9 @@ from tinybert_tf.training.run_directory import environment
 from tinybert_tf.training.sources import resolve_path
 
 _DATA = flags.DEFINE_string("data", None, "SST-2's directory, or a table.", required=True)
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each row.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each row.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 60.0, "Length of a round.", lower_bound=1.0)
+_BFLOAT16 = flags.DEFINE_bool("bfloat16", True, "Whether to add mixed bfloat16.")
 _THREADS = flags.DEFINE_integer("threads", 2, "Threads of either side.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 42, "Of weights, batches and dropout.")
 _OUTPUT = flags.DEFINE_string("output", "docs/results/distill_step.json", "Where figures go.")
@@ -96,12 +101,22 @@ class OurStep:
         teacher: str. A Hugging Face layout directory.
         encoded: `EncodedExamples`.
         seed: int.
+        precision: str. A Keras dtype policy.
     """
 
-    def __init__(self, folder: pathlib.Path, teacher: str, encoded: EncodedExamples, seed: int):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        teacher: str,
+        encoded: EncodedExamples,
+        seed: int,
+        precision: str,
+    ):
         self.student, self.teacher = (
             BertTextClassifier(
-                checkpoints.load_encoder(path), _TASK.num_outputs, labels=_TASK.labels
+                checkpoints.load_encoder(path, dtype=precision),
+                _TASK.num_outputs,
+                labels=_TASK.labels,
             )
             for path in (folder / "student", teacher)
         )
@@ -242,7 +257,7 @@ def make_sides(peer: Peer, folder: pathlib.Path, teacher: str, encoded: EncodedE
     """Gives both sides the same weights and examples.
 
     Returns:
-        `OurStep`, and the versions of the peer's libraries.
+        `OurStep` by precision, and the versions of the peer's libraries.
     """
     shape = ARCHITECTURES[_STUDENT]
     teacher_layers = json.loads((pathlib.Path(teacher) / "config.json").read_text("utf-8"))
@@ -274,7 +289,9 @@ def make_sides(peer: Peer, folder: pathlib.Path, teacher: str, encoded: EncodedE
         attention_mask=inputs["padding_mask"],
     )
     peer.ask("load", file=str(folder / "data.npz"))
-    return OurStep(folder, teacher, encoded, _SEED.value), versions
+    precisions = ["float32", "mixed_bfloat16"] if _BFLOAT16.value else ["float32"]
+    ours = {p: OurStep(folder, teacher, encoded, _SEED.value, p) for p in precisions}
+    return ours, versions
 
 
 def check_same_step(ours: OurStep, peer: Peer, folder: pathlib.Path) -> dict:
@@ -315,44 +332,59 @@ def _compared(ours, peer) -> dict:
     return {"ours": ours, "peer": peer, "relative_difference": float(difference / peer)}
 
 
-def measure(ours: OurStep, peer: Peer) -> dict[str, list[dict]]:
-    """Warms both sides up, then measures them in turn; returns the rounds of each row."""
-    ours.warm_up()
-    peer.ask("warm_up", batch_size=_PEER_BATCH_SIZE)
-    seconds, rounds = _SECONDS.value, {OURS: [], PADDED: [], LONGEST: []}
-    ask = {"batch_size": _PEER_BATCH_SIZE, "seconds": seconds}
+def measure(ours: dict[str, OurStep], peer: Peer) -> dict[str, dict[str, list[dict]]]:
+    """Warms both sides up, then measures them in turn.
+
+    Returns:
+        the rounds by precision and row.
+    """
+    rows = {precision: _make_rows(precision, step, peer) for precision, step in ours.items()}
+    rounds = {precision: {name: [] for name in rows[precision]} for precision in rows}
+    for precision, step in ours.items():
+        step.warm_up()
+        peer.ask("warm_up", batch_size=_PEER_BATCH_SIZE, bfloat16=precision != "float32")
     for number in range(_ROUNDS.value):
-        rounds[OURS].append(ours.measure(seconds))
-        rounds[PADDED].append(peer.ask("measure", to_longest=False, **ask))
-        rounds[LONGEST].append(peer.ask("measure", to_longest=True, **ask))
-        for figures in rounds.values():
-            figures[-1]["examples_per_second"] = (
-                figures[-1]["examples"] / figures[-1]["seconds"]
-            )
-        speeds = (f"{name} {_speeds(figures)[-1]:.1f}" for name, figures in rounds.items())
-        print(f"round {number + 1} of {_ROUNDS.value}:", "; ".join(speeds), flush=True)
+        for precision, name in itertools.product(rows, (OURS, PADDED, LONGEST)):
+            figures = rows[precision][name](seconds=_SECONDS.value)
+            figures["examples_per_second"] = figures["examples"] / figures["seconds"]
+            rounds[precision][name].append(figures)
+            speed = f"{figures['examples_per_second']:.1f} examples/s"
+            print(f"round {number + 1}, {precision}, {name}: {speed}", flush=True)
     return rounds
 
 
-def _speeds(rounds: list[dict]) -> list[float]:
-    return [figures["examples_per_second"] for figures in rounds]
+def _make_rows(precision: str, ours: OurStep, peer: Peer) -> dict[str, Callable]:
+    ask = functools.partial(
+        peer.ask, "measure", batch_size=_PEER_BATCH_SIZE, bfloat16=precision != "float32"
+    )
+    return {
+        OURS: ours.measure,
+        PADDED: functools.partial(ask, to_longest=False),
+        LONGEST: functools.partial(ask, to_longest=True),
+    }
 
 
-def summarize(rounds: dict[str, list[dict]]) -> dict:
-    """Returns for each row its median, ours over it, and its rounds."""
+def summarize(rounds: dict[str, list[dict]]) -> dict[str, dict]:
+    """Returns for each row of a precision its median, ours over it, and its rounds."""
+
+    def ratio(name, above, below):
+        return sum(r[above] for r in rounds[name]) / sum(r[below] for r in rounds[name])
+
     medians = {name: statistics.median(_speeds(rounds[name])) for name in rounds}
     return {
         name: {
             "median_examples_per_second": medians[name],
             "ours_over_this": medians[OURS] / medians[name],
-            "padded_tokens_per_example": sum(r["padded_tokens"] for r in rounds[name])
-            / sum(r["examples"] for r in rounds[name]),
-            "cores_busy": sum(r["cpu_seconds"] for r in rounds[name])
-            / sum(r["seconds"] for r in rounds[name]),
+            "padded_tokens_per_example": ratio(name, "padded_tokens", "examples"),
+            "cores_busy": ratio(name, "cpu_seconds", "seconds"),
             "rounds": rounds[name],
         }
         for name in rounds
     }
+
+
+def _speeds(rounds: list[dict]) -> list[float]:
+    return [figures["examples_per_second"] for figures in rounds]
 
 
 def _print_check(figures: dict) -> None:
@@ -378,16 +410,18 @@ def _print_results(results: dict) -> None:
     table.add_column("")
     for column in ("examples/s", "range", "tokens", "cores", "ours is"):
         table.add_column(column, justify="right", no_wrap=True)
-    for name, figures in results.items():
-        speeds = _speeds(figures["rounds"])
-        table.add_row(
-            name,
-            f"{figures['median_examples_per_second']:.1f}",
-            f"{min(speeds):.1f}-{max(speeds):.1f}",
-            f"{figures['padded_tokens_per_example']:.1f}",
-            f"{figures['cores_busy']:.2f}",
-            "" if name == OURS else f"{figures['ours_over_this']:.2f} x",
-        )
+    for precision, rows in results.items():
+        table.add_section()
+        for name, figures in rows.items():
+            speeds = _speeds(figures["rounds"])
+            table.add_row(
+                name if precision == "float32" else f"{name}, {precision}",
+                f"{figures['median_examples_per_second']:.1f}",
+                f"{min(speeds):.1f}-{max(speeds):.1f}",
+                f"{figures['padded_tokens_per_example']:.1f}",
+                f"{figures['cores_busy']:.2f}",
+                "" if name == OURS else f"{figures['ours_over_this']:.2f} x",
+            )
     Console().print(table)
 
 
@@ -441,8 +475,9 @@ def _run() -> dict:
         folder = pathlib.Path(folder)
         ours, peer_versions = make_sides(peer, folder, teacher, encoded)
         report["versions"].update(peer_versions)
-        report["check"] = check_same_step(ours, peer, folder)
-        report["results"] = summarize(measure(ours, peer))
+        report["check"] = check_same_step(ours["float32"], peer, folder)
+        rounds = measure(ours, peer)
+    report["results"] = {precision: summarize(rows) for precision, rows in rounds.items()}
     report["load_average"]["after"] = os.getloadavg()
     return report
 

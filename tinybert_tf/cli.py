@@ -29,3 +29,12 @@ def reporting_errors(main: Callable) -> Callable:
             sys.exit(2)
 
     return wrapped
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parses the flags, for `app.run`; a mistake in them is a message and exit code 2, too."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(f"error: {error}\n--help lists the flags.", file=sys.stderr)
+        sys.exit(2)

@@ -177,13 +177,14 @@ class TinyBertDistiller(keras.Model):
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        counts = self._counts(x, sample_weight)
+        shares, counts = self._shares(x, sample_weight)
         # Outside the tape: nothing of the teacher is kept for a gradient.
         teacher_outputs = self._teacher_model.model(x, training=False)
         with tf.GradientTape() as tape:
             student_outputs = self._student_model.model(x, training=True)
             terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
-            loss = self._replica_loss(terms, counts)
+            parts = {term: value * shares[term] for term, value in terms.items()}
+            loss = self._total_loss(parts)
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
@@ -191,16 +192,17 @@ class TinyBertDistiller(keras.Model):
         # stage, the projections in the prediction stage.
         reached = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         self.optimizer.apply_gradients(reached)
-        return self._update_metrics(loss, terms, counts, y, student_outputs, sample_weight)
+        return self._update_metrics(loss, parts, counts, y, student_outputs, sample_weight)
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        counts = self._counts(x, sample_weight)
+        shares, counts = self._shares(x, sample_weight)
         teacher_outputs = self._teacher_model.model(x, training=False)
         student_outputs = self._student_model.model(x, training=False)
         terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
-        loss = self._replica_loss(terms, counts)
-        return self._update_metrics(loss, terms, counts, y, student_outputs, sample_weight)
+        parts = {term: value * shares[term] for term, value in terms.items()}
+        loss = self._total_loss(parts)
+        return self._update_metrics(loss, parts, counts, y, student_outputs, sample_weight)
 
     def compute_terms(self, x, student_outputs, teacher_outputs, sample_weight=None) -> dict:
         """Computes the terms of the stage over the batch of one replica.
@@ -281,10 +283,16 @@ class TinyBertDistiller(keras.Model):
             if self.stage.weights[term] or (term == "prediction" and has_predictions)
         ]
 
-    def _counts(self, x, sample_weight) -> dict:
-        """Returns how much each term averages over in this replica's part of the batch.
+    def _shares(self, x, sample_weight) -> tuple[dict, dict]:
+        """Returns this replica's share of each term's mean over the global batch.
 
-        That is pairs of tokens, tokens, or examples.
+        A mean over the global batch is not the mean of the replicas' means: one with few
+        real tokens would count like one with many. Weighted by their shares, the replicas'
+        means add up to it.
+
+        Returns:
+            `(shares, counts)`, dictionaries of scalars by term. Counts are what the means of
+            the global batch are over: pairs of tokens, tokens, or examples.
         """
         tokens = ops.sum(ops.cast(x["padding_mask"], "float32"), axis=-1)
         if self.reference_compatible:
@@ -293,42 +301,55 @@ class TinyBertDistiller(keras.Model):
         if sample_weight is not None:
             examples = ops.cast(sample_weight, "float32")
         token_count = ops.sum(examples * tokens)
-        return {
+        own = {
             "attention": ops.sum(examples * ops.square(tokens)),
             "hidden": token_count,
             "embedding": token_count,
             "prediction": ops.sum(examples),
         }
+        counts = _sum_over_replicas(own)
+        return {term: ops.divide_no_nan(own[term], counts[term]) for term in own}, counts
 
-    def _replica_loss(self, terms: dict, counts: dict):
-        """Returns this replica's part of the global batch's loss; the parts add up to it.
-
-        A mean over the global batch is not the mean of the replicas' means: one with few
-        real tokens would count like one with many. So each mean is weighted by its share.
-        """
+    def _total_loss(self, parts: dict):
+        """Returns the weighted sum of the terms (eq. 11)."""
         loss = 0.0
-        for term, value in terms.items():
+        for term, part in parts.items():
             if self.stage.weights[term]:
-                share = ops.divide_no_nan(counts[term], _sum_over_replicas(counts[term]))
-                loss += self.stage.weights[term] * value * share
+                loss += self.stage.weights[term] * part
         return loss
 
-    def _update_metrics(self, loss, terms, counts, y, student_outputs, sample_weight):
+    def _update_metrics(self, loss, parts, counts, y, student_outputs, sample_weight):
+        # Of the global batch, in every replica: Keras reports after each step the plain mean
+        # of what the replicas have seen.
+        loss, terms = _sum_over_replicas((loss, parts))
         for term, value in terms.items():
             self._term_trackers[term].update_state(value, sample_weight=counts[term])
-        self._loss_tracker.update_state(
-            _sum_over_replicas(loss), sample_weight=counts["prediction"]
-        )
+        self._loss_tracker.update_state(loss, sample_weight=counts["prediction"])
         if y is not None and "predictions" in student_outputs:
-            return self.compute_metrics(None, y, student_outputs["predictions"], sample_weight)
-        return self.get_metrics_result()
+            self.compute_metrics(None, y, student_outputs["predictions"], sample_weight)
+        results = self.get_metrics_result()
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # Keras averages over the workers along the first axis; a scalar has none.
+            results = {name: ops.reshape(value, (1,)) for name, value in results.items()}
+        return results
 
-    def _symbolic_build(self, *args, **kwargs):
-        """Everything is built at construction.
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Builds the compiled metrics; all else is built at construction.
 
-        Keras would trace a step on a batch here, which fails on the per-replica values of a
-        multi-worker strategy.
+        Keras looks at a batch for this and averages it over the replicas, which fails under
+        a multi-worker strategy. The part of one replica tells as much.
         """
+        metrics = self._compile_metrics
+        if self._distribute_strategy is None or metrics is None or metrics.built:
+            return
+        strategy = self.distribute_strategy
+        if iterator is not None:
+            _, _, batches = next(iter(iterator))
+            data_batch = keras.tree.map_structure(
+                lambda value: strategy.experimental_local_results(value)[0], next(batches)
+            )
+        with strategy.scope():
+            self._symbolic_build(data_batch=data_batch)
 
     def _check_stage(self, stage: Stage) -> None:
         student, teacher = _encoder(self.student), _encoder(self.teacher)
@@ -346,11 +367,12 @@ class TinyBertDistiller(keras.Model):
             )
 
 
-def _sum_over_replicas(value):
+def _sum_over_replicas(values):
+    """Returns a structure of tensors summed over the replicas."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+        return values
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 def _encoder(model) -> BertEncoder:

@@ -2,7 +2,7 @@
 
 from absl import app, flags
 
-from tinybert_tf.cli import reporting_errors
+from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 
 _TFLITE = flags.DEFINE_bool("tflite", False, "Export to TFLite.", required=True)
@@ -33,4 +33,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

@@ -1,5 +1,6 @@
 """A run as a YAML file: typed, validated, printed at start, saved with the run."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -13,6 +14,10 @@ from tinybert_tf.data.tasks import GLUE_TASKS, Task
 from tinybert_tf.distillation.stages import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.files import read_text_file
+from tinybert_tf.models import ARCHITECTURES
+
+# A stage's figures stand in `results.json` beside these, its checkpoints beside the teacher's.
+_TAKEN = ("commands", "finetune", "teacher", "student_start", "evaluation", "export", "latency")
 
 _strict = pydantic.ConfigDict(extra="forbid")
 
@@ -139,6 +144,14 @@ class StudentConfig:
     dropout: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
     overrides: dict[str, int | float | str] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self):
+        # Here, because the student is made only after the teacher was trained.
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"architecture '{self.architecture}' is not known. Known are "
+                f"{', '.join(ARCHITECTURES)}.{nearest_name(self.architecture, ARCHITECTURES)}"
+            )
+
 
 @_config
 class StageConfig:
@@ -170,6 +183,9 @@ class DistillationConfig:
 
     def __post_init__(self):
         names = [stage.name for stage in self.stages]
+        taken = [name for name in names if name in _TAKEN]
+        if taken:
+            raise ValueError(f"'{taken[0]}' means something else in a run; rename the stage")
         if not names or len(set(names)) != len(names):
             raise ValueError(f"stages must be at least one, of different names; got {names}")
         for stage in self.stages:
@@ -272,8 +288,17 @@ def parse_config(values: dict, source: str) -> RunConfig:
     try:
         return pydantic.TypeAdapter(RunConfig).validate_python(values)
     except pydantic.ValidationError as error:
-        problems = [_describe(problem, values) for problem in error.errors()]
-        raise TinyBertError(f"{source}:\n  " + "\n  ".join(problems)) from error
+        problems = [(_location(p, values), p) for p in error.errors()]
+        # Of a union's members, the one that most of the value fits has its problem deepest.
+        lines = [
+            _describe(location, problem)
+            for location, problem in problems
+            if not any(
+                len(other) > len(location) and other[: len(location)] == location
+                for other, _ in problems
+            )
+        ]
+        raise TinyBertError(f"{source}:\n  " + "\n  ".join(lines)) from error
 
 
 def _override(values: dict, override: str) -> None:
@@ -288,11 +313,8 @@ def _override(values: dict, override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise TinyBertError(f"--set {key}: '{text}' is not YAML: {error}") from error
-    if isinstance(node, list):
-        _child(node, last, key)
-        node[int(last)] = value
-    else:
-        node[last] = value
+    _child(node, last, key)
+    node[int(last) if isinstance(node, list) else last] = value
 
 
 def _child(node, part: str, key: str):
@@ -304,9 +326,17 @@ def _child(node, part: str, key: str):
     raise TinyBertError(f"--set {key}: '{part}' is no key, because there is {kind}.")
 
 
-def _describe(problem: dict, values: dict) -> str:
-    # The last part of a location may name the member of a union, which is no key.
-    location = [str(part) for part in problem["loc"]]
+def _location(problem: dict, values: dict) -> list[str]:
+    keys, node = [], values
+    for part in problem["loc"]:
+        # What is not found is the name of a union's member, which is no key.
+        with contextlib.suppress(LookupError, TypeError):
+            node = node[part]
+            keys.append(str(part))
+    return [*keys, problem["loc"][-1]] if problem["type"] == "missing" else keys
+
+
+def _describe(location: Sequence[str], problem: dict) -> str:
     key = ".".join(location)
     if problem["type"] == "unexpected_keyword_argument":
         fields = _fields_at(RunConfig, location[:-1])

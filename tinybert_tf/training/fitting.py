@@ -22,6 +22,15 @@ _LOG_SECONDS = 5.0
 _SEEDS = "dropout_seeds"
 
 
+class _AdamW(keras.optimizers.AdamW):
+    def finalize_variable_values(self, var_list):
+        """Left to `StageFit`.
+
+        Keras puts the moving averages in the place of the weights at the end of every
+        `fit`, and a stage that was killed in an epoch has one in its middle.
+        """
+
+
 def make_optimizer(config: OptimizerConfig, total_steps: int) -> keras.optimizers.Optimizer:
     """Makes AdamW with the schedule of a stage of `total_steps` steps."""
     schedule = WarmupDecay(
@@ -30,29 +39,37 @@ def make_optimizer(config: OptimizerConfig, total_steps: int) -> keras.optimizer
         warmup_steps=int(config.warmup * total_steps),
         decay=config.decay,
     )
-    optimizer = keras.optimizers.AdamW(
+    optimizer = _AdamW(
         schedule,
         weight_decay=config.weight_decay,
         epsilon=1e-6,
         global_clipnorm=config.clip_norm,
         use_ema=config.averaging > 0,
         ema_momentum=config.averaging,
+        # TensorFlow takes no name that begins with an underscore, as the class's does.
+        name="adamw",
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
 
-@contextlib.contextmanager
-def averaged_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Puts the optimizer's moving averages in the place of the weights for a while."""
+def assign_averages(optimizer: keras.optimizers.Optimizer) -> None:
+    """Puts the optimizer's moving averages, if it has any, in the place of the weights."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if not optimizer.use_ema:
-        yield
         return
-    weights = optimizer._trainable_variables
-    values = [keras.ops.copy(weight) for weight in weights]
-    for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
+    averages = optimizer._model_variables_moving_average
+    for weight, average in zip(optimizer._trainable_variables, averages, strict=True):
         weight.assign(average)
+
+
+@contextlib.contextmanager
+def averaged_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Does as `assign_averages` for a while."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    weights = inner._trainable_variables if inner.use_ema else []
+    values = [keras.ops.copy(weight) for weight in weights]
+    assign_averages(optimizer)
     try:
         yield
     finally:
@@ -197,12 +214,18 @@ class StageFit:
         self.total_steps = config.epochs * batches.steps_per_epoch
 
     def fit(self) -> dict[str, float]:
-        """Trains to the end of the stage and returns its last dev metrics."""
+        """Trains to the end of the stage and returns its last dev metrics.
+
+        The model is left with the last weights or, if the optimizer averages, their average.
+        """
+        # Keras builds it in `fit`, and would leave a state out that there is no place for.
+        self.model.optimizer.build(self.model.trainable_variables)
         first_step = self.checkpoints.restore(self.model)
         if first_step < self.total_steps:
             started = time.monotonic()
             self._fit_from(first_step)
             self._add_seconds(time.monotonic() - started)
+        assign_averages(self.model.optimizer)
         return self.run.read_results()[self.name]["dev"]
 
     def load_best(self) -> None:

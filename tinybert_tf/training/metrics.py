@@ -26,13 +26,23 @@ def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
         predictions: float array [examples, outputs]. Logits or scores.
 
     Returns:
-        dict of floats. A correlation with a constant is 0, as scikit-learn has it for
-        Matthews; scipy's `nan` would never be beaten nor beat anything.
+        dict of floats. F1 of more than two classes is the mean of theirs. A correlation with
+        a constant is 0, as scikit-learn has it for Matthews; scipy's `nan` would never be
+        beaten nor beat anything.
     """
-    answers = predictions[:, 0] if task.is_regression else predictions.argmax(axis=-1)
-    if task.is_regression and np.ptp(answers) == 0:
-        return dict.fromkeys(task.metrics, 0.0)
-    return {name: float(METRICS[name](labels, answers)) for name in task.metrics}
+    if task.is_regression:
+        scores = predictions[:, 0]
+        if np.ptp(scores) == 0 or np.ptp(labels) == 0:
+            return dict.fromkeys(task.metrics, 0.0)
+        return {name: float(METRICS[name](labels, scores)) for name in task.metrics}
+    options = {}
+    if task.num_outputs > 2:
+        options["f1"] = {"average": "macro", "labels": list(range(task.num_outputs))}
+    answers = predictions.argmax(axis=-1)
+    return {
+        name: float(METRICS[name](labels, answers, **options.get(name, {})))
+        for name in task.metrics
+    }
 
 
 def reason_near_chance(task: Task, labels: np.ndarray, predictions: np.ndarray) -> str | None:

@@ -141,7 +141,7 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     Returns:
         dict. `teacher` and `student`: metrics and `parameters`; `agreement`: share of
         examples with the same label; `retention`: the student's first metric over the
-        teacher's.
+        teacher's, `None` where that is 0.
     """
     task = config.resolved_task()
     test = None
@@ -156,7 +156,8 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
             "parameters": model.count_params(),
         }
     metric = task.metrics[0]
-    figures["retention"] = figures["student"][metric] / figures["teacher"][metric]
+    best = figures["teacher"][metric]
+    figures["retention"] = figures["student"][metric] / best if best else None
     if not task.is_regression:
         same = predictions["teacher"].argmax(-1) == predictions["student"].argmax(-1)
         figures["agreement"] = float(np.mean(same))

@@ -1,11 +1,14 @@
 """The folder of a run: its config, its environment, its metrics, its models."""
 
+import contextlib
 import json
 import os
 import pathlib
 import platform
+import shutil
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 
 import tensorflow as tf
@@ -62,6 +65,29 @@ class RunDirectory:
         with atomic_file(run.config_file) as path:
             path.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), "utf-8")
         return run
+
+    @classmethod
+    @contextlib.contextmanager
+    def creating(cls, config: RunConfig, resume: bool) -> Iterator["RunDirectory"]:
+        """Yields what `create` returns; a new folder in which nothing was trained goes again.
+
+        So a mistake in data or weights can be corrected and the same command given again.
+
+        Args:
+            config: `RunConfig`.
+            resume: bool. See `create`.
+
+        Raises:
+            TinyBertError: see `create`.
+        """
+        is_new = not cls(config.run_directory).config_file.exists()
+        run = cls.create(config, resume)
+        try:
+            yield run
+        except TinyBertError:
+            if is_new and not run.checkpoints.exists():
+                shutil.rmtree(run.path)
+            raise
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "RunDirectory":
@@ -144,6 +170,8 @@ class RunDirectory:
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(f"{stage}/{name}", value)
+        # A killed run has its last events as it has its last lines.
+        self._writer.flush()
 
     @property
     def _writer(self):

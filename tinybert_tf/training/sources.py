@@ -108,17 +108,11 @@ def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClas
         teacher: `BertTextClassifier`.
 
     Raises:
-        TinyBertError: if the architecture is unknown or does not fit the lengths.
+        TinyBertError: if its sizes cannot be, or do not fit the lengths.
     """
-    name = config.student.architecture
-    if name not in ARCHITECTURES:
-        raise TinyBertError(
-            f"student.architecture '{name}' is not known. Known are {', '.join(ARCHITECTURES)}."
-            f"{nearest_name(name, ARCHITECTURES)}"
-        )
     source = teacher.backbone
     arguments = {
-        **ARCHITECTURES[name],
+        **ARCHITECTURES[config.student.architecture],
         "vocabulary_size": source.vocabulary_size,
         "max_sequence_length": source.max_sequence_length,
         "num_segments": source.num_segments,
@@ -130,7 +124,7 @@ def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClas
     }
     try:
         encoder = BertEncoder(**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TinyBertError(f"student.overrides {config.student.overrides}: {error}") from error
     _check_sizes(encoder, teacher.preprocessor.tokenizer, config.data.max_tokens)
     return BertTextClassifier(
