@@ -138,6 +138,8 @@ def make_tiny_values(tiny_bert, tiny_data):
                     "optimizer": {"learning_rate": 0.01},
                 },
             },
+            # The default depends on the machine.
+            "precision": "float32",
             "student": {
                 "architecture": "bert_tiny",
                 "overrides": {

@@ -1,6 +1,7 @@
 """What the commands of the project share."""
 
 import functools
+import logging as stdlib_logging
 import os
 import sys
 from collections.abc import Callable
@@ -14,14 +15,18 @@ from tinybert_tf.errors import TinyBertError
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
+def _is_warning(record) -> bool:
+    return record.levelno >= stdlib_logging.WARNING
+
+
 def reporting_errors(main: Callable) -> Callable:
     """Makes a mistake in what a command was given a message on stderr and exit code 2."""
 
     @functools.wraps(main)
     def wrapped(argv):
-        # On the handler: libraries that are imported later set the verbosity themselves.
+        # A filter: libraries that are imported later set the verbosity themselves.
         if flags.FLAGS["verbosity"].using_default_value:
-            logging.get_absl_handler().setLevel("WARNING")
+            logging.get_absl_handler().addFilter(_is_warning)
         try:
             main(argv)
         except TinyBertError as error:

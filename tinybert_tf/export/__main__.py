@@ -5,7 +5,7 @@ from absl import app, flags
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 
-_TFLITE = flags.DEFINE_bool("tflite", False, "Export to TFLite.", required=True)
+_TFLITE = flags.DEFINE_bool("tflite", None, "Export to TFLite.", required=True)
 _RUN = flags.DEFINE_string("run", None, "The run directory of the student.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The folder to write.", required=True)
 _QUANTIZATION = flags.DEFINE_enum(

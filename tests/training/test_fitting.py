@@ -1,0 +1,247 @@
+"""Killed fits go on to the same weights; the best ones and every figure are kept."""
+
+import json
+import types
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
+from tinybert_tf.training.config import FitConfig, OptimizerConfig
+from tinybert_tf.training.fitting import StageFit, averaged_weights, make_optimizer
+from tinybert_tf.training.run_directory import RunDirectory
+
+TASK = Task("binary", ("text",), "label", ("no", "yes"), None, ("matthews", "accuracy"))
+STEPS_PER_EPOCH = 4
+
+
+class Killed(Exception):
+    """Stands for what ends a process."""
+
+
+class ScriptedEvaluator:
+    """Gives the scores it was told to, and remembers the weights it gave them to."""
+
+    task = TASK
+
+    def __init__(self, model, scores):
+        self.model = model
+        self.scores = list(scores)
+        self.scored = []
+
+    def score(self):
+        self.scored.append(self.model.get_weights())
+        return {"matthews": self.scores[len(self.scored) - 1], "accuracy": 0.5}
+
+
+def make_batches():
+    """32 examples of 5 tokens: 8 rows, padded to 8 tokens, in each of 4 batches."""
+    random = np.random.default_rng(0)
+    encoded = EncodedExamples(
+        token_ids=random.integers(1, 20, 32 * 5).astype("int32"),
+        segment_ids=np.zeros(32 * 5, "int32"),
+        row_splits=np.arange(33) * 5,
+        labels=random.integers(0, 2, 32).astype("int32"),
+        pad_token_id=0,
+    )
+    batches = BucketedBatches(encoded, tokens_per_batch=64, seed=1)
+    assert batches.steps_per_epoch == STEPS_PER_EPOCH
+    return batches
+
+
+def make_model(seed):
+    keras.utils.set_random_seed(seed)
+    names = ("token_ids", "segment_ids", "padding_mask")
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+    x = keras.layers.Embedding(20, 6)(inputs["token_ids"])
+    x = keras.layers.Dropout(0.4)(keras.layers.GlobalAveragePooling1D()(x))
+    return keras.Model(inputs, keras.layers.Dense(2)(x))
+
+
+def make_stage(directory, seed=1, scores=(0.0,) * 9, epochs=3, averaging=0.9):
+    model = make_model(seed)
+    config = FitConfig(epochs, OptimizerConfig(0.05, averaging=averaging))
+    optimizer = make_optimizer(config.optimizer, epochs * STEPS_PER_EPOCH)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, jit_compile=False)
+    run = RunDirectory(directory)
+    directory.mkdir(exist_ok=True)
+    evaluator = ScriptedEvaluator(model, scores)
+    return StageFit("stage", model, model, evaluator, make_batches(), config, run, 60.0)
+
+
+def kill_after(stage, step):
+    """Saves after every step, and dies after one of them."""
+    save = stage.save
+
+    def save_and_die(now):
+        save(now)
+        if now == step:
+            raise Killed
+
+    stage.save = save_and_die
+    stage.save_minutes = 0.0
+
+
+def everything(model):
+    values = [*model.get_weights(), *(v.numpy() for v in model.optimizer.variables)]
+    return values + [v.numpy() for v in model.variables if v.name == "seed_generator_state"]
+
+
+def assert_all_equal(values, expected):
+    assert len(values) == len(expected) > 0
+    for value, other in zip(values, expected, strict=True):
+        np.testing.assert_array_equal(value, other)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A stage that nobody kills."""
+    stage = make_stage(tmp_path_factory.mktemp("whole"))
+    return types.SimpleNamespace(stage=stage, start=stage.model.get_weights(), dev=stage.fit())
+
+
+def test_a_killed_stage_ends_at_the_same_weights(whole, tmp_path):
+    """Killed in the second of three epochs, averaging, gone on with by another process."""
+    killed = make_stage(tmp_path)
+    kill_after(killed, 6)
+    with pytest.raises(Killed):
+        killed.fit()
+    assert list(killed.checkpoints.states()) == [6]
+
+    resumed = make_stage(tmp_path, seed=99)
+    assert not np.array_equal(resumed.model.get_weights()[0], whole.start[0])
+    assert resumed.fit() == whole.dev
+    assert_all_equal(everything(resumed.model), everything(whole.stage.model))
+    # Epochs two and three.
+    assert len(resumed.evaluator.scored) == 2
+
+    # What the whole stage ended with it also gives to the next one after it was done.
+    again = make_stage(tmp_path, seed=98)
+    assert again.fit() == whole.dev
+    assert not again.evaluator.scored
+    assert_all_equal(again.model.get_weights(), whole.stage.model.get_weights())
+
+
+def test_a_stage_leaves_the_averaged_weights(whole):
+    """They are the ones scored last, and are not those of the last step."""
+    assert_all_equal(whole.stage.model.get_weights(), whole.stage.evaluator.scored[-1])
+    with h5py.File(whole.stage.checkpoints.states()[3 * STEPS_PER_EPOCH]) as file:
+        last_step = {}
+        file["layers"].visititems(lambda name, item: last_step.update({name: item}))
+        kernels = [v[()] for v in last_step.values() if getattr(v, "shape", 0) == (6, 2)]
+    assert len(kernels) == 1
+    assert not np.array_equal(kernels[0], whole.stage.model.get_weights()[1])
+
+
+def test_only_the_last_state_is_kept(whole):
+    assert list(whole.stage.checkpoints.states()) == [3 * STEPS_PER_EPOCH]
+    names = {path.name for path in whole.stage.run.checkpoints.iterdir()}
+    assert names == {"stage.12.weights.h5", "stage.best.weights.h5"}
+
+
+def test_figures_of_a_fit(whole):
+    figures = whole.stage.run.read_results()["stage"]
+    assert figures["dev"] == figures["best_dev"] == {"matthews": 0.0, "accuracy": 0.5}
+    # The first of equals is the best.
+    assert (figures["best_step"], figures["step"]) == (4, 12)
+    assert figures["seconds"] > 0.0
+    lines = (whole.stage.run.path / "metrics.jsonl").read_text("utf-8").splitlines()
+    lines = [json.loads(line) for line in lines]
+    assert [line["step"] for line in lines if "dev_matthews" in line] == [4, 8, 12]
+    assert [line["step"] for line in lines if "loss" in line][-1] == 12
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [([0.0, 0.0, 0.0], 0), ([-0.5, -0.2, -0.4], 1), ([-0.1, 0.0, 0.7], 2), ([0.3, 0.1], 0)],
+)
+def test_the_best_weights_come_back(tmp_path, scores, best):
+    stage = make_stage(tmp_path, scores=scores, averaging=0.0)
+    stage.model.optimizer.build(stage.model.trainable_variables)
+    for step in range(1, len(scores) + 1):
+        for weight in stage.model.trainable_variables:
+            weight.assign(keras.ops.full(weight.shape, float(step)))
+        stage.evaluate(step)
+    stage.load_best()
+    assert all(np.all(weight == best + 1) for weight in stage.model.get_weights())
+    figures = stage.run.read_results()["stage"]
+    assert figures["best_step"] == best + 1
+    assert figures["best_dev"]["matthews"] == scores[best]
+    assert figures["dev"]["matthews"] == scores[-1]
+
+
+def test_a_new_state_replaces_the_old_of_its_stage_only(tmp_path):
+    stage = make_stage(tmp_path)
+    stage.model.optimizer.build(stage.model.trainable_variables)
+    stage.run.checkpoints.mkdir()
+    other = stage.run.checkpoints / "another_stage.7.weights.h5"
+    other.touch()
+    for step in (1, 2, 30):
+        stage.save(step)
+        assert list(stage.checkpoints.states()) == [step]
+    assert {path.name for path in stage.run.checkpoints.iterdir()} == {
+        other.name,
+        "stage.30.weights.h5",
+    }
+
+
+def test_averaged_weights_go_back():
+    weight, bias = keras.Variable([1.0, 2.0], name="kernel"), keras.Variable([5.0], name="bias")
+    optimizer = make_optimizer(
+        OptimizerConfig(0.5, warmup=0.0, decay="constant", weight_decay=0.0, averaging=0.5), 10
+    )
+    optimizer.build([weight, bias])
+    gradients = [tf.constant([1.0, -1.0]), tf.constant([0.0])]
+    # Adam's steps are as long as the learning rate while the gradient stays the same: after
+    # them the weights are [0.5, 2.5], then [0, 3].
+    optimizer.apply_gradients(zip(gradients, [weight, bias], strict=True))
+    optimizer.apply_gradients(zip(gradients, [weight, bias], strict=True))
+    with averaged_weights(optimizer):
+        # The average starts with the first weights it sees.
+        np.testing.assert_allclose(weight.numpy(), [0.25, 2.75], atol=1e-3)
+    np.testing.assert_allclose(weight.numpy(), [0.0, 3.0], atol=1e-3)
+
+
+def test_weights_decay_but_not_biases_and_norms():
+    names = ("kernel", "embeddings", "bias", "gamma", "beta")
+    variables = [keras.Variable([1.0], name=name) for name in names]
+    config = OptimizerConfig(0.1, warmup=0.0, decay="constant", weight_decay=0.5)
+    optimizer = make_optimizer(config, 10)
+    optimizer.apply_gradients([(tf.constant([0.0]), variable) for variable in variables])
+    # 1 - learning rate * weight decay.
+    values = [variable.numpy()[0] for variable in variables]
+    assert values == pytest.approx([0.95, 0.95, 1.0, 1.0, 1.0])
+
+
+def test_logged_values_are_lines_and_events(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.log("first", 3, {"loss": 0.5, "accuracy": 0.25})
+    run.log("first", 7, {"loss": 0.125})
+    run.log("second", 7, {"loss": -2.0})
+
+    lines = (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()
+    lines = [json.loads(line) for line in lines]
+    assert all(line.pop("time") > 1.7e9 for line in lines)
+    assert lines == [
+        {"stage": "first", "step": 3, "loss": 0.5, "accuracy": 0.25},
+        {"stage": "first", "step": 7, "loss": 0.125},
+        {"stage": "second", "step": 7, "loss": -2.0},
+    ]
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    values = {
+        tag: [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in found]
+        for tag in events.Tags()["tensors"]
+        for found in [events.Tensors(tag)]
+    }
+    assert values == {
+        "first/loss": [(3, 0.5), (7, 0.125)],
+        "first/accuracy": [(3, 0.25)],
+        "second/loss": [(7, -2.0)],
+    }

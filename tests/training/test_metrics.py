@@ -1,0 +1,87 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tinybert_tf.data import Task
+from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
+
+BINARY = Task("binary", ("text",), "label", ("no", "yes"), None, ("accuracy", "f1", "matthews"))
+SCORED = Task("scored", ("text",), "score", None, (0.0, 5.0))
+
+
+def logits(answers, classes=2):
+    return np.eye(classes, dtype="float32")[answers]
+
+
+def column(scores):
+    return np.array(scores, "float32")[:, None]
+
+
+def test_classification():
+    """3 true and 2 false positives, 1 false and 2 true negatives."""
+    labels = np.array([1, 1, 1, 1, 0, 0, 0, 0])
+    figures = compute_metrics(BINARY, labels, logits([1, 1, 1, 0, 1, 1, 0, 0]))
+    assert list(figures) == ["accuracy", "f1", "matthews"]
+    assert figures["accuracy"] == pytest.approx(5 / 8)
+    assert figures["f1"] == pytest.approx(6 / 9)
+    assert figures["matthews"] == pytest.approx((3 * 2 - 2 * 1) / (5 * 4 * 4 * 3) ** 0.5)
+
+
+def test_f1_of_three_classes_is_the_mean():
+    """Classes of F1 1/2, 4/5 and 2/3."""
+    task = Task("three", ("text",), "label", ("a", "b", "c"), None, ("f1",))
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    figures = compute_metrics(task, labels, logits([0, 1, 1, 1, 2, 0], 3))
+    assert figures["f1"] == pytest.approx((1 / 2 + 4 / 5 + 2 / 3) / 3)
+    # A class that nobody has or guesses counts as well, with 0.
+    figures = compute_metrics(task, np.array([0, 1]), logits([0, 1], 3))
+    assert figures["f1"] == pytest.approx(2 / 3)
+
+
+def test_correlations():
+    figures = compute_metrics(SCORED, np.array([1.0, 2.0, 3.0, 4.0]), column([1, 3, 2, 5]))
+    assert figures["pearson"] == pytest.approx(5.5 / (5 * 8.75) ** 0.5)
+    assert figures["spearman"] == pytest.approx(0.8)
+
+
+@pytest.mark.filterwarnings("ignore:F-score is ill-defined")
+def test_a_constant_answer_has_no_merit():
+    figures = compute_metrics(BINARY, np.array([0, 1, 0, 0]), logits([0, 0, 0, 0]))
+    assert figures == {"accuracy": 0.75, "f1": 0.0, "matthews": 0.0}
+
+
+@pytest.mark.parametrize(("labels", "scores"), [([1, 2, 4], [2, 2, 2]), ([2, 2, 2], [1, 2, 4])])
+def test_a_correlation_with_a_constant_is_zero(labels, scores):
+    figures = compute_metrics(SCORED, np.array(labels, "float32"), column(scores))
+    assert figures == {"pearson": 0.0, "spearman": 0.0}
+
+
+def test_a_classifier_must_beat_the_most_frequent_class():
+    """With 50 of 100 in a class, two standard errors reach 0.5 + 2 * 0.05."""
+    labels = np.arange(100) % 2
+    for right, is_chance in ((59, True), (62, False), (38, True)):
+        answers = np.where(np.arange(100) < right, labels, 1 - labels)
+        reason = reason_near_chance(BINARY, labels, logits(answers))
+        assert (reason is not None) == is_chance
+        if is_chance:
+            for figure in (f"{right / 100:.3f}", "0.500", "0.600"):
+                assert figure in reason
+
+
+def test_an_unbalanced_set_has_a_higher_bar():
+    """80 of 100: 0.8 + 2 * 0.04. 85 right of 100 are good where classes are even, not here."""
+    labels = (np.arange(100) >= 80).astype(int)
+    answers = np.where(np.arange(100) < 85, labels, 0)
+    assert "up to 0.880" in reason_near_chance(BINARY, labels, logits(answers))
+    assert reason_near_chance(BINARY, labels, logits(labels)) is None
+
+
+def test_a_regressor_must_correlate():
+    """Two standard errors at 16 scores: 2 / sqrt(16)."""
+    labels = np.arange(16, dtype="float32")
+    assert reason_near_chance(SCORED, labels, column(labels)) is None
+    reason = reason_near_chance(SCORED, labels, column(-labels))
+    assert reason == "its pearson is -1.000, chance reaches 0.500"
+    by_rank = dataclasses.replace(SCORED, metrics=("spearman",))
+    assert "spearman is 0.000" in reason_near_chance(by_rank, labels, column([3] * 16))
