@@ -54,9 +54,18 @@ def test_a_good_file_passes(
     assert checked.operators["FULLY_CONNECTED"] == 14
 
 
-def test_a_hollow_file_is_refused(classifier, encoded, hollow):
-    with pytest.raises(TinyBertError, match=r"reads variables \(.*VAR.*nothing was written"):
-        verify(hollow, classifier, encoded, "none")
+@pytest.mark.parametrize(
+    "quantization, message",
+    [
+        ("none", r"19,875 weights in none want about 79,500\..*nothing was written"),
+        # So few bytes of weights that the graph alone has as many: its operators tell.
+        ("dynamic_int8", r"reads variables \(.*VAR.*nothing was written"),
+    ],
+    ids=["by_size", "by_operators"],
+)
+def test_a_hollow_file_is_refused(classifier, encoded, hollow, quantization, message):
+    with pytest.raises(TinyBertError, match=message):
+        verify(hollow, classifier, encoded, quantization)
 
 
 def test_a_file_of_other_weights_is_refused(make_classifier, convert_classifier, encoded):
