@@ -365,7 +365,7 @@ def _make_rows(precision: str, ours: OurStep, peer: Peer) -> dict[str, Callable]
 
 
 def summarize(rounds: dict[str, list[dict]]) -> dict[str, dict]:
-    """Returns for each row of a precision its median, ours over it, and its rounds."""
+    """Returns for each row of one precision its median, ours over it, and its rounds."""
 
     def ratio(name, above, below):
         return sum(r[above] for r in rounds[name]) / sum(r[below] for r in rounds[name])
@@ -410,18 +410,16 @@ def _print_results(results: dict) -> None:
     table.add_column("")
     for column in ("examples/s", "range", "tokens", "cores", "ours is"):
         table.add_column(column, justify="right", no_wrap=True)
-    for precision, rows in results.items():
-        table.add_section()
-        for name, figures in rows.items():
-            speeds = _speeds(figures["rounds"])
-            table.add_row(
-                name if precision == "float32" else f"{name}, {precision}",
-                f"{figures['median_examples_per_second']:.1f}",
-                f"{min(speeds):.1f}-{max(speeds):.1f}",
-                f"{figures['padded_tokens_per_example']:.1f}",
-                f"{figures['cores_busy']:.2f}",
-                "" if name == OURS else f"{figures['ours_over_this']:.2f} x",
-            )
+    for name, figures in results.items():
+        speeds = _speeds(figures["rounds"])
+        table.add_row(
+            name,
+            f"{figures['median_examples_per_second']:.1f}",
+            f"{min(speeds):.1f}-{max(speeds):.1f}",
+            f"{figures['padded_tokens_per_example']:.1f}",
+            f"{figures['cores_busy']:.2f}",
+            "" if name.startswith(OURS) else f"{figures['ours_over_this']:.2f} x",
+        )
     Console().print(table)
 
 
@@ -477,7 +475,11 @@ def _run() -> dict:
         report["versions"].update(peer_versions)
         report["check"] = check_same_step(ours["float32"], peer, folder)
         rounds = measure(ours, peer)
-    report["results"] = {precision: summarize(rows) for precision, rows in rounds.items()}
+    report["results"] = {
+        name if precision == "float32" else f"{name}, {precision}": figures
+        for precision, rows in rounds.items()
+        for name, figures in summarize(rows).items()
+    }
     report["load_average"]["after"] = os.getloadavg()
     return report
 
