@@ -130,7 +130,7 @@ def start_section() -> list[str]:
     header = ["start", "before training", "after stage one", "after stage two", "its teacher"]
     return [
         "## The student's start",
-        "SST-2 dev accuracy with 20,000 training sentences and one epoch a stage, the same "
+        "SST-2 dev accuracy with 10,000 training sentences and one epoch a stage, the same "
         "teacher, budget and seed; all that differs is whether the student is cut out of its "
         "teacher (`student.start`).",
         *(commands(results) for results in runs.values()),
