@@ -229,7 +229,7 @@ class RunConfig:
     export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
     seed: pydantic.NonNegativeInt = 42
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    strategy: Literal["none", "mirrored", "multi_worker_mirrored"] = "none"
+    strategy: Literal["none", "mirrored"] = "none"
     checkpoint_minutes: pydantic.PositiveFloat = 2.0
 
     def __post_init__(self):

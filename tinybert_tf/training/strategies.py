@@ -13,12 +13,11 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
     Args:
         name: str. `"none"`: one device; `"mirrored"`: all GPUs of this machine (or its logical
-            CPUs); `"multi_worker_mirrored"`: the machines of `TF_CONFIG`.
+            CPUs).
     """
     return {
         "none": tf.distribute.get_strategy,
         "mirrored": tf.distribute.MirroredStrategy,
-        "multi_worker_mirrored": tf.distribute.MultiWorkerMirroredStrategy,
     }[name]()
 
 
