@@ -25,8 +25,8 @@ def reporting_errors(main: Callable) -> Callable:
     @functools.wraps(main)
     def wrapped(argv):
         # A filter: libraries that are imported later set the verbosity themselves.
-        if flags.FLAGS["verbosity"].using_default_value:
-            logging.get_absl_handler().addFilter(_is_warning)
+        if not flags.FLAGS["verbosity"].present:
+            logging.get_absl_handler().python_handler.addFilter(_is_warning)
         try:
             main(argv)
         except TinyBertError as error:
