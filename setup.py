@@ -28,7 +28,7 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     "export": ["ai-edge-litert>=2.3"],
     "dev": ["pytest>=8.3", "ruff>=0.14"],
-    "benchmark": ["torch>=2.6", "transformers>=4.50"],
+    "benchmark": ["torch>=2.6", "transformers>=5.0"],
 }
 
 setup(
