@@ -27,7 +27,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     "export": ["ai-edge-litert>=2.3"],
-    "dev": ["pytest>=8.3", "ruff>=0.14"],
+    "dev": ["pytest>=8.3", "ruff>=0.17,<0.18"],
     "benchmark": ["torch>=2.6", "transformers>=5.0"],
 }
 
