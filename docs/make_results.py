@@ -176,7 +176,8 @@ def results_page() -> str:
             "GLUE's SST-2, 67,349 training and 872 dev sentences; the dev set is also the test "
             "set, as usual for GLUE, whose test labels are not public. MiniLM teacher (6 "
             "layers, 384 wide), TinyBERT student (4 layers, 312 wide), no general "
-            "distillation, no data augmentation.",
+            "distillation, no data augmentation. The run was stopped and resumed between and "
+            "within its steps; the scores are those of the models it saved.",
         ),
         *start_section(),
         *speed_section(),
