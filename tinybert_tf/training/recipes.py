@@ -42,7 +42,7 @@ from tinybert_tf.training.sources import (
 )
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
 
-# Sentences that the student's start is measured on: more changes nothing that shows.
+# Training examples that the energy of the teacher's dimensions is measured on.
 _START_SAMPLE = 512
 
 
@@ -217,12 +217,13 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
             reports[quantization] = export_student(config, run, output, quantization)
             run.add_results(export=reports)
     length = config.export.sequence_length or config.data.max_tokens
+    test = read_split(config.resolved_task(), config.data, "test")
+    sample = test.take(np.arange(min(len(test), 100)))
     latency = {}
     for name, directory in (("teacher", run.teacher), ("student", run.student)):
         model = load_classifier(directory)
         preprocessor = BertPreprocessor(model.preprocessor.tokenizer, length)
-        test = read_split(config.resolved_task(), config.data, "test")
-        encoded = encode_examples(test.take(np.arange(min(len(test), 100))), preprocessor)
+        encoded = encode_examples(sample, preprocessor)
         function = export.keras_function(model, length)
         latency[name] = {
             "milliseconds": export.median_milliseconds(function, encoded, length),
