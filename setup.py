@@ -26,9 +26,9 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    "export": ["ai-edge-litert>=2.3"],
-    "dev": ["pytest>=8.3", "ruff>=0.17,<0.18"],
-    "benchmark": ["torch>=2.6", "transformers>=5.0"],
+    "export": ["ai-edge-litert>=2.3", "jsonschema>=4.23"],
+    "dev": ["mediapipe>=1.2", "pytest>=8.3", "ruff>=0.17,<0.18"],
+    "benchmark": ["onnx>=1.17", "onnxruntime>=1.20", "torch>=2.6", "transformers>=5.0"],
 }
 
 setup(
@@ -39,8 +39,16 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.13",
-    packages=find_packages(include=["tinybert_tf", "tinybert_tf.*"]),
-    package_data={"tinybert_tf.data.sample": ["*.tsv", "*.md"]},
+    packages=[
+        *find_packages(include=["tinybert_tf", "tinybert_tf.*"]),
+        "tinybert_tf.export.contract_files",
+    ],
+    # The app reads these as well, so they stand beside it.
+    package_dir={"tinybert_tf.export.contract_files": "export"},
+    package_data={
+        "tinybert_tf.data.sample": ["*.tsv", "*.md"],
+        "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

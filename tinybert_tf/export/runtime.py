@@ -1,97 +1,152 @@
-"""Running TFLite files, and timing models, on this machine."""
+"""Running TFLite files and Keras models on encoded examples."""
 
+import collections
 import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
-from tinybert_tf.data import EncodedExamples
-from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export.convert import INPUT_NAMES
+from tinybert_tf.data import BucketedBatches, EncodedExamples
+from tinybert_tf.export import flatbuffer
+from tinybert_tf.export.convert import INPUT_NAMES, output_function
+
+_TOKENS_PER_BATCH = 8192
 
 
-class TfliteClassifier:
+class TfliteModel:
     """A TFLite file run by LiteRT, one text at a time.
 
     Args:
         content: bytes. The file.
         num_threads: int.
 
-    Raises:
-        TinyBertError: if LiteRT is not installed.
+    Attributes:
+        signatures: dict from signature to its length in tokens, the shortest first.
     """
 
     def __init__(self, content: bytes, num_threads: int = 1):
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise TinyBertError(
-                "LiteRT is not installed; the exporter checks every file with it. Install it "
-                "with `pip install 'tinybert-tf[export]'`."
-            ) from error
-        self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
-        self._run = self._interpreter.get_signature_runner("serving_default")
-        details = self._run.get_input_details()
-        self.sequence_length = int(details["ids"]["shape"][1])
+        self._content = content
+        interpreter = Interpreter(model_content=content, num_threads=num_threads)
+        runners = {
+            n: interpreter.get_signature_runner(n) for n in interpreter.get_signature_list()
+        }
+        lengths = {n: int(r.get_input_details()["ids"]["shape"][1]) for n, r in runners.items()}
+        self.signatures = dict(sorted(lengths.items(), key=lambda item: item[1]))
+        self._runners = {lengths[name]: runner for name, runner in runners.items()}
 
     def operators(self) -> dict[str, int]:
         """Returns how often each operator of the file stands in it."""
-        counts: dict[str, int] = {}
-        # LiteRT adds DELEGATE nodes for what XNNPACK takes over; the file has none.
-        for operator in self._interpreter._get_ops_details():
-            if operator["op_name"] != "DELEGATE":
-                counts[operator["op_name"]] = counts.get(operator["op_name"], 0) + 1
+        model = flatbuffer.parse(self._content)
+        counts = collections.Counter(
+            flatbuffer.operator_name(model, operator)
+            for graph in model.subgraphs
+            for operator in graph.operators
+        )
         return dict(sorted(counts.items()))
 
-    def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Runs the file.
+    def __call__(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the signature of the inputs' length.
 
         Args:
-            inputs: dict. Encoder inputs, int32 [1, sequence_length].
+            inputs: dict. Encoder inputs, int32 [1, length].
 
         Returns:
-            float32 array [1, outputs].
+            dict of float32 arrays [1, outputs].
         """
-        (output,) = self._run(**{INPUT_NAMES[k]: v for k, v in inputs.items()}).values()
-        return output
+        run = self._runners[inputs["token_ids"].shape[1]]
+        return run(**{INPUT_NAMES[k]: v for k, v in inputs.items()})
 
-    def predict(self, encoded: EncodedExamples) -> np.ndarray:
-        """Returns outputs [examples, outputs] in the order of the examples."""
-        rows = np.arange(len(encoded))[:, None]
-        return np.concatenate(
-            [self(encoded.batch(row, self.sequence_length)[0]) for row in rows]
-        )
+    def length_for(self, tokens: int) -> int:
+        """Returns the shortest length that takes a text."""
+        return min(length for length in self._runners if length >= tokens)
+
+    def predict(self, encoded: EncodedExamples) -> dict[str, np.ndarray]:
+        """Returns outputs [examples, outputs], each text run in the shortest length.
+
+        See `stack_outputs` for outputs with a value for each token.
+        """
+        rows = []
+        for i, tokens in enumerate(encoded.lengths):
+            inputs, _ = encoded.batch(np.array([i]), self.length_for(tokens))
+            rows.append({k: v[0] for k, v in self(inputs).items()})
+        return stack_outputs(rows, encoded.lengths)
 
 
-def keras_function(model, sequence_length: int) -> Callable[[dict], np.ndarray]:
+def keras_outputs(model, encoded: EncodedExamples) -> dict[str, np.ndarray]:
+    """Returns what a file of the model should: named outputs [examples, outputs].
+
+    Args:
+        model: `BertTextClassifier` or `BertSpanClassifier`.
+        encoded: `EncodedExamples`.
+    """
+    ids = tf.TensorSpec((None, None), tf.int32)
+    function = tf.function(
+        output_function(model), input_signature=[dict.fromkeys(INPUT_NAMES, ids)]
+    )
+    batches = BucketedBatches(encoded, _TOKENS_PER_BATCH)
+    rows = [None] * len(encoded)
+    for part in batches.plan(0):
+        outputs = {k: v.numpy() for k, v in function(encoded.batch(part)[0]).items()}
+        for i, row in enumerate(part):
+            rows[row] = {k: v[i] for k, v in outputs.items()}
+    return stack_outputs(rows, encoded.lengths)
+
+
+def stack_outputs(rows: list[dict], lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """Joins the outputs of single texts.
+
+    Args:
+        rows: list of dict of float32 arrays [outputs]. Outputs with a value for each token
+            differ in length.
+        lengths: int array [examples]. The tokens of each text.
+
+    Returns:
+        dict of float32 arrays [examples, outputs]; [examples, tokens of the longest text],
+        0 at padding, for outputs with a value for each token.
+    """
+    stacked = {}
+    for name in rows[0]:
+        if name.endswith("_logits"):
+            values = np.zeros((len(rows), max(lengths)), np.float32)
+            for value, row, length in zip(values, rows, lengths, strict=True):
+                value[:length] = row[name][:length]
+        else:
+            values = np.stack([row[name] for row in rows])
+        stacked[name] = values
+    return stacked
+
+
+def keras_function(model, sequence_length: int) -> Callable[[dict], dict]:
     """Returns a Keras model as a compiled graph for one text of a static length."""
     spec = tf.TensorSpec((1, sequence_length), tf.int32)
-    function = tf.function(
-        lambda inputs: model(inputs, training=False),
-        input_signature=[dict.fromkeys(INPUT_NAMES, spec)],
+    return tf.function(
+        output_function(model), input_signature=[dict.fromkeys(INPUT_NAMES, spec)]
     )
-    return lambda inputs: function(inputs).numpy()
 
 
 def median_milliseconds(
-    function: Callable[[dict], np.ndarray], encoded: EncodedExamples, sequence_length: int
+    function: Callable[[dict], dict],
+    encoded: EncodedExamples,
+    length_for: Callable[[int], int],
 ) -> float:
     """Times a model at batch 1: the median over up to 100 texts, after warming up.
 
     Args:
-        function: of encoder inputs, int32 [1, sequence_length].
+        function: of encoder inputs, int32 [1, length].
         encoded: `EncodedExamples`.
-        sequence_length: int.
+        length_for: function from a text's tokens to the length that it is padded to.
     """
-    rows = np.arange(min(len(encoded), 100))[:, None]
-    texts = [encoded.batch(row, sequence_length)[0] for row in rows]
+    lengths = encoded.lengths[:100]
+    texts = [encoded.batch(np.array([i]), length_for(n))[0] for i, n in enumerate(lengths)]
     for inputs in texts[:10]:
         function(inputs)
     times = []
     for inputs in texts:
         started = time.perf_counter()
-        function(inputs)
+        outputs = function(inputs)
+        [np.asarray(output) for output in outputs.values()]
         times.append(time.perf_counter() - started)
     return 1e3 * statistics.median(times)

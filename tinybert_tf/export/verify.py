@@ -1,22 +1,20 @@
 """Checks that an exported file is what it should be; a file that is not is never written."""
 
 import dataclasses
+from collections.abc import Callable
 
-import keras
 import numpy as np
 
-from tinybert_tf.data import EncodedExamples, Predictor
+from tinybert_tf.data import EncodedExamples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export.runtime import TfliteClassifier
-from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.export import flatbuffer
+from tinybert_tf.export.profiles import Profile
+from tinybert_tf.export.runtime import TfliteModel
+from tinybert_tf.models import BertSpanClassifier
 
-# Bytes a weight takes, and how far probabilities may be from Keras's. For int8 single
-# examples near the boundary may move; the share of equal labels is what counts.
-_BYTES = {"none": 4, "float16": 2, "dynamic_int8": 1}
-_MAX_DIFFERENCE = {"none": 1e-4, "float16": 2e-2, "dynamic_int8": 0.5}
-_MIN_AGREEMENT = {"none": 1.0, "float16": 0.99, "dynamic_int8": 0.95}
-# Bytes that the graph and small unquantized tensors may take, however few the weights are.
-_GRAPH_BYTES = 256_000
+_BYTES = {"float32": 4, "float16": 2, "int8": 1, "product": 1 / 4}
+# What a graph and the small tensors that no profile quantizes may take, for each length.
+_GRAPH_BYTES = 400_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,95 +25,148 @@ class Verification:
         examples: int. How many were run.
         max_difference: float. The largest difference of an output.
         mean_difference: float.
-        agreement: float. Share of examples with the same label; 1.0 for regression.
+        label_agreement: float or `None`. Share of examples with the same label, or the same
+            start and end; `None` for regression.
+        keras_metrics: dict. Of the Keras model.
+        metrics: dict. Of the file.
         operators: dict. How often each TFLite operator stands in the file.
-        predictions: float32 array [examples, outputs]. Of the file.
+        minimum_runtime: str. The oldest TensorFlow Lite that runs them, such as `"2.9.0"`.
     """
 
     examples: int
     max_difference: float
     mean_difference: float
-    agreement: float
+    label_agreement: float | None
+    keras_metrics: dict[str, float]
+    metrics: dict[str, float]
     operators: dict[str, int]
-    predictions: np.ndarray
+    minimum_runtime: str
 
 
 def verify(
-    content: bytes, model: BertTextClassifier, encoded: EncodedExamples, quantization: str
+    content: bytes,
+    model,
+    encoded: EncodedExamples,
+    expected: dict[str, np.ndarray],
+    profile: Profile,
+    score: Callable[[np.ndarray, np.ndarray], dict] | None = None,
 ) -> Verification:
     """Runs a TFLite file on real examples and compares it with the Keras model.
 
     Args:
         content: bytes. The file.
-        model: `BertTextClassifier`. What was converted.
-        encoded: `EncodedExamples`. No longer than the file's length.
-        quantization: str. Of the file; decides on the tolerances.
+        model: the Keras model that was converted.
+        encoded: `EncodedExamples`. No longer than the file's longest length.
+        expected: dict. What `keras_outputs` returns for them.
+        profile: `Profile`. Of the file; decides on the tolerances.
+        score: function of labels and outputs that returns the task's metrics, the one to
+            judge by first; or `None`.
 
     Raises:
-        TinyBertError: if the file is hollow or differs from the model more than its
-            quantization explains.
+        TinyBertError: if the file is hollow, has an operator of no known runtime, or differs
+            from the model more than its profile allows.
     """
-    runner = TfliteClassifier(content)
+    runner = TfliteModel(content)
     operators = runner.operators()
-    _check_content(content, operators, model, quantization)
-    expected = keras_outputs(model, encoded)
+    _check_content(content, operators, model, profile, len(runner.signatures))
     predictions = runner.predict(encoded)
-    difference = np.abs(predictions - expected)
-    agreement = 1.0
-    if model.num_classes > 1:
-        agreement = float(np.mean(predictions.argmax(-1) == expected.argmax(-1)))
+    differences = np.concatenate(
+        [np.abs(predictions[name] - expected[name]).ravel() for name in expected]
+    )
     result = Verification(
         examples=len(encoded),
-        max_difference=float(difference.max()),
-        mean_difference=float(difference.mean()),
-        agreement=agreement,
+        max_difference=float(differences.max()),
+        mean_difference=float(differences.mean()),
+        label_agreement=_agreement(predictions, expected),
+        keras_metrics=_score(score, encoded, expected),
+        metrics=_score(score, encoded, predictions),
         operators=operators,
-        predictions=predictions,
+        minimum_runtime=_minimum_runtime(content),
     )
-    _check_result(result, quantization)
+    _check_result(result, profile)
     return result
 
 
-def keras_outputs(model: BertTextClassifier, encoded: EncodedExamples) -> np.ndarray:
-    """Returns what the file should: probabilities or scores [examples, outputs]."""
-    outputs = Predictor(model)(encoded)
-    if model.num_classes > 1 and model.activation == keras.activations.linear:
-        outputs = np.asarray(keras.ops.softmax(outputs))
-    return outputs
+def _agreement(predictions: dict, expected: dict) -> float | None:
+    if "score" in expected:
+        return None
+    same = [predictions[k].argmax(-1) == expected[k].argmax(-1) for k in expected]
+    return float(np.mean(np.all(same, axis=0)))
 
 
-def _check_content(content: bytes, operators: dict, model, quantization: str) -> None:
+def _score(score, encoded: EncodedExamples, outputs: dict) -> dict[str, float]:
+    if score is None:
+        return {}
+    (values,) = outputs.values()
+    return {name: float(value) for name, value in score(encoded.labels, values).items()}
+
+
+def _minimum_runtime(content: bytes) -> str:
+    try:
+        return flatbuffer.minimum_runtime(flatbuffer.parse(content))
+    except KeyError as error:
+        raise TinyBertError(
+            f"The converted file holds an operator, or a version of one ({error}), that an "
+            "exported BERT has not had before, so the runtime that it needs is unknown. "
+            "Nothing was written."
+        ) from error
+
+
+def _check_content(content: bytes, operators: dict, model, profile: Profile, graphs: int):
     """Catches hollow files: a conversion may succeed and leave the weights out."""
-    expected = model.count_params() * _BYTES[quantization]
-    if not 0.8 * expected < len(content) < 1.3 * expected + _GRAPH_BYTES:
+    embedding = int(np.prod(model.backbone.token_embedding.embeddings.shape))
+    others = model.count_params() - embedding
+    expected = others * _BYTES[profile.weights] + embedding * _BYTES[profile.embedding]
+    if not 0.8 * expected < len(content) < 1.3 * expected + _GRAPH_BYTES * graphs:
         raise TinyBertError(
             f"The converted file has {len(content):,} bytes; {model.count_params():,} weights "
-            f"in {quantization} want about {expected:,}. The conversion went wrong; nothing "
-            "was written."
+            f"in profile {profile.name} want about {expected:,.0f}. The conversion went wrong; "
+            "nothing was written."
         )
-    # Two products of a head's matrices and six dense layers a block, pooler and classifier.
     layers = model.backbone.num_layers
-    wanted = {"BATCH_MATMUL": 2 * layers, "FULLY_CONNECTED": 6 * layers + 2}
+    # Six dense layers a block; pooler and classifier, or the span classifier alone.
+    heads = 1 if isinstance(model, BertSpanClassifier) else 2
+    wanted = {"BATCH_MATMUL": 2 * layers * graphs}
+    wanted["FULLY_CONNECTED"] = (6 * layers + heads) * graphs
     found = {name: operators.get(name, 0) for name in wanted}
-    stateful = [name for name in operators if "VAR" in name or "VARIABLE" in name]
+    stateful = [name for name in operators if "VAR" in name]
     if found != wanted or stateful:
         raise TinyBertError(
-            f"The converted file holds {found}, a model of {layers} layers has {wanted}"
+            f"The converted file holds {found}, a model of {layers} layers in {graphs} lengths "
+            f"has {wanted}"
             + (f"; it also reads variables ({', '.join(stateful)})" if stateful else "")
             + ". The conversion went wrong; nothing was written."
         )
 
 
-def _check_result(result: Verification, quantization: str) -> None:
-    if not result.max_difference <= _MAX_DIFFERENCE[quantization]:
-        raise TinyBertError(
-            f"An output of the {quantization} file differs from Keras's by "
-            f"{result.max_difference:.4f}; at most {_MAX_DIFFERENCE[quantization]} is "
-            "expected. Nothing was written. Try a milder quantization."
+def _check_result(result: Verification, profile: Profile) -> None:
+    tolerance, problems = profile.tolerance, []
+    if not result.max_difference <= tolerance.max_difference:
+        problems.append(
+            f"an output differs from Keras's by {result.max_difference:.6f}, at most "
+            f"{tolerance.max_difference} is allowed"
         )
-    if result.agreement < _MIN_AGREEMENT[quantization]:
+    if not result.mean_difference <= tolerance.mean_difference:
+        problems.append(
+            f"outputs differ from Keras's by {result.mean_difference:.6f} on average, at most "
+            f"{tolerance.mean_difference} is allowed"
+        )
+    agreement = result.label_agreement
+    if agreement is not None and agreement < tolerance.label_agreement:
+        problems.append(
+            f"{agreement:.1%} of {result.examples} examples get Keras's label, at least "
+            f"{tolerance.label_agreement:.1%} should"
+        )
+    for name, value in list(result.metrics.items())[:1]:
+        drop = result.keras_metrics[name] - value
+        if drop > tolerance.metric_drop:
+            problems.append(
+                f"{name} falls by {drop:.4f} to {value:.4f}, at most {tolerance.metric_drop} "
+                "is allowed"
+            )
+    if problems:
         raise TinyBertError(
-            f"The {quantization} file gives Keras's label to {result.agreement:.1%} of "
-            f"{result.examples} examples; at least {_MIN_AGREEMENT[quantization]:.0%} is "
-            "expected. Nothing was written. Try a milder quantization."
+            f"The {profile.name} file is not close enough to its Keras model: "
+            f"{'; '.join(problems)}. Nothing was written. Try a milder profile (float16, "
+            "float32), or one of your own with other tolerances."
         )

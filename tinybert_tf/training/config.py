@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
 from tinybert_tf.distillation.stages import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
+from tinybert_tf.export.profiles import load_profile
 from tinybert_tf.files import read_text_file
 from tinybert_tf.models import ARCHITECTURES
 
@@ -194,15 +195,32 @@ class DistillationConfig:
 
 @_config
 class ExportConfig:
-    """What `run` exports at its end.
+    """What `run` exports at its end: a bundle for each profile.
 
     Args:
-        quantization: one of `none`, `float16`, `dynamic_int8`.
-        sequence_length: the static length of the TFLite file; `None` is `data.max_tokens`.
+        profiles: names of `export/profiles`, or YAML files of one's own.
+        sequence_length: the static length of `model.tflite`, and the longest of
+            `model_multi.tflite`; `None` is `data.max_tokens`.
+        lengths: of `model_multi.tflite`; `None` is 16, 32, 64, ... up to `sequence_length`.
+        name: of the model; `None` is the run directory's.
+        description: one line about the model.
+        version: of the model.
+        author: who made it.
+        license: of the weights.
     """
 
-    quantization: tuple[Literal["none", "float16", "dynamic_int8"], ...] = ("dynamic_int8",)
+    profiles: tuple[str, ...] = ("dynamic_int8",)
     sequence_length: int | None = pydantic.Field(None, ge=3)
+    lengths: tuple[int, ...] | None = None
+    name: str | None = None
+    description: str = ""
+    version: str = "1.0.0"
+    author: str = ""
+    license: str = ""
+
+    def __post_init__(self):
+        for profile in self.profiles:
+            load_profile(profile)
 
 
 @_config

@@ -12,7 +12,6 @@ import shutil
 import keras
 import numpy as np
 
-from tinybert_tf import export
 from tinybert_tf.data import (
     BucketedBatches,
     EncodedExamples,
@@ -29,7 +28,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training.config import RunConfig
+from tinybert_tf.training.config import ExportConfig, RunConfig
 from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
 from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
 from tinybert_tf.training.run_directory import RunDirectory
@@ -44,6 +43,8 @@ from tinybert_tf.training.strategies import make_strategy, resolve_precision
 
 # Training examples that the energy of the teacher's dimensions is measured on.
 _START_SAMPLE = 512
+# Training examples that an export may measure on.
+_CALIBRATION_EXAMPLES = 5000
 
 
 def finetune(config: RunConfig, run: RunDirectory) -> None:
@@ -170,37 +171,86 @@ def export_student(
     config: RunConfig,
     run: RunDirectory,
     output: str | os.PathLike,
-    quantization: str,
-    sequence_length: int | None = None,
+    profile: str,
+    options: ExportConfig | None = None,
 ) -> dict:
-    """Exports the student of the run to TFLite, verified on the test split.
+    """Exports the student of the run as a bundle, verified on the test split.
 
     Args:
         config: `RunConfig`.
         run: `RunDirectory`. With a student.
         output: str or path. The folder to write.
-        quantization: str. See `tinybert_tf.export.convert`.
-        sequence_length: int or `None`. Static length; `None` is `data.max_tokens`.
+        profile: str. See `tinybert_tf.export.load_profile`.
+        options: `ExportConfig` or `None`. In place of the config's; its profiles are not
+            looked at.
 
     Returns:
-        dict. See `tinybert_tf.export.export_tflite`.
+        dict. See `tinybert_tf.export.export_bundle`.
 
     Raises:
-        TinyBertError: if there is no student or the file fails its verification.
+        TinyBertError: if there is no student or a file fails its verification.
     """
-    task = config.resolved_task()
-    return export.export_tflite(
+    from tinybert_tf import export
+
+    task, options = config.resolved_task(), options or config.export
+    calibration = None
+    if export.load_profile(profile).wants_calibration:
+        train = read_split(task, config.data, "train")
+        calibration = take_random(train, _CALIBRATION_EXAMPLES, config.seed)
+    return export.export_bundle(
         load_classifier(run.student),
         read_split(task, config.data, "test"),
         output,
-        quantization,
-        sequence_length or config.export.sequence_length,
-        score=functools.partial(compute_metrics, task),
+        profile,
+        options.sequence_length,
+        options.lengths,
+        calibration,
+        export.TaskCard(
+            task.name,
+            config.data.test or config.data.dev,
+            functools.partial(compute_metrics, task),
+        ),
+        export.ModelCard(
+            options.name or run.path.resolve().name,
+            options.description,
+            options.version,
+            options.author,
+            options.license,
+        ),
+        _made_by(config),
     )
 
 
+def _made_by(config: RunConfig) -> dict:
+    """Returns what of a config may travel with its model: no paths, no names of files."""
+    values = config.to_dict()
+    return {key: values[key] for key in ("student", "distillation", "seed", "precision")}
+
+
+def export_text_model(run: RunDirectory, output: str | os.PathLike, kind: str) -> dict:
+    """Exports the student of the run with its tokenizer, for servers and for Keras.
+
+    Args:
+        run: `RunDirectory`. With a student.
+        output: str or path. The folder or file to write.
+        kind: str. `"saved_model"` or `"keras"`.
+
+    Returns:
+        dict. See `tinybert_tf.export.export_saved_model`.
+
+    Raises:
+        TinyBertError: if there is no student or what was written differs from it.
+    """
+    from tinybert_tf import export
+
+    config = run.config()
+    write = {"saved_model": export.export_saved_model, "keras": export.export_keras}[kind]
+    test = read_split(config.resolved_task(), config.data, "test")
+    return write(load_classifier(run.student), test, output)
+
+
 def export_all(config: RunConfig, run: RunDirectory) -> None:
-    """Exports every quantization of the config to `export/`, and times the Keras models.
+    """Exports every profile of the config to `export/`, and times the Keras models.
 
     Args:
         config: `RunConfig`.
@@ -209,12 +259,16 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: see `export_student`.
     """
+    from tinybert_tf import export
+
     reports = run.read_results().get("export", {})
-    for quantization in config.export.quantization:
-        output = run.exports / quantization
-        if quantization not in reports or not output.exists():
+    for profile in config.export.profiles:
+        name = export.load_profile(profile).name
+        output = run.exports / name
+        if name not in reports or not output.exists():
+            print(f"exporting {name} to {output}", flush=True)
             shutil.rmtree(output, ignore_errors=True)
-            reports[quantization] = export_student(config, run, output, quantization)
+            reports[name] = export_student(config, run, output, profile)
             run.add_results(export=reports)
     length = config.export.sequence_length or config.data.max_tokens
     test = read_split(config.resolved_task(), config.data, "test")
@@ -226,7 +280,9 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
         encoded = encode_examples(sample, preprocessor)
         function = export.keras_function(model, length)
         latency[name] = {
-            "milliseconds": export.median_milliseconds(function, encoded, length),
+            "milliseconds": export.median_milliseconds(
+                function, encoded, lambda tokens: length
+            ),
             "megabytes": model.count_params() * 4 / 1e6,
         }
     run.add_results(latency=latency)

@@ -56,8 +56,7 @@ def _result_rows(results: dict) -> dict[str, dict]:
     for name, figures in results.get("latency", {}).items():
         rows[name].update(figures)
     for name, figures in results.get("export", {}).items():
-        label = {"none": "float32", "dynamic_int8": "int8"}.get(name, name)
-        rows[f"TFLite {label}"] = {
+        rows[f"TFLite {name}"] = {
             **figures,
             "parameters": evaluation["student"]["parameters"],
         }
@@ -69,7 +68,7 @@ def print_export(output: str, report: dict) -> None:
 
     Args:
         output: str. The folder.
-        report: dict. What `export_tflite` returns.
+        report: dict. What `export_bundle`, `export_saved_model` or `export_keras` returns.
     """
     table = Table("figure", "value", title=f"{output}")
     for name, value in report.items():

@@ -1,0 +1,182 @@
+"""Checks a bundle as an app does, and more: is it whole, and does it do what it says?"""
+
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
+
+import jsonschema
+import numpy as np
+
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.export.bundle import MODEL, SCHEMA_VERSION, seal
+from tinybert_tf.export.contract import read_contract
+from tinybert_tf.export.golden import SCHEMA_VERSION as GOLDEN_VERSION
+from tinybert_tf.export.golden import run_ids, tokenize
+from tinybert_tf.export.runtime import TfliteModel
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer, load_vocabulary
+
+# As much as another build of the same runtime may differ.
+_GOLDEN_DIFFERENCE = 1e-3
+
+
+def verify_bundle(path: str | os.PathLike) -> dict:
+    """Checks that a bundle is whole, consistent and gives its golden outputs.
+
+    Args:
+        path: str or path. The bundle's folder.
+
+    Returns:
+        dict. The content of its bundle.json, and `golden_difference`: the largest difference
+        of an output to golden.json.
+
+    Raises:
+        TinyBertError: if a file is missing, cut, altered, of another bundle, or does not do
+            what the bundle says; the message names the file.
+    """
+    folder = pathlib.Path(path)
+    info = _read_info(folder)
+    _check_files(folder, info)
+    _check_texts(folder, info)
+    models = {
+        name: _load_model(folder, name, info) for name in info["files"] if _is_model(name)
+    }
+    return {**info, "golden_difference": _check_golden(folder, info, models)}
+
+
+def _is_model(name: str) -> bool:
+    return name.endswith(".tflite")
+
+
+def _read(folder: pathlib.Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise TinyBertError(
+            f"{folder / name}: {error.strerror}. The bundle is not whole; export it again."
+        ) from error
+
+
+def _read_json(folder: pathlib.Path, name: str) -> dict:
+    try:
+        values = json.loads(_read(folder, name))
+    except ValueError as error:
+        raise TinyBertError(f"{folder / name} is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise TinyBertError(f"{folder / name} holds no JSON object.")
+    return values
+
+
+def _read_info(folder: pathlib.Path) -> dict:
+    info, path = _read_json(folder, "bundle.json"), folder / "bundle.json"
+    version = info.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise TinyBertError(
+            f"{path} is of schema version {version}; this library reads up to "
+            f"{SCHEMA_VERSION}. Update tinybert-tf."
+        )
+    validator = jsonschema.Draft202012Validator(read_contract("bundle.schema.json"))
+    problem = jsonschema.exceptions.best_match(validator.iter_errors(info))
+    if problem is not None:
+        place = ".".join(map(str, problem.absolute_path)) or "its top"
+        raise TinyBertError(
+            f"{path} does not follow its schema, at {place}: {problem.message}."
+        )
+    if seal(info) != (folder / "bundle.json").read_bytes():
+        raise TinyBertError(f"{path} was altered: its sha256 is not that of its content.")
+    return info
+
+
+def _check_files(folder: pathlib.Path, info: dict) -> None:
+    unknown = {p.name for p in folder.iterdir()} - set(info["files"]) - {"bundle.json"}
+    if unknown:
+        raise TinyBertError(
+            f"{folder / min(unknown)} is no file of this bundle. Remove it, or export again."
+        )
+    for name, facts in info["files"].items():
+        content = _read(folder, name)
+        if len(content) != facts["bytes"]:
+            raise TinyBertError(
+                f"{folder / name} has {len(content):,} bytes, bundle.json says "
+                f"{facts['bytes']:,}: it was cut, or is of another bundle."
+            )
+        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            raise TinyBertError(
+                f"{folder / name} has not the SHA-256 in bundle.json: it was altered, or "
+                "is of another bundle."
+            )
+
+
+def _check_texts(folder: pathlib.Path, info: dict) -> None:
+    load_vocabulary(folder / "vocab.txt", info["tokenizer"]["vocabulary_size"])
+    labels = []
+    if "labels.txt" in info["files"]:
+        labels = _read(folder, "labels.txt").decode("utf-8", "replace").split("\n")[:-1]
+    if labels != info["labels"]:
+        raise TinyBertError(
+            f"{folder / 'labels.txt'} holds {labels}, bundle.json {info['labels']}."
+        )
+
+
+def _load_model(folder: pathlib.Path, name: str, info: dict) -> TfliteModel:
+    path = folder / name
+    try:
+        model = TfliteModel(path.read_bytes())
+    except (ValueError, RuntimeError) as error:
+        raise TinyBertError(f"{path} is no TFLite file that LiteRT runs: {error}") from error
+    if model.signatures != info["files"][name].get("signatures"):
+        raise TinyBertError(
+            f"{path} has signatures {model.signatures}, bundle.json says "
+            f"{info['files'][name].get('signatures')}."
+        )
+    zeros = np.zeros((1, min(model.signatures.values())), np.int32)
+    outputs = model({"token_ids": zeros, "segment_ids": zeros, "padding_mask": zeros})
+    wanted = {output["name"] for output in info["outputs"]}
+    if set(outputs) != wanted:
+        raise TinyBertError(
+            f"{path} has outputs {sorted(outputs)}, bundle.json {sorted(wanted)}."
+        )
+    classes = outputs["probability"].shape[-1] if "probability" in outputs else 0
+    if classes != len(info["labels"]):
+        raise TinyBertError(f"{path} has {classes} classes for labels {info['labels']}.")
+    if name == MODEL and zipfile.is_zipfile(path):
+        _check_packed(folder, path)
+    return model
+
+
+def _check_packed(folder: pathlib.Path, path: pathlib.Path) -> None:
+    """The files within the model, for MediaPipe, are those beside it."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if archive.read(name) != _read(folder, name):
+                raise TinyBertError(f"{path} has another {name} within it than beside it.")
+
+
+def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel]) -> float:
+    golden, path = _read_json(folder, "golden.json"), folder / "golden.json"
+    if golden.get("schema_version") != GOLDEN_VERSION or not golden.get("examples"):
+        raise TinyBertError(f"{path} is of no version known here, or empty.")
+    tokenizer = BertTokenizer(folder / "vocab.txt", info["tokenizer"]["lowercase"])
+    longest = max(max(model.signatures.values()) for model in models.values())
+    preprocessor = BertPreprocessor(tokenizer, longest)
+    largest = 0.0
+    for i, example in enumerate(golden["examples"]):
+        token_ids, segment_ids = tokenize(preprocessor, example["texts"])
+        if (token_ids, segment_ids) != (example["token_ids"], example["segment_ids"]):
+            raise TinyBertError(
+                f"{path}, example {i}: other token ids than the vocabulary gives. The bundle "
+                "was made with another tokenizer."
+            )
+        for name, model in models.items():
+            outputs = run_ids(model, token_ids, segment_ids)
+            for key, values in example["outputs"][name].items():
+                difference = float(np.abs(np.subtract(outputs[key], values)).max())
+                largest = max(largest, difference)
+                if not difference <= _GOLDEN_DIFFERENCE:
+                    raise TinyBertError(
+                        f"{folder / name}, golden example {i}: {key} differs by "
+                        f"{difference:.6f} from golden.json; at most {_GOLDEN_DIFFERENCE} is "
+                        "expected."
+                    )
+    return largest
