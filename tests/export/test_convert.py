@@ -6,20 +6,20 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from scipy import special
 
+from tinybert_tf.data import encode_examples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import QUANTIZATIONS, TfliteClassifier, convert
+from tinybert_tf.export import TfliteModel, convert, load_profile, profile_names
 
 LENGTH = 12
 NAMES = {"ids": "token_ids", "segment_ids": "segment_ids", "mask": "padding_mask"}
 
 
-def run(content, inputs):
-    """What the file's one output is for each row, by LiteRT alone."""
-    runner = Interpreter(model_content=content).get_signature_runner("serving_default")
+def run(content, inputs, signature="serving_default"):
+    """What the file's outputs are for each row, by LiteRT alone."""
+    runner = Interpreter(model_content=content).get_signature_runner(signature)
     rows = range(len(inputs["token_ids"]))
     outputs = [runner(**{k: inputs[v][i : i + 1] for k, v in NAMES.items()}) for i in rows]
-    (name,) = outputs[0]
-    return name, np.concatenate([output[name] for output in outputs])
+    return {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
 
 
 @pytest.fixture(scope="module")
@@ -32,51 +32,58 @@ def inputs(classifier, examples):
     return inputs
 
 
-@pytest.mark.parametrize("quantization, tolerance", [("none", 1e-5), ("float16", 1e-2)])
-def test_probabilities_are_those_of_keras(
-    classifier, convert_classifier, inputs, quantization, tolerance
-):
+@pytest.fixture(scope="module")
+def probabilities(classifier, inputs):
     expected = special.softmax(keras.ops.convert_to_numpy(classifier(inputs)), axis=-1)
-    name, outputs = run(convert_classifier(quantization), inputs)
-    assert name == "probability"
-    np.testing.assert_allclose(outputs, expected, atol=tolerance)
     # A test of nothing, were all texts alike.
     assert np.ptp(expected, axis=0).min() > 0.3
-
-
-def test_dynamic_int8_keeps_the_labels(classifier, convert_classifier, inputs):
-    expected = keras.ops.convert_to_numpy(classifier(inputs))
-    _, outputs = run(convert_classifier("dynamic_int8"), inputs)
-    assert np.mean(outputs.argmax(-1) == expected.argmax(-1)) >= 0.95
     assert np.bincount(expected.argmax(-1), minlength=3).min() >= 2
-    np.testing.assert_allclose(outputs, special.softmax(expected, axis=-1), atol=0.1)
+    return expected
 
 
-@pytest.mark.parametrize("quantization", QUANTIZATIONS)
-def test_inputs_and_output_of_the_file(convert_classifier, inputs, quantization):
-    interpreter = Interpreter(model_content=convert_classifier(quantization))
-    assert len(interpreter.get_input_details()) == 3
-    assert len(interpreter.get_output_details()) == 1
-    signatures = interpreter.get_signature_list()
-    assert list(signatures) == ["serving_default"]
-    runner = interpreter.get_signature_runner("serving_default")
-    details = runner.get_input_details()
-    assert sorted(details) == ["ids", "mask", "segment_ids"]
-    for detail in details.values():
+@pytest.mark.parametrize(
+    "profile, most, mean",
+    [
+        ("float32", 1e-5, 1e-6),
+        ("float16", 1e-2, 1e-3),
+        ("dynamic_int8", 0.1, 0.02),
+        ("static_int8", 0.4, 0.04),
+        ("small", 0.2, 0.03),
+    ],
+)
+def test_probabilities_are_those_of_keras(
+    convert_classifier, inputs, probabilities, profile, most, mean
+):
+    outputs = run(convert_classifier(profile), inputs)
+    assert list(outputs) == ["probability"]
+    np.testing.assert_allclose(outputs["probability"], probabilities, atol=most)
+    assert np.abs(outputs["probability"] - probabilities).mean() < mean
+    same = outputs["probability"].argmax(-1) == probabilities.argmax(-1)
+    assert np.mean(same) >= 0.95
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_inputs_and_output_of_the_file(convert_classifier, inputs, profile):
+    interpreter = Interpreter(model_content=convert_classifier(profile))
+    assert list(interpreter.get_signature_list()) == ["serving_default"]
+    # Task Library goes by the order of the tensors.
+    details = interpreter.get_input_details()
+    assert [detail["name"] for detail in details] == ["ids", "segment_ids", "mask"]
+    for detail in details:
         assert detail["shape"].tolist() == [1, LENGTH]
         assert detail["dtype"] == np.int32
-    details = runner.get_output_details()
-    assert list(details) == ["probability"]
-    assert details["probability"]["shape"].tolist() == [1, 3]
-    assert details["probability"]["dtype"] == np.float32
-    _, outputs = run(convert_classifier(quantization), inputs)
+    (detail,) = interpreter.get_output_details()
+    assert detail["name"] == "probability"
+    assert detail["shape"].tolist() == [1, 3]
+    assert detail["dtype"] == np.float32
+    outputs = run(convert_classifier(profile), inputs)["probability"]
     np.testing.assert_allclose(outputs.sum(axis=-1), 1.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("quantization", QUANTIZATIONS)
-def test_operators_are_those_of_two_layers(convert_classifier, quantization):
+@pytest.mark.parametrize("profile", profile_names())
+def test_operators_are_those_of_two_layers(convert_classifier, profile):
     """Fused dense layers and nothing stateful: 6 a layer, pooler and classifier."""
-    operators = TfliteClassifier(convert_classifier(quantization)).operators()
+    operators = TfliteModel(convert_classifier(profile)).operators()
     assert operators["FULLY_CONNECTED"] == 14
     assert operators["BATCH_MATMUL"] == 4
     # The softmax of each layer and of the output, and the embeddings looked up.
@@ -87,59 +94,100 @@ def test_operators_are_those_of_two_layers(convert_classifier, quantization):
 
 
 def test_quantization_shrinks_the_weights(classifier, convert_classifier):
-    sizes = {
-        quantization: len(convert_classifier(quantization)) for quantization in QUANTIZATIONS
-    }
-    saved = sizes["none"] - sizes["float16"]
+    sizes = {profile: len(convert_classifier(profile)) for profile in profile_names()}
+    saved = sizes["float32"] - sizes["float16"]
     assert saved == pytest.approx(2 * classifier.count_params(), rel=0.3)
     # Kernels alone: six in each of two layers, and the pooler's.
     kernels = 2 * (4 * 32 * 32 + 2 * 32 * 64) + 32 * 32
-    saved = sizes["none"] - sizes["dynamic_int8"]
+    saved = sizes["float32"] - sizes["dynamic_int8"]
     assert saved == pytest.approx(3 * kernels, rel=0.3)
 
 
 def test_padding_changes_nothing(convert_classifier, inputs):
     """Whatever ids stand where the mask is 0."""
-    content = convert_classifier("none")
+    content = convert_classifier("float32")
     other = {**inputs, "token_ids": np.where(inputs["padding_mask"], inputs["token_ids"], 7)}
-    np.testing.assert_allclose(run(content, inputs)[1], run(content, other)[1], atol=1e-6)
+    first, second = (run(content, x)["probability"] for x in (inputs, other))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_all_lengths_of_a_file_give_the_same(convert_classifier, inputs, probabilities):
+    content = convert_classifier("float32", (12, 16, 32))
+    assert TfliteModel(content).signatures == {
+        "length_12": 12,
+        "length_16": 16,
+        "length_32": 32,
+    }
+    for length in (12, 16, 32):
+        padded = {k: np.pad(v, ((0, 0), (0, length - 12))) for k, v in inputs.items()}
+        outputs = run(content, padded, f"length_{length}")["probability"]
+        np.testing.assert_allclose(outputs, probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_lengths_share_their_weights(convert_classifier, profile):
+    """Three lengths add graphs, whose size the weights do not change."""
+    one = convert_classifier(profile)
+    three = convert_classifier(profile, (12, 16, 32))
+    kernels = 2 * (4 * 32 * 32 + 2 * 32 * 64) + 32 * 32
+    graph = len(one) - kernels * {"float32": 4, "float16": 2}.get(profile, 1)
+    assert len(three) - len(one) < 2 * graph
+
+
+def test_each_text_runs_in_the_shortest_length(convert_classifier, classifier, examples):
+    model = TfliteModel(convert_classifier("float32", (12, 16, 32)))
+    assert [model.length_for(tokens) for tokens in (3, 12, 13, 16, 17, 32)] == [
+        12, 12, 16, 16, 32, 32,
+    ]  # fmt: skip
+    classifier.preprocessor.sequence_length = 32
+    encoded = encode_examples(examples, classifier.preprocessor)
+    inputs = classifier.preprocessor(list(examples.texts[0]))
+    classifier.preprocessor.sequence_length = LENGTH
+    assert encoded.lengths.max() == 28
+    expected = special.softmax(keras.ops.convert_to_numpy(classifier(inputs)), axis=-1)
+    np.testing.assert_allclose(model.predict(encoded)["probability"], expected, atol=1e-5)
 
 
 def test_a_regressor_gives_its_score_as_it_is(make_classifier, inputs):
     model = make_classifier(num_classes=1, seed=3)
-    name, outputs = run(convert(model, LENGTH, "none"), inputs)
-    assert name == "score"
-    assert outputs.shape == (41, 1)
-    np.testing.assert_allclose(
-        outputs, keras.ops.convert_to_numpy(model(inputs)), rtol=1e-5, atol=1e-5
-    )
+    outputs = run(convert(model, (LENGTH,), load_profile("float32")), inputs)
+    assert list(outputs) == ["score"]
+    expected = keras.ops.convert_to_numpy(model(inputs))
+    np.testing.assert_allclose(outputs["score"], expected, rtol=1e-5, atol=1e-5)
     # A softmax over one output would be 1 everywhere.
-    assert np.ptp(outputs) > 0.1
+    assert np.ptp(outputs["score"]) > 0.1
+
+
+def test_a_span_classifier_gives_start_and_end_logits(span_classifier, inputs):
+    outputs = run(convert(span_classifier, (LENGTH,), load_profile("float32")), inputs)
+    expected = span_classifier(inputs)
+    assert sorted(outputs) == sorted(expected) == ["end_logits", "start_logits"]
+    for name, values in expected.items():
+        assert np.ptp(values) > 1.0
+        np.testing.assert_allclose(outputs[name], values, rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_that_gives_probabilities_gets_no_second_softmax(make_classifier, inputs):
     model = make_classifier(activation="softmax")
-    _, outputs = run(convert(model, LENGTH, "none"), inputs)
-    np.testing.assert_allclose(
-        outputs, keras.ops.convert_to_numpy(model(inputs)), rtol=1e-5, atol=1e-5
-    )
+    outputs = run(convert(model, (LENGTH,), load_profile("float32")), inputs)
+    expected = keras.ops.convert_to_numpy(model(inputs))
+    np.testing.assert_allclose(outputs["probability"], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_unknown_quantization_is_refused(classifier):
-    with pytest.raises(
-        TinyBertError, match=r"'int4' is not known.* none, float16, dynamic_int8"
-    ):
-        convert(classifier, LENGTH, "int4")
+@pytest.mark.parametrize("profile", ["static_int8", "small"])
+def test_profiles_that_measure_want_examples(classifier, profile):
+    with pytest.raises(TinyBertError, match=rf"{profile} measures on examples.*calibration"):
+        convert(classifier, (LENGTH,), load_profile(profile))
 
 
-@pytest.mark.parametrize("length", [2, 17])
+@pytest.mark.parametrize("length", [2, 33])
 def test_a_length_outside_the_position_table_is_refused(classifier, length):
-    with pytest.raises(TinyBertError, match=rf"sequence_length {length} .* 3 to 16"):
-        convert(classifier, length, "none")
+    with pytest.raises(TinyBertError, match=rf"sequence_length {length} .* 3 to 32"):
+        convert(classifier, (LENGTH, length), load_profile("float32"))
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_is_refused(make_classifier, dtype):
     """However the model came by it: of its own or of its encoder."""
     with pytest.raises(TinyBertError, match=rf"computes in {dtype}.*dtype='float32'"):
-        convert(make_classifier(dtype=dtype), LENGTH, "none")
+        convert(make_classifier(dtype=dtype), (LENGTH,), load_profile("float32"))

@@ -1,5 +1,7 @@
 """What verification measures, and the files that it refuses."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,8 @@ import tensorflow as tf
 from scipy import special
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import Verification, verify
-from tinybert_tf.export.verify import _check_content, _check_result
+from tinybert_tf.export import keras_outputs, load_profile
+from tinybert_tf.export.verify import Verification, _check_content, _check_result, verify
 
 LENGTH = 12
 
@@ -32,67 +34,111 @@ def hollow(classifier, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def keras_probabilities(classifier, examples):
+def expected(classifier, encoded):
+    return keras_outputs(classifier, encoded)
+
+
+def accuracy(labels, outputs):
+    return {"accuracy": float(np.mean(labels == outputs.argmax(-1)))}
+
+
+def test_what_keras_gives(classifier, examples, expected):
     inputs = classifier.preprocessor(list(examples.texts[0]))
-    return special.softmax(keras.ops.convert_to_numpy(classifier(inputs)), axis=-1)
+    probabilities = special.softmax(keras.ops.convert_to_numpy(classifier(inputs)), axis=-1)
+    assert list(expected) == ["probability"]
+    np.testing.assert_allclose(expected["probability"], probabilities, atol=1e-6)
+
+
+def test_logits_of_tokens_are_zero_at_padding(span_classifier, encoded):
+    outputs = keras_outputs(span_classifier, encoded)
+    inputs, _ = encoded.batch(np.arange(41), LENGTH)
+    for name, values in span_classifier(inputs).items():
+        wanted = np.asarray(values) * inputs["padding_mask"]
+        np.testing.assert_allclose(outputs[name], wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "quantization, most", [("none", 1e-5), ("float16", 1e-2), ("dynamic_int8", 0.1)]
+    "profile, most, runtime",
+    [("float32", 1e-5, "2.9.0"), ("float16", 1e-2, "2.9.0"), ("dynamic_int8", 0.1, "2.9.0")],
 )
 def test_a_good_file_passes(
-    classifier, convert_classifier, encoded, keras_probabilities, quantization, most
+    classifier, convert_classifier, encoded, expected, profile, most, runtime
 ):
-    checked = verify(convert_classifier(quantization), classifier, encoded, quantization)
+    content = convert_classifier(profile)
+    checked = verify(content, classifier, encoded, expected, load_profile(profile), accuracy)
     assert checked.examples == 41
-    differences = np.abs(checked.predictions - keras_probabilities)
-    assert checked.max_difference == pytest.approx(differences.max(), abs=1e-6)
-    assert checked.mean_difference == pytest.approx(differences.mean(), abs=1e-6)
     assert 0 < checked.mean_difference < checked.max_difference < most
-    agreement = checked.predictions.argmax(-1) == keras_probabilities.argmax(-1)
-    assert checked.agreement == agreement.mean() >= 0.95
+    assert checked.label_agreement >= 0.95
     assert checked.operators["FULLY_CONNECTED"] == 14
+    assert checked.minimum_runtime == runtime
+    assert checked.keras_metrics == accuracy(encoded.labels, expected["probability"])
+    wrong = 1.0 - checked.label_agreement
+    assert abs(checked.metrics["accuracy"] - checked.keras_metrics["accuracy"]) <= wrong
 
 
 @pytest.mark.parametrize(
-    "quantization, message",
+    "profile, message",
     [
-        ("none", r"19,875 weights in none want about 79,500\..*nothing was written"),
+        (
+            "float32",
+            r"20,387 weights in profile float32 want about 81,548\..*nothing was written",
+        ),
         # So few bytes of weights that the graph alone has as many: its operators tell.
         ("dynamic_int8", r"reads variables \(.*VAR.*nothing was written"),
     ],
     ids=["by_size", "by_operators"],
 )
-def test_a_hollow_file_is_refused(classifier, encoded, hollow, quantization, message):
+def test_a_hollow_file_is_refused(classifier, encoded, expected, hollow, profile, message):
     with pytest.raises(TinyBertError, match=message):
-        verify(hollow, classifier, encoded, quantization)
+        verify(hollow, classifier, encoded, expected, load_profile(profile))
 
 
 def test_a_file_of_other_weights_is_refused(make_classifier, convert_classifier, encoded):
+    other = make_classifier(seed=9)
     with pytest.raises(TinyBertError, match=r"differs from Keras's by 0.* Nothing was written"):
-        verify(convert_classifier("none"), make_classifier(seed=9), encoded, "none")
+        verify(
+            convert_classifier("float32"),
+            other,
+            encoded,
+            keras_outputs(other, encoded),
+            load_profile("float32"),
+        )
 
 
-@pytest.mark.parametrize("quantization", ["none", "float16", "dynamic_int8"])
-def test_nan_is_refused(quantization):
-    with pytest.raises(TinyBertError, match="differs from Keras's by nan"):
-        _check_result(verification(max_difference=np.nan), quantization)
+GOOD = Verification(100, 0.0, 0.0, 1.0, {"accuracy": 0.9}, {"accuracy": 0.9}, {}, "2.9.0")
 
 
-def verification(max_difference=0.0, agreement=1.0):
-    return Verification(100, max_difference, 0.0, agreement, {}, np.zeros((100, 2)))
+@pytest.mark.parametrize("figure", ["max_difference", "mean_difference"])
+def test_nan_is_refused(figure):
+    with pytest.raises(TinyBertError, match="Keras's by nan"):
+        _check_result(dataclasses.replace(GOOD, **{figure: np.nan}), load_profile("float32"))
 
 
 @pytest.mark.parametrize(
-    "quantization, difference, agreement",
-    [("none", 1e-4, 1.0), ("float16", 2e-2, 0.99), ("dynamic_int8", 0.5, 0.95)],
+    "change, message",
+    [
+        ({"max_difference": 0.51}, r"differs from Keras's by 0\.51.*at most 0\.5 "),
+        ({"mean_difference": 0.06}, r"by 0\.06.* on average, at most 0\.05 "),
+        ({"label_agreement": 0.94}, r"94\.0% of 100 examples.* at least 95\.0%"),
+        ({"metrics": {"accuracy": 0.889}}, r"accuracy falls by 0\.0110 to 0\.8890"),
+    ],
 )
-def test_tolerances(quantization, difference, agreement):
-    _check_result(verification(difference, agreement), quantization)
-    with pytest.raises(TinyBertError, match=f"An output of the {quantization} file differs"):
-        _check_result(verification(difference * 1.01, 1.0), quantization)
-    with pytest.raises(TinyBertError, match=r"gives Keras's label to 9.* of 100 examples"):
-        _check_result(verification(0.0, agreement - 0.01), quantization)
+def test_tolerances(change, message):
+    profile = load_profile("dynamic_int8")
+    at_its_edge = {
+        "max_difference": 0.5,
+        "mean_difference": 0.05,
+        "label_agreement": 0.95,
+        "metrics": {"accuracy": 0.895},
+    }
+    _check_result(dataclasses.replace(GOOD, **at_its_edge), profile)
+    with pytest.raises(TinyBertError, match=f"dynamic_int8 file is not close.*{message}"):
+        _check_result(dataclasses.replace(GOOD, **change), profile)
+
+
+def test_a_regression_has_no_labels_to_agree_on():
+    result = dataclasses.replace(GOOD, label_agreement=None)
+    _check_result(result, load_profile("float32"))
 
 
 class OfRealSize:
@@ -100,6 +146,9 @@ class OfRealSize:
 
     class backbone:
         num_layers = 4
+
+        class token_embedding:
+            embeddings = np.empty((30522, 312), "int8")
 
     def count_params(self):
         return 14_350_874
@@ -109,15 +158,22 @@ OPERATORS = {"FULLY_CONNECTED": 26, "BATCH_MATMUL": 8}
 
 
 @pytest.mark.parametrize(
-    "quantization, size",
-    [("none", 56_900_000), ("float16", 28_500_000), ("dynamic_int8", 14_500_000)],
+    "profile, size",
+    [
+        ("float32", 56_980_000),
+        ("float16", 28_520_000),
+        ("dynamic_int8", 14_510_000),
+        ("static_int8", 14_740_000),
+        ("small", 7_710_000),
+    ],
 )
-def test_sizes_of_a_real_model(quantization, size):
+def test_sizes_of_a_real_model(profile, size):
     """Sizes as measured; the hollow file of this model has about 100 kB."""
-    _check_content(bytes(size), OPERATORS, OfRealSize(), quantization)
+    profile = load_profile(profile)
+    _check_content(bytes(size), OPERATORS, OfRealSize(), profile, 1)
     for wrong in (100_000, size // 2, 2 * size):
         with pytest.raises(TinyBertError, match=f"has {wrong:,} bytes; 14,350,874 weights"):
-            _check_content(bytes(wrong), OPERATORS, OfRealSize(), quantization)
+            _check_content(bytes(wrong), OPERATORS, OfRealSize(), profile, 1)
 
 
 @pytest.mark.parametrize(
@@ -129,5 +185,11 @@ def test_sizes_of_a_real_model(quantization, size):
     ],
 )
 def test_other_operators_are_refused(operators, message):
+    profile = load_profile("float32")
     with pytest.raises(TinyBertError, match=message):
-        _check_content(bytes(56_900_000), {**OPERATORS, **operators}, OfRealSize(), "none")
+        _check_content(bytes(56_900_000), {**OPERATORS, **operators}, OfRealSize(), profile, 1)
+
+
+def test_two_lengths_have_the_operators_twice():
+    twice = {name: 2 * count for name, count in OPERATORS.items()}
+    _check_content(bytes(57_000_000), twice, OfRealSize(), load_profile("float32"), 2)

@@ -12,7 +12,7 @@ from tinybert_tf.errors import TinyBertError
 _MODULES = {
     "bundle": ("TaskCard", "check_app", "export_bundle", "put_into_app"),
     "check": ("verify_bundle",),
-    "convert": ("convert",),
+    "conversion": ("convert",),
     "metadata": ("ModelCard",),
     "profiles": ("Profile", "Tolerance", "load_profile", "profile_names"),
     "runtime": ("TfliteModel", "keras_function", "keras_outputs", "median_milliseconds"),

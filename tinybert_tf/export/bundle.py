@@ -15,7 +15,7 @@ import numpy as np
 from tinybert_tf.data import Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import runtime
-from tinybert_tf.export.convert import convert, output_names, signature_names
+from tinybert_tf.export.conversion import convert, output_names, signature_names
 from tinybert_tf.export.golden import make_golden
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile

@@ -59,8 +59,9 @@ def _read(folder: pathlib.Path, name: str) -> bytes:
 
 
 def _read_json(folder: pathlib.Path, name: str) -> dict:
+    content = _read(folder, name)
     try:
-        values = json.loads(_read(folder, name))
+        values = json.loads(content)
     except ValueError as error:
         raise TinyBertError(f"{folder / name} is not JSON: {error}.") from error
     if not isinstance(values, dict):
@@ -81,7 +82,7 @@ def _read_info(folder: pathlib.Path) -> dict:
     if problem is not None:
         place = ".".join(map(str, problem.absolute_path)) or "its top"
         raise TinyBertError(
-            f"{path} does not follow its schema, at {place}: {problem.message}."
+            f"{path} breaks its schema, at {place}: {problem.message}."
         )
     if seal(info) != (folder / "bundle.json").read_bytes():
         raise TinyBertError(f"{path} was altered: its sha256 is not that of its content.")
@@ -135,7 +136,7 @@ def _load_model(folder: pathlib.Path, name: str, info: dict) -> TfliteModel:
     wanted = {output["name"] for output in info["outputs"]}
     if set(outputs) != wanted:
         raise TinyBertError(
-            f"{path} has outputs {sorted(outputs)}, bundle.json {sorted(wanted)}."
+            f"{path} has outputs {sorted(outputs)}, not {sorted(wanted)}."
         )
     classes = outputs["probability"].shape[-1] if "probability" in outputs else 0
     if classes != len(info["labels"]):

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.export import flatbuffer
-from tinybert_tf.export.convert import INPUT_NAMES, output_function
+from tinybert_tf.export.conversion import INPUT_NAMES, output_function
 
 _TOKENS_PER_BATCH = 8192
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.bundle import check_absent
-from tinybert_tf.export.convert import output_function
+from tinybert_tf.export.conversion import output_function
 from tinybert_tf.files import atomic_directory, atomic_file
 
 # The texts that a written model is checked on.

@@ -1,0 +1,234 @@
+"""A bundle that was cut, altered or mixed with another is refused, and the file named."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.export import ModelCard, export_bundle, verify_bundle
+from tinybert_tf.export.bundle import seal
+
+FILES = ["golden.json", "labels.txt", "model.tflite", "model_multi.tflite", "vocab.txt"]
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    return shutil.copytree(bundle, tmp_path / "bundle")
+
+
+@pytest.fixture(scope="module")
+def other_bundle(make_classifier, export_arguments, tmp_path_factory):
+    """Of another model, vocabulary and labels, files of other sizes."""
+    output = tmp_path_factory.mktemp("other") / "bundle"
+    model = make_classifier(seed=9, labels=("a", "b", "c"))
+    arguments = {**export_arguments, "lengths": (5,), "card": ModelCard("other")}
+    tokens = [*model.preprocessor.tokenizer.get_vocabulary()[:-1], "##s"]
+    model.preprocessor.tokenizer.set_vocabulary(tokens)
+    export_bundle(model, output=output, profile="float32", **arguments)
+    return output
+
+
+def test_a_whole_bundle(bundle):
+    info = verify_bundle(bundle)
+    assert info["name"] == "tiny"
+    assert info["golden_difference"] < 1e-6
+
+
+@pytest.mark.parametrize("name", [*FILES, "bundle.json"])
+def test_a_missing_file(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(TinyBertError, match=rf"{name}: No such file.*export it again"):
+        verify_bundle(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_cut_file(copy, name):
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(TinyBertError, match=rf"{name} has .* bytes, bundle.json says"):
+        verify_bundle(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_altered_file(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(TinyBertError, match=rf"{name} has not the SHA-256"):
+        verify_bundle(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_bundle(copy, other_bundle, name):
+    shutil.copy(other_bundle / name, copy / name)
+    with pytest.raises(TinyBertError, match=rf"{name} has .*bundle\.json"):
+        verify_bundle(copy)
+
+
+def test_the_bundle_json_of_another_bundle(copy, other_bundle):
+    shutil.copy(other_bundle / "bundle.json", copy / "bundle.json")
+    with pytest.raises(TinyBertError, match=r"is of another bundle"):
+        verify_bundle(copy)
+
+
+def test_a_cut_bundle_json(copy):
+    content = (copy / "bundle.json").read_bytes()
+    (copy / "bundle.json").write_bytes(content[:-40])
+    with pytest.raises(TinyBertError, match=r"bundle\.json is not JSON"):
+        verify_bundle(copy)
+
+
+def test_an_altered_bundle_json(copy):
+    content = (copy / "bundle.json").read_text("utf-8")
+    (copy / "bundle.json").write_text(content.replace("A tiny model", "A tidy model"), "utf-8")
+    with pytest.raises(TinyBertError, match=r"bundle\.json was altered"):
+        verify_bundle(copy)
+
+
+def test_a_file_too_many(copy):
+    (copy / "notes.txt").write_text("mine")
+    with pytest.raises(TinyBertError, match=r"notes\.txt is no file of this bundle"):
+        verify_bundle(copy)
+
+
+def rewrite(copy, change, files=()):
+    """Seals a bundle.json again after a change, as a mistaken writer would."""
+    info = json.loads((copy / "bundle.json").read_bytes())
+    for name in files:
+        content = (copy / name).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        info["files"][name].update(bytes=len(content), sha256=digest)
+    change(info)
+    del info["sha256"]
+    (copy / "bundle.json").write_bytes(seal(info))
+
+
+def test_a_newer_schema(copy):
+    rewrite(copy, lambda info: info.update(schema_version=2))
+    with pytest.raises(TinyBertError, match=r"schema version 2.*reads up to 1.*Update"):
+        verify_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda info: info.pop("labels"), "at its top: 'labels' is a required property"),
+        (lambda info: info["task"].update(num_texts=3), r"at task\.num_texts: 3 is not one of"),
+        (lambda info: info.update(extra=1), "at its top: .*'extra' was unexpected"),
+    ],
+)
+def test_a_bundle_json_that_breaks_the_schema(copy, change, message):
+    rewrite(copy, change)
+    with pytest.raises(TinyBertError, match=f"breaks its schema, {message}"):
+        verify_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda info: info["tokenizer"].update(vocabulary_size=30),
+            r"vocab\.txt: has 31 tokens, expected 30",
+        ),
+        (lambda info: info["labels"].reverse(), r"labels\.txt holds .*'neutral', 'against'"),
+        (
+            lambda info: info["outputs"][0].update(name="score"),
+            r"model\.tflite has outputs \['probability'\], not \['score'\]",
+        ),
+        (
+            lambda info: info["files"]["model.tflite"]["signatures"].update(serving_default=9),
+            r"model\.tflite has signatures .*12.*bundle.json says .*9",
+        ),
+    ],
+)
+def test_facts_that_the_files_deny(copy, change, message):
+    rewrite(copy, change)
+    with pytest.raises(TinyBertError, match=message):
+        verify_bundle(copy)
+
+
+def test_other_golden_outputs(copy):
+    path = copy / "golden.json"
+    golden = json.loads(path.read_bytes())
+    golden["examples"][3]["outputs"]["model_multi.tflite"]["probability"][0] += 0.01
+    path.write_text(json.dumps(golden))
+    rewrite(copy, lambda info: None, ["golden.json"])
+    with pytest.raises(TinyBertError, match=r"model_multi\.tflite, golden example 3: .* 0\.01"):
+        verify_bundle(copy)
+
+
+def test_other_golden_ids(copy):
+    path = copy / "golden.json"
+    golden = json.loads(path.read_bytes())
+    golden["examples"][2]["token_ids"][1] += 1
+    path.write_text(json.dumps(golden))
+    rewrite(copy, lambda info: None, ["golden.json"])
+    with pytest.raises(TinyBertError, match=r"golden\.json, example 2: other token ids"):
+        verify_bundle(copy)
+
+
+def test_another_vocabulary_within_the_model(copy):
+    path = copy / "vocab.txt"
+    lines = path.read_text("utf-8").split("\n")
+    lines[5], lines[6] = lines[6], lines[5]
+    path.write_text("\n".join(lines), "utf-8")
+    rewrite(copy, lambda info: None, ["vocab.txt"])
+    with pytest.raises(TinyBertError, match=r"model\.tflite has another vocab\.txt within it"):
+        verify_bundle(copy)
+
+
+def test_a_model_that_is_none(copy):
+    (copy / "model.tflite").write_bytes(b"not a model")
+    rewrite(copy, lambda info: None, ["model.tflite"])
+    with pytest.raises(TinyBertError, match=r"model\.tflite is no TFLite file"):
+        verify_bundle(copy)
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tinybert_tf.export", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command(bundle, copy):
+    done = command("verify", bundle)
+    assert done.returncode == 0, done.stderr
+    assert "tiny 1.2.3, float32, 5 files as listed" in done.stdout
+    (copy / "labels.txt").write_text("neutral\nfor\nagainst\n")
+    done = command("verify", bundle, copy)
+    assert done.returncode == 2
+    assert f"error: {copy / 'labels.txt'} has not the SHA-256" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["verify"], "verify wants the folder of a bundle"),
+        (["verify", "/nowhere"], "/nowhere/bundle.json: No such file or directory"),
+        (["ship"], "unexpected argument 'ship'. Commands are verify and benchmark"),
+        ([], "choose one of --tflite, --saved-model, --keras"),
+        (["--tflite", "--keras"], "choose one of"),
+        (["--tflite"], "an export wants --run"),
+        (["--tflite", "--run=/nowhere", "--output=x"], "/nowhere is no run directory"),
+        (["--tflite", "--run=x", "--output=x", "--lengths=8,no"], "--lengths wants positive"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, message, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tinybert_tf.export", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"error: {message}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []
