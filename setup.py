@@ -13,6 +13,7 @@ INSTALL_REQUIRES = [
     "importlib-resources>=6.0",
     "keras>=3.15",
     "keras-nlp>=0.32",
+    "matplotlib>=3.9",
     "ml-dtypes>=0.5",
     "pydantic>=2.10",
     "pyyaml>=6.0",
@@ -48,6 +49,7 @@ setup(
     package_data={
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
+        "tinybert_tf.training": ["report.css"],
     },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

@@ -1,4 +1,4 @@
-"""Weights in: Hugging Face layout directories, Huawei's TinyBERT and KerasHub."""
+"""Weights in and out: Hugging Face layout directories, Huawei's TinyBERT and KerasHub."""
 
 from tinybert_tf.checkpoints.hugging_face import (
     load_encoder,
@@ -6,6 +6,7 @@ from tinybert_tf.checkpoints.hugging_face import (
     load_projections,
     load_span_classifier,
     load_text_classifier,
+    save_text_classifier,
 )
 from tinybert_tf.checkpoints.keras_hub import from_keras_hub
 
@@ -16,4 +17,5 @@ __all__ = [
     "load_projections",
     "load_span_classifier",
     "load_text_classifier",
+    "save_text_classifier",
 ]

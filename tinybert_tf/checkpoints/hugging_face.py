@@ -1,18 +1,23 @@
-"""Weights in from the Hugging Face directory layout, Huawei's TinyBERT checkpoints included.
+"""Weights in and out in the Hugging Face directory layout, Huawei's TinyBERT's included.
 
 The layout is `config.json` beside `model.safetensors` or `pytorch_model.bin`. A tensor that a
 model wants and the file lacks, has in another shape, or that nobody knows, is an error that
 names it: weights are never left random in silence.
 """
 
+import json
 import os
+import pathlib
 from collections.abc import Iterable, Iterator
 
+import keras
 import numpy as np
 from absl import logging
+from safetensors.numpy import save
 
 from tinybert_tf.checkpoints.tensor_files import read_checkpoint
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import (
     BertEncoder,
     BertMaskedLM,
@@ -24,11 +29,27 @@ from tinybert_tf.models import (
 # Heads that a checkpoint may carry and a model without that head leaves aside.
 _HEADS = ("classifier.", "cls.", "qa_outputs.", "fit_dense.", "fit_denses.")
 _POOLER = "pooler."
+_CLASSIFIER = "classifier"
 _ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": gelu_tanh,
     "gelu_pytorch_tanh": gelu_tanh,
     "relu": "relu",
+}
+# The keys of config.json for arguments of `BertEncoder`: those that it must have, and others.
+_REQUIRED_KEYS = {
+    "vocabulary_size": "vocab_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "hidden_dim": "hidden_size",
+    "intermediate_dim": "intermediate_size",
+    "max_sequence_length": "max_position_embeddings",
+}
+_OPTIONAL_KEYS = {
+    "dropout": "hidden_dropout_prob",
+    "attention_dropout": "attention_probs_dropout_prob",
+    "num_segments": "type_vocab_size",
+    "layer_norm_epsilon": "layer_norm_eps",
 }
 
 # Names a checkpoint's tensor for each Keras variable: (name, variable, is a dense kernel).
@@ -84,7 +105,7 @@ def load_text_classifier(
         head_activation=head_activation,
         dropout=encoder.dropout if head_dropout is None else head_dropout,
     )
-    head = _dense_entries("classifier", classifier.output_dense)
+    head = _dense_entries(_CLASSIFIER, classifier.output_dense)
     _assign([*_encoder_entries(encoder), *head], tensors, source)
     return classifier
 
@@ -137,6 +158,45 @@ def load_masked_lm(directory: str | os.PathLike, preprocessor=None, **kwargs) ->
     return model
 
 
+def save_text_classifier(model: BertTextClassifier, directory: str | os.PathLike) -> None:
+    """Writes a classifier or regressor as a directory in the Hugging Face layout.
+
+    It holds `config.json`, `model.safetensors` (float32), `vocab.txt` and
+    `tokenizer_config.json`, complete or absent. `load_text_classifier` and transformers'
+    `BertForSequenceClassification` read it.
+
+    Args:
+        model: `BertTextClassifier` with a preprocessor, whose outputs are logits.
+        directory: str or path. A folder that does not exist or is empty.
+
+    Raises:
+        TinyBertError: if the layout cannot express the model or the folder is not empty.
+    """
+    config = _make_config(model)
+    entries = [
+        *_encoder_entries(model.backbone),
+        *_dense_entries(_CLASSIFIER, model.output_dense),
+    ]
+    tensors = {}
+    for name, variable, is_kernel in entries:
+        value = np.asarray(variable, "float32")
+        name = name if name.startswith(_CLASSIFIER) else f"bert.{name}"
+        tensors[name] = np.ascontiguousarray(value.T if is_kernel else value)
+    tokenizer = model.preprocessor.tokenizer
+    tokenizer_config = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": tokenizer.lowercase,
+    }
+    with atomic_directory(directory) as path:
+        _write_json(path / "config.json", config)
+        # Without the mark, transformers does not know whose layout the tensors have.
+        content = save(tensors, metadata={"format": "pt"})
+        (path / "model.safetensors").write_bytes(content)
+        vocabulary = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
+        (path / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
+        _write_json(path / "tokenizer_config.json", tokenizer_config)
+
+
 def load_projections(directory: str | os.PathLike) -> list[tuple[np.ndarray, np.ndarray]]:
     """Reads the projections W_h that Huawei's checkpoints carry.
 
@@ -186,14 +246,6 @@ def _check_tied(tensors: dict[str, np.ndarray], source) -> None:
 
 
 def _make_encoder(config: dict, source, overrides: dict) -> BertEncoder:
-    wanted = {
-        "vocabulary_size": "vocab_size",
-        "num_layers": "num_hidden_layers",
-        "num_heads": "num_attention_heads",
-        "hidden_dim": "hidden_size",
-        "intermediate_dim": "intermediate_size",
-        "max_sequence_length": "max_position_embeddings",
-    }
     # RoBERTa and others keep BERT's names for the tensors and use them otherwise.
     model_type = config.get("model_type", "bert")
     if model_type != "bert":
@@ -201,7 +253,7 @@ def _make_encoder(config: dict, source, overrides: dict) -> BertEncoder:
             f"{source.parent / 'config.json'}: model_type '{model_type}' is not supported, "
             "only 'bert' is."
         )
-    missing = [key for key in wanted.values() if key not in config]
+    missing = [key for key in _REQUIRED_KEYS.values() if key not in config]
     if missing:
         raise TinyBertError(
             f"{source.parent / 'config.json'} lacks {', '.join(missing)}; is it a BERT config?"
@@ -218,15 +270,56 @@ def _make_encoder(config: dict, source, overrides: dict) -> BertEncoder:
             f"{source.parent / 'config.json'}: position_embedding_type '{position_type}' is "
             "not supported; BERT's own is 'absolute'."
         )
-    arguments = {ours: config[theirs] for ours, theirs in wanted.items()}
-    arguments.update(
-        dropout=config.get("hidden_dropout_prob", 0.1),
-        attention_dropout=config.get("attention_probs_dropout_prob", 0.1),
-        num_segments=config.get("type_vocab_size", 2),
-        activation=_ACTIVATIONS[activation],
-        layer_norm_epsilon=config.get("layer_norm_eps", 1e-12),
-    )
+    keys = {**_REQUIRED_KEYS, **_OPTIONAL_KEYS}
+    arguments = {ours: config[theirs] for ours, theirs in keys.items() if theirs in config}
+    # BERT's own, where the config leaves it to the reader.
+    arguments.setdefault("attention_dropout", 0.1)
+    arguments["activation"] = _ACTIVATIONS[activation]
     return BertEncoder(**{**arguments, **overrides})
+
+
+def _make_config(model: BertTextClassifier) -> dict:
+    """Returns the config.json of a model.
+
+    Raises:
+        TinyBertError: if it cannot be told in one.
+    """
+    if model.preprocessor is None:
+        raise TinyBertError(
+            "The model has no preprocessor, so its vocabulary is unknown. Set "
+            "model.preprocessor to the BertPreprocessor it was trained with."
+        )
+    for name in ("head_activation", "activation"):
+        function = getattr(model, name)
+        if function != keras.activations.linear:
+            raise TinyBertError(
+                f"The model has {name} '{function.__name__}'; a classifier in the Hugging Face "
+                "layout has none. Such a model can be saved with save_to_preset."
+            )
+    encoder = model.backbone
+    functions = {k: keras.activations.get(v) for k, v in _ACTIVATIONS.items()}
+    names = [name for name, function in functions.items() if function == encoder.activation]
+    if not names:
+        raise TinyBertError(
+            f"The model's activation '{encoder.activation.__name__}' has no name in the "
+            f"Hugging Face layout; known are {', '.join(_ACTIVATIONS)}."
+        )
+    keys = {**_REQUIRED_KEYS, **_OPTIONAL_KEYS}
+    labels = model.labels or [f"LABEL_{i}" for i in range(model.num_classes)]
+    return {
+        "architectures": ["BertForSequenceClassification"],
+        "model_type": "bert",
+        **{theirs: getattr(encoder, ours) for ours, theirs in keys.items()},
+        "hidden_act": names[0],
+        "classifier_dropout": model.dropout,
+        "pad_token_id": model.preprocessor.tokenizer.pad_token_id,
+        "id2label": {str(i): name for i, name in enumerate(labels)},
+        "label2id": {name: i for i, name in enumerate(labels)},
+    }
+
+
+def _write_json(path: pathlib.Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _label_names(config: dict, num_classes: int) -> tuple[str, ...] | None:
