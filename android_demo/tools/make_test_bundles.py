@@ -1,0 +1,82 @@
+"""Writes the small bundles of random weights that the tests of the desktop module run.
+
+    .venv/bin/python android_demo/tools/make_test_bundles.py
+
+The same versions of the libraries write the same bytes.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+from tinybert_tf.data import Examples
+from tinybert_tf.export.bundle import TaskCard, export_bundle
+from tinybert_tf.export.metadata import ModelCard
+from tinybert_tf.export.profiles import Tolerance, load_profile
+from tinybert_tf.models import BertEncoder, BertTextClassifier
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+
+RESOURCES = pathlib.Path(__file__).resolve().parents[1] / "desktop/src/test/resources"
+LENGTH = 32
+# Random weights decide most texts by a hair, which int8 may tip.
+ANY = Tolerance(max_difference=10.0, mean_difference=10.0, label_agreement=0.0, metric_drop=1.0)
+
+
+def random_classifier(seed: int, num_classes: int, labels: tuple[str, ...] | None):
+    """Returns a classifier of one layer, or with one class a regressor."""
+    tokenizer = BertTokenizer(RESOURCES / "vocab.txt")
+    encoder = BertEncoder(
+        tokenizer.vocabulary_size(), 1, 2, 32, 64, dropout=0.0, max_sequence_length=LENGTH
+    )
+    model = BertTextClassifier(
+        encoder,
+        num_classes,
+        preprocessor=BertPreprocessor(tokenizer, sequence_length=LENGTH),
+        labels=labels,
+    )
+    random = np.random.default_rng(seed)
+    for variable in model.trainable_variables:
+        near = 1.0 if variable.name == "gamma" else 0.0
+        variable.assign(near + random.normal(0.0, 0.3, variable.shape))
+    return model
+
+
+def random_texts(random: np.random.Generator, count: int) -> tuple[str, ...]:
+    """Returns texts of tokens of the vocabulary."""
+    words = (RESOURCES / "vocab.txt").read_text("utf-8").split("\n")[5:-1]
+    return tuple(" ".join(random.choice(words, random.integers(1, 24))) for _ in range(count))
+
+
+def write(name: str, model, num_texts: int, lengths: list[int]) -> None:
+    """Exports a model to a folder of the tests' resources."""
+    random = np.random.default_rng(1)
+    texts = tuple(random_texts(random, 16) for _ in range(num_texts))
+    labels = np.zeros(16, "float32" if model.num_classes == 1 else "int32")
+    folder = RESOURCES / name
+    shutil.rmtree(folder, ignore_errors=True)
+    export_bundle(
+        model,
+        Examples(texts, labels),
+        folder,
+        profile=dataclasses.replace(load_profile("dynamic_int8"), tolerance=ANY),
+        lengths=lengths,
+        task=TaskCard(name="random", split="random"),
+        card=ModelCard(name, description="Random weights, for tests."),
+    )
+    print(name, {path.name: path.stat().st_size for path in sorted(folder.iterdir())})
+
+
+def main() -> None:
+    """Writes a bundle of single texts and several lengths, and one of pairs and a score."""
+    classifier = random_classifier(0, 3, ("neutral", "against", "for"))
+    write("classification_bundle", classifier, 1, [16, LENGTH])
+    write("pair_regression_bundle", random_classifier(1, 1, None), 2, [LENGTH])
+
+
+if __name__ == "__main__":
+    main()
