@@ -3,13 +3,25 @@
 # make test       the tests
 # make test-slow  the tests that take minutes (multi-worker, killed runs)
 # make lint       ruff
+# make demo-test  the Android demo's tests on the JVM (Java 17, Maven)
+# make demo-cli   the demo's classifier on the desktop: make demo-cli TEXT="a fine film"
+# make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
+# make demo-apk   the app, with Maven Central and Debian's tools alone
 # make results    the runs and benchmarks of docs/results.md; hours, wants data/glue/SST-2
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# What the demo runs and ships; the quickstart makes it.
+BUNDLE ?= runs/quickstart/export/dynamic_int8
+TEXT ?= A small film with a big heart.
+DEMO := android_demo
+DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
+MVN := mvn --batch-mode --no-transfer-progress
+
 .PHONY: setup quickstart test test-slow lint format results docs clean
+.PHONY: demo-test demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
 
@@ -39,6 +51,20 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+demo-test:
+	$(MVN) -f $(DEMO)/pom.xml -pl core,desktop test
+
+demo-desktop:
+	$(MVN) --quiet -f $(DEMO)/pom.xml -pl desktop -am -DskipTests package
+
+# Java takes what a shell passes in the locale's encoding.
+demo-cli: demo-desktop
+	LC_ALL=C.UTF-8 java -cp '$(DEMO_CLASSES)' org.tinybert.demo.desktop.MainKt \
+		--bundle $(BUNDLE) --text "$(TEXT)"
+
+demo-fuzz: setup demo-desktop
+	$(BIN)/python $(DEMO)/tools/fuzz_tokenizer.py
+
 results: setup
 	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume
 	cp runs/sst2_minilm/results.json docs/results/sst2_minilm.json
@@ -54,6 +80,7 @@ results: setup
 	.venv-benchmark/bin/pip install --quiet --no-deps --requirement requirements-teacher.txt
 	.venv-benchmark/bin/python benchmarks/distill_step.py --data data/glue/SST-2 \
 		--nobfloat16 --rounds 3 --seconds 25
+	.venv-benchmark/bin/python benchmarks/export_latency.py
 	$(MAKE) docs
 
 docs:

@@ -1,0 +1,276 @@
+package org.tinybert.demo.core
+
+import java.io.IOException
+import java.io.InputStream
+import java.math.BigInteger
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.security.MessageDigest
+
+internal const val BUNDLE_JSON = "bundle.json"
+
+/**
+ * A model with everything that is needed to run it: the vocabulary, the labels, and what
+ * bundle.json says of them, as `python -m tinybert_tf.export` wrote it.
+ *
+ * A bundle that could be read is whole: every file is there, has the size and the hash that
+ * bundle.json gives, and the files agree with each other.
+ */
+class Bundle
+private constructor(
+    val info: BundleInfo,
+    val vocabulary: Vocabulary,
+    private val source: BundleSource,
+) {
+    /**
+     * The model to run: the one of several lengths if there is one, as it is faster on short texts.
+     */
+    val preferredModel: String
+        get() = if (MULTI_LENGTH_MODEL in info.files) MULTI_LENGTH_MODEL else MODEL
+
+    /** The names of the models, [preferredModel] first. */
+    val models: List<String>
+        get() = listOf(preferredModel, MODEL).distinct()
+
+    /**
+     * Loads a model into a direct buffer in native byte order.
+     *
+     * @param name one of [models]
+     * @throws BundleException if the file has changed since the bundle was read, or there is not
+     *   enough memory
+     */
+    fun model(name: String = preferredModel): ByteBuffer {
+        val file = info.files.getValue(name)
+        val buffer =
+            try {
+                ByteBuffer.allocateDirect(file.bytes.toInt()).order(ByteOrder.nativeOrder())
+            } catch (failure: OutOfMemoryError) {
+                val megabytes = file.bytes / 1_000_000
+                throw BundleException(
+                    "$name needs $megabytes MB of memory, more than there is. Choose a bundle " +
+                        "with a smaller model.",
+                    failure,
+                )
+            }
+        source.readChecked(name, file) { bytes, count -> buffer.put(bytes, 0, count) }
+        buffer.rewind()
+        return buffer
+    }
+
+    /** The examples that the exporter ran. @throws BundleException if golden.json cannot be used */
+    fun golden(): List<GoldenExample> {
+        val json = JsonFields.parse(source.readText(GOLDEN, info.files.getValue(GOLDEN)), GOLDEN)
+        val examples = json.objects("examples")
+        if (examples.isEmpty()) throw json.wrong("examples", "empty", "at least one")
+        return examples.map { goldenExample(it) }
+    }
+
+    private fun goldenExample(json: JsonFields): GoldenExample {
+        val ids = json.integers("token_ids")
+        val segmentIds = json.integers("segment_ids")
+        if (segmentIds.size != ids.size || ids.any { it !in 0 until vocabulary.size }) {
+            throw json.wrong("token_ids", ids.toList(), "ids of the vocabulary, one a segment id")
+        }
+        val outputs = json.fields("outputs")
+        return GoldenExample(
+            json.texts("texts"),
+            ids,
+            segmentIds,
+            models.associateWith { outputs.fields(it).floats(info.output.name) },
+        )
+    }
+
+    companion object {
+        private const val SCHEMA_VERSION = 1L
+        private const val MODEL = "model.tflite"
+        private const val MULTI_LENGTH_MODEL = "model_multi.tflite"
+        private const val VOCABULARY = "vocab.txt"
+        private const val LABELS = "labels.txt"
+        private const val GOLDEN = "golden.json"
+        private const val MAX_BUNDLE_JSON_BYTES = 1 shl 20
+
+        /**
+         * Reads and checks a bundle.
+         *
+         * @param runtimeVersion of the inference runtime that will run it, see [EngineFactory]
+         * @throws BundleException if it cannot be used: newer than this reader, in need of a newer
+         *   runtime, incomplete, altered, or contradicting itself
+         */
+        fun read(source: BundleSource, runtimeVersion: String): Bundle {
+            val info = readInfo(source)
+            checkRuntime(info.minimumRuntime, runtimeVersion)
+            for ((name, file) in info.files) source.readChecked(name, file) { _, _ -> }
+            checkLabels(source, info)
+            return Bundle(info, readVocabulary(source, info), source)
+        }
+
+        private fun readInfo(source: BundleSource): BundleInfo {
+            val bytes =
+                source.reading(BUNDLE_JSON) { readAtMost(it, MAX_BUNDLE_JSON_BYTES) }
+                    ?: throw BundleException(
+                        "$BUNDLE_JSON is missing: this is no bundle. Choose what " +
+                            "`python -m tinybert_tf.export` wrote, or a .zip of it."
+                    )
+            if (bytes.size > MAX_BUNDLE_JSON_BYTES) {
+                throw BundleException(
+                    "$BUNDLE_JSON has more than $MAX_BUNDLE_JSON_BYTES bytes: this is no bundle."
+                )
+            }
+            val json = JsonFields.parse(decodeUtf8(bytes, BUNDLE_JSON), BUNDLE_JSON)
+            val version = json.integer("schema_version", minimum = 1)
+            if (version > SCHEMA_VERSION) {
+                throw BundleException(
+                    "$BUNDLE_JSON has schema version $version, this app reads up to " +
+                        "$SCHEMA_VERSION. Update the app."
+                )
+            }
+            checkOwnHash(bytes, json.text("sha256"))
+            return bundleInfo(json)
+        }
+
+        /** The hash is of the bytes with zeros in its own place. */
+        private fun checkOwnHash(bytes: ByteArray, expected: String) {
+            if (!SHA256.matches(expected)) throw altered(BUNDLE_JSON)
+            // One character a byte, so that all others stay as they are.
+            val text = String(bytes, Charsets.ISO_8859_1)
+            val hashed = text.replace(expected, "0".repeat(expected.length))
+            val digest = MessageDigest.getInstance("SHA-256")
+            digest.update(hashed.toByteArray(Charsets.ISO_8859_1))
+            if (hex(digest) != expected) throw altered(BUNDLE_JSON)
+        }
+
+        private fun checkRuntime(minimum: String, actual: String) {
+            fun parts(version: String): List<Int> {
+                val numbers = version.split('.', '-', '+').take(3).map { it.toIntOrNull() }
+                if (numbers.size < 3 || null in numbers) {
+                    throw BundleException(
+                        "$BUNDLE_JSON: the runtime $version cannot be compared, expected a " +
+                            "version such as 2.9.0."
+                    )
+                }
+                return numbers.filterNotNull()
+            }
+            val difference = parts(actual).zip(parts(minimum)) { a, b -> a.compareTo(b) }
+            if (difference.firstOrNull { it != 0 } ?: 0 < 0) {
+                throw BundleException(
+                    "$BUNDLE_JSON: the models need TensorFlow Lite $minimum, this app has " +
+                        "$actual. Update the app, or export with a profile for older runtimes."
+                )
+            }
+        }
+
+        private fun checkLabels(source: BundleSource, info: BundleInfo) {
+            val file = info.files[LABELS] ?: return
+            val labels =
+                source.readText(LABELS, file).removeSuffix("\n").split("\n").map {
+                    it.removeSuffix("\r")
+                }
+            if (labels != info.labels) {
+                throw BundleException(
+                    "$LABELS has the labels $labels, $BUNDLE_JSON has ${info.labels}. Export the " +
+                        "bundle again."
+                )
+            }
+        }
+
+        private fun readVocabulary(source: BundleSource, info: BundleInfo): Vocabulary {
+            val bytes = source.readBytes(VOCABULARY, info.files.getValue(VOCABULARY))
+            val vocabulary = Vocabulary.read(bytes, VOCABULARY)
+            val expected = info.tokenizer.vocabularySize
+            if (vocabulary.size != expected) {
+                throw BundleException(
+                    "$VOCABULARY has ${vocabulary.size} tokens, $BUNDLE_JSON says $expected. " +
+                        "Export the bundle again with the vocabulary of the model."
+                )
+            }
+            return vocabulary
+        }
+    }
+}
+
+/** An example of golden.json: what went into the models, and what came out when it was exported. */
+class GoldenExample(
+    val texts: List<String>,
+    /** Not padded. */
+    val tokenIds: IntArray,
+    val segmentIds: IntArray,
+    /** The output of each model, by the model's name. */
+    val outputs: Map<String, FloatArray>,
+)
+
+private fun BundleSource.readText(name: String, file: FileInfo): String =
+    decodeUtf8(readBytes(name, file), name)
+
+private fun BundleSource.readBytes(name: String, file: FileInfo): ByteArray {
+    val bytes = ByteArray(file.bytes.toInt())
+    var end = 0
+    readChecked(name, file) { chunk, count ->
+        chunk.copyInto(bytes, end, 0, count)
+        end += count
+    }
+    return bytes
+}
+
+/** Reads a file in chunks, of which [take] gets the bytes and how many; checks size and hash. */
+private fun BundleSource.readChecked(name: String, file: FileInfo, take: (ByteArray, Int) -> Unit) {
+    val digest = MessageDigest.getInstance("SHA-256")
+    val bytes =
+        reading(name) { stream ->
+            val chunk = ByteArray(CHUNK_BYTES)
+            var total = 0L
+            while (true) {
+                val count = stream.read(chunk)
+                if (count < 0) break
+                total += count
+                if (total > file.bytes) break
+                digest.update(chunk, 0, count)
+                take(chunk, count)
+            }
+            total
+        }
+            ?: throw BundleException(
+                "$name is missing, which $BUNDLE_JSON lists. Copy the whole bundle."
+            )
+    if (bytes != file.bytes) {
+        val actual = if (bytes > file.bytes) "more than ${file.bytes}" else "$bytes"
+        throw BundleException(
+            "$name has $actual bytes, $BUNDLE_JSON says ${file.bytes}. It was cut or altered: " +
+                "copy the bundle again."
+        )
+    }
+    if (hex(digest) != file.sha256) throw altered(name)
+}
+
+/** Runs [read] on an open file; returns null if there is none. */
+private fun <T> BundleSource.reading(name: String, read: (InputStream) -> T): T? =
+    try {
+        if (name in names()) open(name).use(read) else null
+    } catch (failure: IOException) {
+        throw BundleException(
+            "$name cannot be read (${failure.message}). Copy the bundle again.",
+            failure,
+        )
+    }
+
+/** Reads a stream to its end, or to one byte more than [limit]. */
+private fun readAtMost(stream: InputStream, limit: Int): ByteArray {
+    val bytes = ByteArray(limit + 1)
+    var end = 0
+    while (end < bytes.size) {
+        val count = stream.read(bytes, end, bytes.size - end)
+        if (count < 0) break
+        end += count
+    }
+    return bytes.copyOf(end)
+}
+
+private fun altered(name: String) =
+    BundleException(
+        "$name is not the file that was exported: its hash differs. It was altered: " +
+            "copy the bundle again."
+    )
+
+private fun hex(digest: MessageDigest): String =
+    BigInteger(1, digest.digest()).toString(16).padStart(64, '0')
+
+private const val CHUNK_BYTES = 1 shl 16

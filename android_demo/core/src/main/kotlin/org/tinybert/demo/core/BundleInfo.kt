@@ -1,0 +1,201 @@
+package org.tinybert.demo.core
+
+/** What bundle.json says about a bundle. Fields are as in `export/bundle.schema.json`. */
+class BundleInfo(
+    val name: String,
+    /** Of the model, as its maker counts. */
+    val version: String,
+    val description: String,
+    val author: String,
+    /** Of the weights. */
+    val license: String,
+    val task: TaskInfo,
+    /** In the order of the outputs; empty for a regression. */
+    val labels: List<String>,
+    val tokenizer: TokenizerInfo,
+    val output: OutputInfo,
+    val quantization: QuantizationInfo,
+    /** The oldest TensorFlow Lite that runs the models, such as `"2.9.0"`. */
+    val minimumRuntime: String,
+    /** Every file but bundle.json, by name. */
+    val files: Map<String, FileInfo>,
+    val accuracy: AccuracyInfo,
+)
+
+/** What a model does; [textCount] is 1, or 2 for pairs. */
+class TaskInfo(val name: String, val type: TaskType, val textCount: Int)
+
+/** The kinds of task that the demo runs. */
+enum class TaskType(internal val label: String) {
+    CLASSIFICATION("classification"),
+    REGRESSION("regression"),
+}
+
+/** How texts become ids; see [BertTokenizer]. */
+class TokenizerInfo(val lowercase: Boolean, val vocabularySize: Int, val maxCharactersPerWord: Int)
+
+/** The output of the models, and whether they apply the softmax themselves. */
+class OutputInfo(val name: String, val hasSoftmax: Boolean)
+
+/** How the weights are stored. */
+class QuantizationInfo(
+    val profile: String,
+    val weights: String,
+    val embedding: String,
+    val activations: String,
+)
+
+/** A file of a bundle; [signatures] is the length in tokens of each signature of a model. */
+class FileInfo(val bytes: Long, val sha256: String, val signatures: Map<String, Int>)
+
+/** What the exporter measured on data that the model was not trained on. */
+class AccuracyInfo(
+    val split: String,
+    val examples: Int,
+    /** Metrics of the float32 Keras model. */
+    val keras: Map<String, Double>,
+    /** Metrics of model.tflite. */
+    val model: Map<String, Double>,
+    /** Of an output to Keras's. */
+    val maxDifference: Double,
+    val meanDifference: Double,
+    /** Share of examples with Keras's label; null without labels. */
+    val labelAgreement: Double?,
+)
+
+/** Reads the fields of bundle.json, whose schema version is known. @throws BundleException */
+internal fun bundleInfo(json: JsonFields): BundleInfo {
+    val task = taskInfo(json.fields("task"))
+    val labels = json.texts("labels")
+    val isRegression = task.type == TaskType.REGRESSION
+    if (labels.isEmpty() != isRegression || labels.distinct() != labels) {
+        val expected = if (isRegression) "none" else "every label once"
+        throw json.wrong("labels", labels, "$expected, as the task is a ${task.type.label}")
+    }
+    val inputs = json.texts("inputs")
+    if (inputs != INPUTS) throw json.wrong("inputs", inputs, "$INPUTS")
+    return BundleInfo(
+        name = json.text("name"),
+        version = json.text("version"),
+        description = json.text("description"),
+        author = json.text("author"),
+        license = json.text("license"),
+        task = task,
+        labels = labels,
+        tokenizer = tokenizerInfo(json.fields("tokenizer")),
+        output = outputInfo(json, task.type),
+        quantization = quantizationInfo(json.fields("quantization")),
+        minimumRuntime = json.fields("runtime").text("minimum_tensorflow_lite"),
+        files = filesInfo(json.fields("files")),
+        accuracy = accuracyInfo(json.fields("accuracy")),
+    )
+}
+
+private fun taskInfo(json: JsonFields): TaskInfo {
+    val type =
+        when (val name = json.text("type")) {
+            TaskType.CLASSIFICATION.label -> TaskType.CLASSIFICATION
+            TaskType.REGRESSION.label -> TaskType.REGRESSION
+            "span" ->
+                throw BundleException(
+                    "bundle.json: the task is \"span\" (question answering), which this app does " +
+                        "not run. Choose a bundle of a classification or a regression."
+                )
+            else -> throw json.wrong("type", name, "classification, regression or span")
+        }
+    return TaskInfo(json.text("name"), type, json.integer("num_texts", 1, 2).toInt())
+}
+
+private fun tokenizerInfo(json: JsonFields): TokenizerInfo {
+    val type = json.text("type")
+    if (type != "bert_wordpiece") throw json.wrong("type", type, "bert_wordpiece")
+    return TokenizerInfo(
+        json.boolean("lowercase"),
+        json.integer("vocabulary_size", 4).toInt(),
+        json.integer("max_characters_per_word", 1, MAX_CHARACTERS_PER_WORD).toInt(),
+    )
+}
+
+private fun outputInfo(json: JsonFields, type: TaskType): OutputInfo {
+    val expected = if (type == TaskType.REGRESSION) "score" else "probability"
+    val outputs = json.objects("outputs")
+    val names = outputs.map { it.text("name") }
+    if (names != listOf(expected)) throw json.wrong("outputs", names, "one output, $expected")
+    return when (val activation = outputs[0].text("activation")) {
+        "softmax" -> OutputInfo(expected, hasSoftmax = true)
+        "none" -> OutputInfo(expected, hasSoftmax = false)
+        else -> throw outputs[0].wrong("activation", activation, "softmax or none")
+    }
+}
+
+private fun quantizationInfo(json: JsonFields) =
+    QuantizationInfo(
+        json.text("profile"),
+        json.text("weights"),
+        json.text("embedding"),
+        json.text("activations"),
+    )
+
+private fun filesInfo(json: JsonFields): Map<String, FileInfo> {
+    val missing = REQUIRED_FILES.filter { it !in json }
+    if (missing.isNotEmpty()) {
+        throw BundleException(
+            "bundle.json: files has no ${missing.joinToString()}. Export the bundle again."
+        )
+    }
+    return json.names.associateWith { name ->
+        if (name !in KNOWN_FILES) {
+            throw BundleException(
+                "bundle.json: files names \"$name\", expected only " +
+                    "${KNOWN_FILES.joinToString()}. Export the bundle again."
+            )
+        }
+        fileInfo(name, json.fields(name))
+    }
+}
+
+private fun fileInfo(name: String, json: JsonFields): FileInfo {
+    val isModel = name.endsWith(".tflite")
+    val sha256 = json.text("sha256")
+    if (!SHA256.matches(sha256)) throw json.wrong("sha256", sha256, "64 hex digits")
+    return FileInfo(
+        json.integer("bytes", 1, if (isModel) MAX_MODEL_BYTES else MAX_TEXT_BYTES),
+        sha256,
+        if (isModel) signatures(json) else emptyMap(),
+    )
+}
+
+private fun signatures(json: JsonFields): Map<String, Int> {
+    val lengths = json.fields("signatures")
+    if (lengths.names.isEmpty()) {
+        throw json.wrong("signatures", "empty", "the length of each signature")
+    }
+    return lengths.names.associateWith { lengths.integer(it, 3).toInt() }
+}
+
+private fun accuracyInfo(json: JsonFields): AccuracyInfo {
+    fun metrics(name: String): Map<String, Double> {
+        val fields = json.fields(name)
+        return fields.names.sorted().associateWith { fields.number(it) }
+    }
+    return AccuracyInfo(
+        json.text("split"),
+        json.integer("examples", 1).toInt(),
+        metrics("keras"),
+        metrics("model"),
+        json.number("max_difference"),
+        json.number("mean_difference"),
+        json.numberOrNull("label_agreement"),
+    )
+}
+
+internal val SHA256 = Regex("[0-9a-f]{64}")
+
+private val INPUTS = listOf("ids", "segment_ids", "mask")
+private val REQUIRED_FILES = listOf("model.tflite", "vocab.txt", "golden.json")
+private val KNOWN_FILES = REQUIRED_FILES + listOf("model_multi.tflite", "labels.txt")
+
+/** A buffer holds no more; nor does a phone. */
+private const val MAX_MODEL_BYTES = Int.MAX_VALUE.toLong()
+private const val MAX_TEXT_BYTES = 16L shl 20
+private const val MAX_CHARACTERS_PER_WORD = 10_000L

@@ -1,0 +1,209 @@
+package org.tinybert.demo.core
+
+import java.util.concurrent.Executor
+import java.util.concurrent.atomic.AtomicInteger
+
+/** What the user has entered and chosen, to make the presenter again after its process ended. */
+class SavedState(val text: String = "", val second: String = "", val threads: Int = 1)
+
+/**
+ * Classifies what the user types: between a view that shows states and a classifier that takes
+ * time.
+ *
+ * Texts are classified when the typing pauses, on the thread of [worker]. A newer text makes an
+ * older one's run void: if it has not begun it never does, and if it has its result is dropped.
+ * What fails is shown as [ClassifierState.Error], whatever it is, since an executor would swallow
+ * it and the user wait for ever; the next text or bundle is tried as if nothing had happened.
+ *
+ * The presenter outlives its views: while none is attached the work goes on, and the next one is
+ * shown the present state at once. Every method is called on the thread of [main], where the view
+ * is called as well.
+ *
+ * @param worker runs what takes time; the presenter's tasks are the only ones that use the engine
+ * @param saved what [save] of an earlier presenter gave
+ */
+class ClassifierPresenter(
+    private val factory: EngineFactory,
+    private val worker: Scheduler,
+    private val main: Executor,
+    saved: SavedState = SavedState(),
+) {
+    /** The state that an attached view shows now. */
+    var state: ClassifierState = ClassifierState.Loading
+        private set
+
+    var text: String = saved.text
+        private set
+
+    var second: String = saved.second
+        private set
+
+    var threads: Int = saved.threads
+        private set
+
+    // === Of the main thread ===
+
+    private var view: ((ClassifierState) -> Unit)? = null
+
+    /** Of the open bundle; null before there is one. */
+    private var info: BundleInfo? = null
+
+    /** Of the bundle that is being opened. */
+    private var opening: (() -> BundleSource)? = null
+    private var isLoading = false
+    private var pending: Cancellation? = null
+    private val latency = LatencyStatistics()
+
+    // === Of both threads ===
+
+    /** Numbers what was asked for last; results of earlier numbers are dropped. */
+    private val latest = AtomicInteger()
+
+    // === Of the worker's thread ===
+
+    private var classifier: TextClassifier? = null
+
+    /** Shows a view the present state at once, and every later one; replaces an earlier view. */
+    fun attach(view: (ClassifierState) -> Unit) {
+        this.view = view
+        view(state)
+    }
+
+    /** Shows no more states; the work goes on. */
+    fun detach() {
+        view = null
+    }
+
+    /**
+     * Opens a bundle, and classifies the present text with it.
+     *
+     * A bundle that cannot be used leaves the one before open.
+     *
+     * @param source called on the worker's thread, where copying a file may take its time
+     */
+    fun open(source: () -> BundleSource) {
+        val threads = threads
+        opening = source
+        reload {
+            TextClassifier.open(Bundle.read(source(), factory.runtimeVersion), factory, threads)
+        }
+    }
+
+    /** Takes what the user has typed; [second] counts for pairs only. */
+    fun onText(text: String, second: String = "") {
+        // A view that is made again sets the text that it had.
+        if (text == this.text && second == this.second) return
+        this.text = text
+        this.second = second
+        classify(DEBOUNCE_MILLISECONDS)
+    }
+
+    /** Sets the number of threads of a run, at least 1, and runs the present text again. */
+    fun setThreads(threads: Int) {
+        require(threads >= 1) { "threads is $threads, expected at least 1." }
+        if (threads == this.threads) return
+        this.threads = threads
+        val opening = opening
+        if (opening != null) {
+            open(opening)
+        } else if (info != null) {
+            reload { TextClassifier.open(checkNotNull(classifier).bundle, factory, threads) }
+        }
+    }
+
+    /** Returns what a new presenter needs to show the same. */
+    fun save(): SavedState = SavedState(text, second, threads)
+
+    /** Ends all work and frees the model; the presenter is not used afterwards. */
+    fun close() {
+        detach()
+        cancelRun()
+        worker.schedule(0) { classifier?.close() }
+    }
+
+    /** Replaces the classifier by what [load] makes, on the worker's thread. */
+    private fun reload(load: () -> TextClassifier) {
+        val request = cancelRun()
+        isLoading = true
+        show(ClassifierState.Loading)
+        worker.schedule(0) {
+            // A later reload is on its way.
+            if (request != latest.get()) return@schedule
+            val outcome = runCatching(load)
+            outcome.onSuccess { loaded ->
+                classifier?.close()
+                classifier = loaded
+            }
+            main.execute { onReloaded(request, outcome.map { it.bundle.info }) }
+        }
+    }
+
+    private fun onReloaded(request: Int, outcome: Result<BundleInfo>) {
+        outcome.onSuccess {
+            info = it
+            latency.clear()
+        }
+        if (request != latest.get()) return
+        isLoading = false
+        opening = null
+        outcome.onSuccess { classify(0) }.onFailure { showError(it) }
+    }
+
+    private fun classify(delayMilliseconds: Long) {
+        // When it has loaded, the text that there is then is classified.
+        if (isLoading) return
+        val info = info ?: return
+        val request = cancelRun()
+        val texts = listOf(text, second).take(info.task.textCount)
+        if (texts.any { it.isBlank() }) {
+            show(ClassifierState.Ready(info))
+            return
+        }
+        pending =
+            worker.schedule(delayMilliseconds) {
+                val classifier = classifier
+                if (classifier != null && request == latest.get()) {
+                    val outcome = runCatching { classifier.classify(texts) }
+                    main.execute { onClassified(request, info, texts, outcome) }
+                }
+            }
+    }
+
+    private fun onClassified(
+        request: Int,
+        info: BundleInfo,
+        texts: List<String>,
+        outcome: Result<Classification>,
+    ) {
+        if (request != latest.get()) return
+        outcome
+            .onFailure { showError(it) }
+            .onSuccess {
+                latency.add(it.nanoseconds)
+                val summary = LatencySummary(latency.median, latency.p90, latency.count)
+                show(ClassifierState.Result(info, texts, it, summary))
+            }
+    }
+
+    /** Makes every run before void; returns the number of the next. */
+    private fun cancelRun(): Int {
+        pending?.cancel()
+        pending = null
+        return latest.incrementAndGet()
+    }
+
+    private fun showError(failure: Throwable) {
+        val message = failure.message ?: failure.javaClass.simpleName
+        show(ClassifierState.Error(message, isRecoverable = info != null))
+    }
+
+    private fun show(state: ClassifierState) {
+        this.state = state
+        view?.invoke(state)
+    }
+
+    companion object {
+        /** How long the typing must pause before a text is classified. */
+        const val DEBOUNCE_MILLISECONDS = 150L
+    }
+}

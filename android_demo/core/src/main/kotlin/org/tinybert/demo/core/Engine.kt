@@ -1,0 +1,42 @@
+package org.tinybert.demo.core
+
+import java.io.Closeable
+import java.nio.ByteBuffer
+
+/**
+ * A model loaded into an inference runtime.
+ *
+ * An engine belongs to one thread at a time: it is not safe to run it from two at once.
+ */
+interface Engine : Closeable {
+    /** The length in tokens of each signature of the model, by the signature's name. */
+    val signatures: Map<String, Int>
+
+    /**
+     * Runs one example.
+     *
+     * @param signature a key of [signatures]; [ids], [segmentIds] and [mask] have its length
+     * @return the model's one output, flattened; it belongs to the caller
+     * @throws EngineException if the runtime fails
+     */
+    fun run(signature: String, ids: IntArray, segmentIds: IntArray, mask: IntArray): FloatArray
+}
+
+/** Makes engines of one inference runtime. */
+interface EngineFactory {
+    /** The version of the runtime, such as `"2.16.1"`, compared with what a bundle requires. */
+    val runtimeVersion: String
+
+    /**
+     * Loads a model.
+     *
+     * @param model the TensorFlow Lite file: a direct buffer in native byte order, which the engine
+     *   keeps and nobody may change
+     * @param threads how many threads a run may use, at least 1
+     * @throws EngineException if the runtime refuses the model
+     */
+    fun create(model: ByteBuffer, threads: Int): Engine
+}
+
+/** The inference runtime cannot load or run a model; the message is for the user. */
+class EngineException(message: String, cause: Throwable? = null) : Exception(message, cause)

@@ -1,0 +1,105 @@
+package org.tinybert.demo.core
+
+import org.json.JSONArray
+import org.json.JSONException
+import org.json.JSONObject
+
+/**
+ * The fields of a JSON object, each of the type that it must have.
+ *
+ * `JSONObject`'s own getters convert on Android where they refuse on the JVM.
+ *
+ * @param path of the object in the file, such as `"bundle.json: task."`, to begin messages with
+ */
+internal class JsonFields
+private constructor(private val json: JSONObject, private val path: String) {
+    /** The names of the fields, in no order. */
+    val names: List<String>
+        get() = json.keys().asSequence().toList()
+
+    operator fun contains(name: String): Boolean = json.has(name)
+
+    fun text(name: String): String = field(name, "a string")
+
+    fun boolean(name: String): Boolean = field(name, "true or false")
+
+    fun number(name: String): Double = field<Number>(name, "a number").toDouble()
+
+    fun numberOrNull(name: String): Double? =
+        if (json.isNull(name) && name in this) null else number(name)
+
+    fun integer(name: String, minimum: Long, maximum: Long = Int.MAX_VALUE.toLong()): Long {
+        val value: Number = field(name, "an integer")
+        if ((value !is Int && value !is Long) || value.toLong() !in minimum..maximum) {
+            throw wrong(name, value, "an integer of $minimum to $maximum")
+        }
+        return value.toLong()
+    }
+
+    fun fields(name: String): JsonFields = JsonFields(field(name, "an object"), "$path$name.")
+
+    fun texts(name: String): List<String> = items(name, "a list of strings")
+
+    fun integers(name: String): IntArray = items<Int>(name, "a list of integers").toIntArray()
+
+    fun floats(name: String): FloatArray =
+        items<Number>(name, "a list of numbers").map { it.toFloat() }.toFloatArray()
+
+    fun objects(name: String): List<JsonFields> =
+        items<JSONObject>(name, "a list of objects").mapIndexed { i, item ->
+            JsonFields(item, "$path$name[$i].")
+        }
+
+    /** A message about a value that is of the right type and wrong all the same. */
+    fun wrong(name: String, value: Any?, expected: String) =
+        BundleException(
+            "$path$name is ${quoted(value)}, expected $expected. Export the bundle again."
+        )
+
+    private inline fun <reified T> field(name: String, expected: String): T {
+        if (!json.has(name)) {
+            throw BundleException(
+                "$path$name is missing, expected $expected. Export the bundle again."
+            )
+        }
+        val value = json.get(name)
+        return value as? T ?: throw wrong(name, value, expected)
+    }
+
+    private inline fun <reified T> items(name: String, expected: String): List<T> {
+        val array: JSONArray = field(name, expected)
+        return List(array.length()) { i ->
+            array.get(i) as? T ?: throw wrong("$name[$i]", array.get(i), "an item of $expected")
+        }
+    }
+
+    private fun quoted(value: Any?): String {
+        val text = value.toString().take(MAX_QUOTED)
+        return if (value is String) "\"$text\"" else text
+    }
+
+    companion object {
+        private const val MAX_QUOTED = 80
+
+        /** Parses a whole file. @throws BundleException if it is no JSON object */
+        fun parse(text: String, fileName: String): JsonFields {
+            val json =
+                try {
+                    JSONObject(text)
+                } catch (failure: JSONException) {
+                    throw notJson(fileName, failure)
+                } catch (failure: StackOverflowError) {
+                    // Android's parser follows any depth of nesting.
+                    throw notJson(fileName, failure)
+                }
+            return JsonFields(json, "$fileName: ")
+        }
+
+        private fun notJson(fileName: String, failure: Throwable) =
+            BundleException(
+                "$fileName is not valid JSON (${failure.message ?: "nested too deep"}). It was " +
+                    "cut or altered: copy the bundle again.",
+                failure,
+            )
+    }
+}

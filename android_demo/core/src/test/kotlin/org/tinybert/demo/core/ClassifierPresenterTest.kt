@@ -1,0 +1,375 @@
+package org.tinybert.demo.core
+
+import java.io.IOException
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertSame
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.assertThrows
+
+class ClassifierPresenterTest {
+    /** What the next runs of an engine do. */
+    private var engineFailure: Throwable? = null
+
+    /** Called in the middle of a run. */
+    private var duringRun: () -> Unit = {}
+
+    private val factory = FakeFactory {
+        duringRun()
+        engineFailure?.let { failure -> throw failure }
+        floatArrayOf(0.25f, 0.75f)
+    }
+    private val worker = FakeScheduler()
+    private val main = FakeExecutor()
+    private val shown = ArrayList<ClassifierState>()
+    private val presenter = presenter(SavedState())
+
+    private fun presenter(saved: SavedState) = ClassifierPresenter(factory, worker, main, saved)
+
+    private fun open(source: BundleSource = TestBundle().seal()) {
+        presenter.open { source }
+        settle()
+    }
+
+    /** Lets all pending work finish. */
+    private fun settle() {
+        worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS)
+        main.runAll()
+        worker.advance(0)
+        main.runAll()
+    }
+
+    private fun type(text: String, second: String = "") {
+        presenter.onText(text, second)
+        settle()
+    }
+
+    /** The runs of texts; the first of an engine is the classifier's own. */
+    private val runs
+        get() = factory.engines.sumOf { it.runs.size - 1 }
+
+    private inline fun <reified T : ClassifierState> last(): T =
+        shown.last() as? T
+            ?: throw AssertionError("${T::class.simpleName} expected, shown: ${kinds()}")
+
+    private fun kinds() = shown.map { it.javaClass.simpleName }
+
+    @Test
+    fun `loading, ready, result`() {
+        presenter.attach { shown += it }
+        open()
+        type("good")
+        assertEquals(listOf("Loading", "Loading", "Ready", "Result"), kinds())
+        val result = last<ClassifierState.Result>()
+        assertEquals(listOf("good"), result.texts)
+        assertEquals(0.75f, result.classification.scores[1].score)
+        assertEquals(1, result.latency.count)
+        assertEquals("things", result.info.name)
+    }
+
+    @Test
+    fun `a thousand key strokes leave one run`() {
+        presenter.attach { shown += it }
+        open()
+        var text = ""
+        repeat(1_000) {
+            text += "good "
+            presenter.onText(text)
+            worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS - 1)
+            main.runAll()
+        }
+        assertEquals(0, runs)
+        settle()
+        assertEquals(1, runs)
+        assertEquals(listOf(text), last<ClassifierState.Result>().texts)
+        assertEquals(1, shown.count { it is ClassifierState.Result })
+    }
+
+    @Test
+    fun `a result whose text has changed during the run is never shown`() {
+        presenter.attach { shown += it }
+        open()
+        duringRun = { presenter.onText("bad").also { duringRun = {} } }
+        presenter.onText("good")
+        worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS)
+        main.runAll()
+        assertTrue(shown.none { it is ClassifierState.Result })
+        settle()
+        assertEquals(
+            listOf("bad"),
+            shown.filterIsInstance<ClassifierState.Result>().flatMap { it.texts },
+        )
+        assertEquals(2, runs)
+    }
+
+    @Test
+    fun `a result that waits for the main thread is dropped by a newer text, bundle or setting`() {
+        presenter.attach { shown += it }
+        open()
+        val newer =
+            listOf<() -> Unit>(
+                { presenter.onText("bad") },
+                { presenter.onText("") },
+                { presenter.open { TestBundle().seal() } },
+                { presenter.setThreads(2) },
+            )
+        for (change in newer) {
+            presenter.onText("good")
+            worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS)
+            shown.clear()
+            change()
+            main.runAll()
+            assertTrue(shown.none { it is ClassifierState.Result }, kinds().toString())
+            settle()
+            type("")
+        }
+    }
+
+    @Test
+    fun `whatever is typed when, the last text is shown and no older one after a newer`() {
+        presenter.attach { shown += it }
+        open()
+        val random = kotlin.random.Random(1)
+        val typed = ArrayList<String>()
+        duringRun = {
+            if (random.nextInt(3) == 0)
+                presenter.onText("good ${typed.size}").also { typed += presenter.text }
+        }
+        repeat(10_000) {
+            when (random.nextInt(5)) {
+                0,
+                1 -> presenter.onText("good ${typed.size}").also { typed += presenter.text }
+                2 -> worker.advance(random.nextLong(300))
+                3 -> main.runAll()
+                4 -> if (random.nextInt(20) == 0) presenter.setThreads(1 + random.nextInt(4))
+            }
+        }
+        duringRun = {}
+        settle()
+        settle()
+        val results =
+            shown.filterIsInstance<ClassifierState.Result>().map { typed.indexOf(it.texts[0]) }
+        assertTrue(results.size > 50, "${results.size} results")
+        assertEquals(results.sorted(), results)
+        assertEquals(typed.last(), last<ClassifierState.Result>().texts[0])
+    }
+
+    @Test
+    fun `an engine that fails is shown and recovered from`() {
+        presenter.attach { shown += it }
+        open()
+        engineFailure = EngineException("out of tensors")
+        type("good")
+        val error = last<ClassifierState.Error>()
+        assertEquals("out of tensors", error.message)
+        assertTrue(error.isRecoverable)
+        engineFailure = null
+        type("bad")
+        assertEquals(listOf("bad"), last<ClassifierState.Result>().texts)
+    }
+
+    @Test
+    fun `errors of any kind are shown`() {
+        presenter.attach { shown += it }
+        open()
+        val failures =
+            listOf(
+                OutOfMemoryError("heap") to "heap",
+                NullPointerException() to "NullPointerException",
+                UnsatisfiedLinkError("no library") to "no library",
+            )
+        for ((failure, message) in failures) {
+            engineFailure = failure
+            type("good $message")
+            assertEquals(message, last<ClassifierState.Error>().message)
+        }
+    }
+
+    @Test
+    fun `a bundle that cannot be read is shown, and another one opened`() {
+        presenter.attach { shown += it }
+        presenter.onText("good")
+        open(TestBundle())
+        val error = last<ClassifierState.Error>()
+        assertTrue("bundle.json is missing" in error.message, error.message)
+        assertEquals(false, error.isRecoverable)
+        type("bad")
+        assertSame(error, presenter.state)
+        open()
+        assertEquals(listOf("bad"), last<ClassifierState.Result>().texts)
+    }
+
+    @Test
+    fun `a bundle that cannot be read leaves the one before open`() {
+        presenter.attach { shown += it }
+        open()
+        for (source in
+            listOf<() -> BundleSource>({ TestBundle() }, { throw IOException("no file") })) {
+            presenter.open(source)
+            settle()
+            assertTrue(last<ClassifierState.Error>().isRecoverable)
+            type("good ${presenter.text}")
+            last<ClassifierState.Result>()
+        }
+        assertEquals(1, factory.engines.size)
+    }
+
+    @Test
+    fun `a runtime that refuses the model is shown and recovered from`() {
+        presenter.attach { shown += it }
+        factory.failure = UnsatisfiedLinkError("no library for this processor")
+        open()
+        assertEquals("no library for this processor", last<ClassifierState.Error>().message)
+        factory.failure = null
+        open()
+        last<ClassifierState.Ready>()
+    }
+
+    @Test
+    fun `of two bundles the later one counts`() {
+        presenter.attach { shown += it }
+        val first = TestBundle().apply { json.put("name", "first") }.seal()
+        val second = TestBundle().apply { json.put("name", "second") }.seal()
+        for (betweenThem in listOf({}, { worker.advance(0) }, { settle() })) {
+            presenter.open { first }
+            betweenThem()
+            presenter.open { second }
+            settle()
+            assertEquals("second", last<ClassifierState.Ready>().info.name)
+        }
+        assertEquals(1, factory.engines.count { !it.isClosed })
+    }
+
+    @Test
+    fun `a second text counts for pairs, and both are needed`() {
+        presenter.attach { shown += it }
+        open(
+            TestBundle()
+                .apply { setTask("classification", 2, listOf("no", "yes"), "probability") }
+                .seal()
+        )
+        type("good")
+        last<ClassifierState.Ready>()
+        type("good", "bad")
+        assertEquals(listOf("good", "bad"), last<ClassifierState.Result>().texts)
+        type("", "bad")
+        last<ClassifierState.Ready>()
+    }
+
+    @Test
+    fun `no text, a megabyte and lone surrogates`() {
+        presenter.attach { shown += it }
+        open()
+        for (text in listOf("good ".repeat(1 shl 18), "\uD800", "a\uDC00b", "\u0000")) {
+            type(text)
+            assertEquals(listOf(text), last<ClassifierState.Result>().texts)
+        }
+        for (text in listOf(" ", "\n\t\u00A0", "")) {
+            type(text)
+            last<ClassifierState.Ready>()
+        }
+        assertEquals(4, runs)
+    }
+
+    @Test
+    fun `the same text again is no key stroke`() {
+        presenter.attach { shown += it }
+        open()
+        type("good")
+        type("good")
+        assertEquals(1, runs)
+    }
+
+    @Test
+    fun `another view is shown the state of now, and results that came without one`() {
+        presenter.attach { shown += it }
+        open()
+        presenter.onText("good")
+        presenter.detach()
+        settle()
+        last<ClassifierState.Ready>()
+
+        val next = ArrayList<ClassifierState>()
+        presenter.attach { next += it }
+        assertEquals(listOf("good"), (next.single() as ClassifierState.Result).texts)
+        type("bad")
+        assertEquals(2, next.size)
+        assertEquals(1, factory.engines.size)
+        last<ClassifierState.Ready>()
+    }
+
+    @Test
+    fun `what was saved makes another presenter show the same`() {
+        presenter.setThreads(3)
+        presenter.attach { shown += it }
+        open()
+        type("good", "second")
+
+        val restored = presenter(presenter.save())
+        val states = ArrayList<ClassifierState>()
+        restored.attach { states += it }
+        restored.onText("good", "second")
+        restored.open { TestBundle().seal() }
+        settle()
+        assertEquals(listOf("good"), (states.last() as ClassifierState.Result).texts)
+        assertEquals(listOf("good", "second", 3), restored.run { listOf(text, second, threads) })
+        assertEquals(listOf(3, 3), factory.threads)
+    }
+
+    @Test
+    fun `other threads make another engine, whose times begin anew`() {
+        presenter.attach { shown += it }
+        open()
+        type("good")
+        type("bad")
+        assertEquals(2, last<ClassifierState.Result>().latency.count)
+        presenter.setThreads(4)
+        settle()
+        assertEquals(listOf(1, 4), factory.threads)
+        assertEquals(listOf(true, false), factory.engines.map { it.isClosed })
+        assertEquals(1, last<ClassifierState.Result>().latency.count)
+        presenter.setThreads(4)
+        settle()
+        assertEquals(2, factory.engines.size)
+        assertThrows<IllegalArgumentException> { presenter.setThreads(0) }
+    }
+
+    @Test
+    fun `threads set while a bundle is opened count for it, and its error is still shown`() {
+        presenter.attach { shown += it }
+        presenter.open { TestBundle().seal() }
+        presenter.setThreads(2)
+        settle()
+        assertEquals(listOf(2), factory.threads)
+        last<ClassifierState.Ready>()
+
+        presenter.open { TestBundle() }
+        presenter.setThreads(3)
+        settle()
+        assertTrue("bundle.json is missing" in last<ClassifierState.Error>().message)
+    }
+
+    @Test
+    fun `an engine that other threads cannot have is shown, and the one before goes on`() {
+        presenter.attach { shown += it }
+        open()
+        factory.failure = EngineException("too many threads")
+        presenter.setThreads(8)
+        settle()
+        assertEquals("too many threads", last<ClassifierState.Error>().message)
+        type("good")
+        last<ClassifierState.Result>()
+    }
+
+    @Test
+    fun `close ends all work and frees the engine`() {
+        presenter.attach { shown += it }
+        open()
+        presenter.onText("good")
+        presenter.close()
+        settle()
+        assertEquals(0, runs)
+        assertTrue(factory.engines.single().isClosed)
+        last<ClassifierState.Ready>()
+    }
+}

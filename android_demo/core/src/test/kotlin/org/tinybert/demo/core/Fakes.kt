@@ -1,0 +1,89 @@
+package org.tinybert.demo.core
+
+import java.nio.ByteBuffer
+import java.util.concurrent.Executor
+
+/** Runs nothing by itself: time passes by [advance], in one thread. */
+class FakeScheduler : Scheduler {
+    private class Task(val time: Long, val run: () -> Unit) : Cancellation {
+        var isCancelled = false
+
+        override fun cancel() {
+            isCancelled = true
+        }
+    }
+
+    private val tasks = ArrayList<Task>()
+    private var now = 0L
+
+    override fun schedule(delayMilliseconds: Long, task: () -> Unit): Cancellation =
+        Task(now + delayMilliseconds, task).also { tasks += it }
+
+    fun advance(milliseconds: Long) {
+        now += milliseconds
+        while (true) {
+            val next = tasks.filter { it.time <= now }.minByOrNull { it.time } ?: return
+            tasks -= next
+            if (!next.isCancelled) next.run()
+        }
+    }
+}
+
+/** Runs what was posted when it is told to. */
+class FakeExecutor : Executor {
+    private val posted = ArrayDeque<Runnable>()
+
+    override fun execute(command: Runnable) {
+        posted += command
+    }
+
+    fun runAll() {
+        while (posted.isNotEmpty()) posted.removeFirst().run()
+    }
+}
+
+/** Gives [output] of the ids of every run, padding included; counts the runs. */
+class FakeEngine(
+    override val signatures: Map<String, Int>,
+    private val output: (IntArray) -> FloatArray,
+) : Engine {
+    class Run(
+        val signature: String,
+        val ids: List<Int>,
+        val segmentIds: List<Int>,
+        val mask: List<Int>,
+    )
+
+    val runs = ArrayList<Run>()
+    var isClosed = false
+        private set
+
+    override fun run(
+        signature: String,
+        ids: IntArray,
+        segmentIds: IntArray,
+        mask: IntArray,
+    ): FloatArray {
+        check(!isClosed) { "The engine is closed." }
+        runs += Run(signature, ids.toList(), segmentIds.toList(), mask.toList())
+        return output(ids)
+    }
+
+    override fun close() {
+        isClosed = true
+    }
+}
+
+/** Makes [FakeEngine]s of the signatures of [TestBundle]'s `model_multi.tflite`. */
+class FakeFactory(private val output: (IntArray) -> FloatArray) : EngineFactory {
+    override val runtimeVersion = "2.16.1"
+    val engines = ArrayList<FakeEngine>()
+    val threads = ArrayList<Int>()
+    var failure: Throwable? = null
+
+    override fun create(model: ByteBuffer, threads: Int): Engine {
+        failure?.let { throw it }
+        this.threads += threads
+        return FakeEngine(mapOf("length_8" to 8, "length_16" to 16), output).also { engines += it }
+    }
+}
