@@ -3,17 +3,17 @@
 # make test       the tests
 # make test-slow  the tests that take minutes (multi-worker, killed runs)
 # make lint       ruff
-# make demo-test  the Android demo's tests on the JVM (Java 17, Maven)
-# make demo-cli   the demo's classifier on the desktop: make demo-cli TEXT="a fine film"
+# make demo-test  the Android demo's tests on the JVM (android_demo/tools/install_tools.sh)
+# make demo-cli   its classifier on the desktop: make demo-cli TEXT="a fine film" BUNDLE=...
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
-# make demo-apk   the app, with Maven Central and Debian's tools alone
+# make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
 # make results    the runs and benchmarks of docs/results.md; hours, wants data/glue/SST-2
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What the demo runs and ships; the quickstart makes it.
+# What the demo runs and ships.
 BUNDLE ?= runs/quickstart/export/dynamic_int8
 TEXT ?= A small film with a big heart.
 DEMO := android_demo
@@ -52,7 +52,7 @@ format: setup
 	$(BIN)/ruff format .
 
 demo-test:
-	$(MVN) -f $(DEMO)/pom.xml -pl core,desktop test
+	$(MVN) -f $(DEMO)/pom.xml test
 
 demo-desktop:
 	$(MVN) --quiet -f $(DEMO)/pom.xml -pl desktop -am -DskipTests package
@@ -64,6 +64,10 @@ demo-cli: demo-desktop
 
 demo-fuzz: setup demo-desktop
 	$(BIN)/python $(DEMO)/tools/fuzz_tokenizer.py
+
+demo-apk: setup
+	$(BIN)/python -m tinybert_tf.export install $(BUNDLE) --android $(DEMO)
+	$(DEMO)/tools/build_apk.sh
 
 results: setup
 	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume

@@ -213,7 +213,9 @@ def test_the_command(bundle, copy):
     [
         (["verify"], "verify wants the folder of a bundle"),
         (["verify", "/nowhere"], "/nowhere/bundle.json: No such file or directory"),
-        (["ship"], "unexpected argument 'ship'. Commands are verify and benchmark"),
+        (["install", "x"], "install wants one bundle, and --android"),
+        (["install", "x", "--android=."], ". has no app/src/main"),
+        (["ship"], "unexpected argument 'ship'. Commands are verify, install and benchmark"),
         ([], "choose one of --tflite, --saved-model, --keras"),
         (["--tflite", "--keras"], "choose one of"),
         (["--tflite"], "an export wants --run"),

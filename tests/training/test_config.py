@@ -122,7 +122,7 @@ def test_an_unknown_key_names_the_nearest(tiny_values, tmp_path, override, neare
         ("distillation.stages.0.temperature=0", "temperature is 0.0; it must be positive"),
         ("distillation.stages.0={name: x}", "'distillation.stages.0.fit' is missing."),
         ("distillation.mapping=[1, x]", "'distillation.mapping.1' is 'x': "),
-        ("export.quantization=[int8]", "'export.quantization.0' is 'int8': "),
+        ("export.profiles=[int8]", "export: There is no profile 'int8'"),
     ],
 )
 def test_values_of_the_wrong_kind(tiny_values, tmp_path, override, message):
@@ -152,7 +152,7 @@ def test_overrides(tiny_values, tmp_path):
             "distillation.stages.0.name=first=second",
             "task.text_fields.0=text",
             "task.labels=[bad, good]",
-            "export={quantization: [none, float16], sequence_length: 8}",
+            "export={profiles: [float32, float16], sequence_length: 8}",
             "data.test=",
         ],
     )
@@ -162,7 +162,7 @@ def test_overrides(tiny_values, tmp_path):
     assert config.distillation.stages[0].name == "first=second"
     assert config.resolved_task().text_fields == ("text",)
     assert config.resolved_task().labels == ("bad", "good")
-    assert config.export.quantization == ("none", "float16")
+    assert config.export.profiles == ("float32", "float16")
     assert config.export.sequence_length == 8
     assert config.data.test is None
 

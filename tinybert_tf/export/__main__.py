@@ -1,9 +1,10 @@
 """The exporter's commands.
 
-python -m tinybert_tf.export --tflite --run RUN --output DIR [--profile NAME]
+python -m tinybert_tf.export --tflite --run RUN --output DIR [--profile NAME] [--android APP]
 python -m tinybert_tf.export --saved-model --run RUN --output DIR
 python -m tinybert_tf.export --keras --run RUN --output FILE.keras
 python -m tinybert_tf.export verify BUNDLE...
+python -m tinybert_tf.export install BUNDLE --android APP
 python -m tinybert_tf.export benchmark BUNDLE... [--against PEER,...] [--run RUN]
 """
 
@@ -52,12 +53,14 @@ def main(argv):
         _export()
     elif command == "verify":
         _verify(arguments)
+    elif command == "install":
+        _install(arguments)
     elif command == "benchmark":
         _benchmark(arguments)
     else:
         raise TinyBertError(
-            f"unexpected argument '{command}'. Commands are verify and benchmark; without one, "
-            "everything is a --flag."
+            f"unexpected argument '{command}'. Commands are verify, install and benchmark; "
+            "without one, everything is a --flag."
         )
 
 
@@ -112,6 +115,16 @@ def _verify(bundles: list[str]) -> None:
             f"{len(info['files'])} files as listed, golden outputs within "
             f"{info['golden_difference']:.1e}."
         )
+
+
+def _install(bundles: list[str]) -> None:
+    if len(bundles) != 1 or not _ANDROID.value:
+        raise TinyBertError("install wants one bundle, and --android, the demo's folder.")
+    from tinybert_tf import export
+
+    export.check_app(_ANDROID.value)
+    export.verify_bundle(bundles[0])
+    print(f"The app has it at {export.put_into_app(bundles[0], _ANDROID.value)}.")
 
 
 def _benchmark(bundles: list[str]) -> None:

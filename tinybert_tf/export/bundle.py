@@ -159,6 +159,8 @@ def seal(info: dict) -> bytes:
 def put_into_app(bundle: str | os.PathLike, app: str | os.PathLike) -> pathlib.Path:
     """Copies a bundle into the demonstration app, in place of the one that it has.
 
+    Of two models the app runs the one of several lengths, so the other stays behind.
+
     Args:
         bundle: str or path. The bundle.
         app: str or path. The app's folder, `android_demo`.
@@ -169,17 +171,30 @@ def put_into_app(bundle: str | os.PathLike, app: str | os.PathLike) -> pathlib.P
     Raises:
         TinyBertError: if the app is not there.
     """
-    main = pathlib.Path(app) / "app" / "src" / "main"
     check_app(app)
-    assets = main / "assets" / "bundle"
+    assets = pathlib.Path(app) / "app" / "src" / "main" / "assets" / "bundle"
     assets.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=assets.parent, prefix=".partial-") as aside:
         new = pathlib.Path(aside) / "new"
         shutil.copytree(bundle, new)
+        if (new / MULTI_MODEL).exists():
+            _leave_out_static_model(new)
         if assets.exists():
             assets.replace(pathlib.Path(aside) / "old")
         new.replace(assets)
     return assets
+
+
+def _leave_out_static_model(folder: pathlib.Path) -> None:
+    (folder / MODEL).unlink()
+    golden = json.loads((folder / "golden.json").read_bytes())
+    for example in golden["examples"]:
+        del example["outputs"][MODEL]
+    (folder / "golden.json").write_bytes(_json(golden))
+    info = json.loads((folder / "bundle.json").read_bytes())
+    del info["files"][MODEL]
+    info["files"]["golden.json"] = _file_facts(_json(golden))
+    (folder / "bundle.json").write_bytes(seal(info))
 
 
 def check_app(app: str | os.PathLike) -> None:
@@ -241,8 +256,7 @@ def _info(model, profile, plan, files, check: Verification, num_texts, task, car
         "runtime": {"minimum_tensorflow_lite": check.minimum_runtime},
         "files": {
             name: {
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
+                **_file_facts(content),
                 **({"signatures": signature_names(plan[name])} if name in plan else {}),
             }
             for name, content in sorted(files.items())
@@ -257,6 +271,10 @@ def _info(model, profile, plan, files, check: Verification, num_texts, task, car
             "label_agreement": check.label_agreement,
         },
     }
+
+
+def _file_facts(content: bytes) -> dict:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _versions() -> dict[str, str]:

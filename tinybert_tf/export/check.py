@@ -81,9 +81,7 @@ def _read_info(folder: pathlib.Path) -> dict:
     problem = jsonschema.exceptions.best_match(validator.iter_errors(info))
     if problem is not None:
         place = ".".join(map(str, problem.absolute_path)) or "its top"
-        raise TinyBertError(
-            f"{path} breaks its schema, at {place}: {problem.message}."
-        )
+        raise TinyBertError(f"{path} breaks its schema, at {place}: {problem.message}.")
     if seal(info) != (folder / "bundle.json").read_bytes():
         raise TinyBertError(f"{path} was altered: its sha256 is not that of its content.")
     return info
@@ -135,9 +133,7 @@ def _load_model(folder: pathlib.Path, name: str, info: dict) -> TfliteModel:
     outputs = model({"token_ids": zeros, "segment_ids": zeros, "padding_mask": zeros})
     wanted = {output["name"] for output in info["outputs"]}
     if set(outputs) != wanted:
-        raise TinyBertError(
-            f"{path} has outputs {sorted(outputs)}, not {sorted(wanted)}."
-        )
+        raise TinyBertError(f"{path} has outputs {sorted(outputs)}, not {sorted(wanted)}.")
     classes = outputs["probability"].shape[-1] if "probability" in outputs else 0
     if classes != len(info["labels"]):
         raise TinyBertError(f"{path} has {classes} classes for labels {info['labels']}.")

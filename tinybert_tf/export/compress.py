@@ -14,7 +14,7 @@ from tinybert_tf.export import flatbuffer
 # A byte chooses one of 256 centroids for 4 weights: 2 bits a weight.
 SUBVECTOR = 4
 CENTROIDS = 256
-# Tokens of 4 bits a weight: in English reviews these make up 90 % of the text.
+# Tokens of 4 bits a weight: a tenth of BERT's vocabulary, and most of a text.
 FREQUENT_TOKENS = 3000
 # Of dense layers with dynamically quantized inputs and one scale for all weights.
 _DENSE_VERSION = 9

@@ -26,11 +26,11 @@ private constructor(
      * The model to run: the one of several lengths if there is one, as it is faster on short texts.
      */
     val preferredModel: String
-        get() = if (MULTI_LENGTH_MODEL in info.files) MULTI_LENGTH_MODEL else MODEL
+        get() = models.first()
 
     /** The names of the models, [preferredModel] first. */
     val models: List<String>
-        get() = listOf(preferredModel, MODEL).distinct()
+        get() = listOf(MULTI_LENGTH_MODEL, MODEL).filter { it in info.files }
 
     /**
      * Loads a model into a direct buffer in native byte order.
@@ -82,8 +82,6 @@ private constructor(
 
     companion object {
         private const val SCHEMA_VERSION = 1L
-        private const val MODEL = "model.tflite"
-        private const val MULTI_LENGTH_MODEL = "model_multi.tflite"
         private const val VOCABULARY = "vocab.txt"
         private const val LABELS = "labels.txt"
         private const val GOLDEN = "golden.json"

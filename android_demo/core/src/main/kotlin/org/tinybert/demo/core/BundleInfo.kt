@@ -137,7 +137,9 @@ private fun quantizationInfo(json: JsonFields) =
     )
 
 private fun filesInfo(json: JsonFields): Map<String, FileInfo> {
-    val missing = REQUIRED_FILES.filter { it !in json }
+    val missing = REQUIRED_FILES.filter { it !in json }.toMutableList()
+    // An app may carry one of the two.
+    if (MODEL !in json && MULTI_LENGTH_MODEL !in json) missing += MODEL
     if (missing.isNotEmpty()) {
         throw BundleException(
             "bundle.json: files has no ${missing.joinToString()}. Export the bundle again."
@@ -192,8 +194,10 @@ private fun accuracyInfo(json: JsonFields): AccuracyInfo {
 internal val SHA256 = Regex("[0-9a-f]{64}")
 
 private val INPUTS = listOf("ids", "segment_ids", "mask")
-private val REQUIRED_FILES = listOf("model.tflite", "vocab.txt", "golden.json")
-private val KNOWN_FILES = REQUIRED_FILES + listOf("model_multi.tflite", "labels.txt")
+internal const val MODEL = "model.tflite"
+internal const val MULTI_LENGTH_MODEL = "model_multi.tflite"
+private val REQUIRED_FILES = listOf("vocab.txt", "golden.json")
+private val KNOWN_FILES = REQUIRED_FILES + listOf(MODEL, MULTI_LENGTH_MODEL, "labels.txt")
 
 /** A buffer holds no more; nor does a phone. */
 private const val MAX_MODEL_BYTES = Int.MAX_VALUE.toLong()

@@ -86,6 +86,15 @@ class BundleTest {
     }
 
     @Test
+    fun `one of the two models is enough`() {
+        val source = TestBundle()
+        source.files -= "model.tflite"
+        val bundle = source.seal().read()
+        assertEquals(listOf("model_multi.tflite"), bundle.models)
+        assertEquals("model_multi.tflite", bundle.preferredModel)
+    }
+
+    @Test
     fun `files that are not of the bundle do not matter`() {
         val source = TestBundle().seal()
         source.files[".DS_Store"] = ByteArray(3)
@@ -105,8 +114,11 @@ class BundleTest {
         for (name in TestBundle().files.keys) {
             assertRefusedSealed("$name is missing", "Copy the whole bundle") { files -= name }
         }
-        for (name in listOf("model.tflite", "vocab.txt", "golden.json")) {
+        for (name in listOf("vocab.txt", "golden.json")) {
             assertRefused("bundle.json: files has no $name") { files -= name }
+        }
+        assertRefused("bundle.json: files has no model.tflite") {
+            files -= listOf("model.tflite", "model_multi.tflite")
         }
     }
 

@@ -1,0 +1,88 @@
+package org.tinybert.demo.app
+
+import android.content.Context
+import android.text.format.Formatter
+import org.tinybert.demo.core.BundleInfo
+import org.tinybert.demo.core.FileInfo
+
+/** A line of the page about a model. */
+class Fact(val name: String, val value: String)
+
+/** What bundle.json says, for people; [runtimeVersion] is of the runtime in the app. */
+fun bundleFacts(context: Context, info: BundleInfo, runtimeVersion: String): List<Fact> {
+    val format = Formats()
+    fun fact(name: Int, value: String) = Fact(context.getString(name), value)
+    fun metrics(values: Map<String, Double>) =
+        values.entries.joinToString { (name, value) -> "$name ${format.number(value)}" }
+
+    val accuracy = info.accuracy
+    val tokenizer = info.tokenizer
+    val quantization = info.quantization
+    val case = if (tokenizer.lowercase) R.string.about_lowercase else R.string.about_cased
+    val difference = context.getString(
+        R.string.about_difference_value,
+        format.number(accuracy.maxDifference),
+        format.number(accuracy.meanDifference),
+    )
+    val agreement = accuracy.labelAgreement?.let {
+        context.getString(R.string.about_agreement, format.share(it))
+    }
+    return listOf(
+        fact(R.string.about_name, info.name),
+        fact(R.string.about_description, info.description),
+        fact(R.string.about_version, info.version),
+        fact(R.string.about_author, info.author),
+        fact(R.string.about_license, info.license),
+        fact(R.string.about_task, info.task.name),
+        fact(R.string.about_labels, info.labels.joinToString()),
+        fact(
+            R.string.about_accuracy,
+            context.getString(
+                R.string.about_accuracy_value,
+                metrics(accuracy.model),
+                accuracy.examples,
+                accuracy.split,
+            ),
+        ),
+        fact(R.string.about_keras, metrics(accuracy.keras)),
+        fact(R.string.about_difference, listOfNotNull(difference, agreement).joinToString()),
+        fact(
+            R.string.about_quantization,
+            context.getString(
+                R.string.about_quantization_value,
+                quantization.profile,
+                quantization.weights,
+                quantization.embedding,
+                quantization.activations,
+            ),
+        ),
+        fact(
+            R.string.about_tokenizer,
+            context.getString(
+                R.string.about_tokenizer_value,
+                tokenizer.vocabularySize,
+                context.getString(case),
+            ),
+        ),
+        fact(
+            R.string.about_runtime,
+            context.getString(R.string.about_runtime_value, runtimeVersion, info.minimumRuntime),
+        ),
+        fact(
+            R.string.about_files,
+            info.files.entries.joinToString("\n") { (name, file) -> fileLine(context, name, file) },
+        ),
+    ).filter { it.value.isNotEmpty() }
+}
+
+private fun fileLine(context: Context, name: String, file: FileInfo): String {
+    val line = context.getString(
+        R.string.about_file_value,
+        name,
+        Formatter.formatShortFileSize(context, file.bytes),
+        file.sha256.take(8),
+    )
+    if (file.signatures.isEmpty()) return line
+    val lengths = file.signatures.values.sorted().joinToString()
+    return line + context.getString(R.string.about_lengths, lengths)
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs what tools/build_apk.sh and the tests of the app need, on Debian or Ubuntu, as root.
+set -euo pipefail
+
+packages=(openjdk-17-jdk-headless maven aapt zipalign apksigner zip unzip)
+
+if ! command -v apt-get > /dev/null; then
+  echo "install_tools.sh: apt-get is missing; install ${packages[*]} by other means." >&2
+  exit 1
+fi
+if [ "$(id -u)" != 0 ]; then
+  echo "install_tools.sh: run it as root: sudo $0" >&2
+  exit 1
+fi
+apt-get update --quiet
+export DEBIAN_FRONTEND=noninteractive
+apt-get install --yes --quiet --no-install-recommends "${packages[@]}"
