@@ -38,11 +38,10 @@ def model_table(results: dict) -> str:
         figures = {**evaluation[name], **latency.get(name, {})}
         same = f"{evaluation['agreement']:.1%}" if name == "student" else ""
         rows.append([name, *_cells(figures, teacher, same)])
-    names = {"none": "float32", "float16": "float16", "dynamic_int8": "int8"}
-    for quantization, figures in results.get("export", {}).items():
+    for profile, figures in results.get("export", {}).items():
         figures = {**figures, "parameters": evaluation["student"]["parameters"]}
         same = f"{figures['agreement']:.1%}"
-        rows.append([f"TFLite {names[quantization]}", *_cells(figures, teacher, same)])
+        rows.append([f"TFLite {profile}", *_cells(figures, teacher, same)])
     header = ["model", "accuracy", "of teacher", "same label", "parameters", "size", "latency"]
     return table(header, rows)
 
@@ -56,6 +55,26 @@ def _cells(figures: dict, teacher: float, same: str) -> list[str]:
         f"{figures['megabytes']:.1f} MB" if "megabytes" in figures else "",
         f"{figures['milliseconds']:.1f} ms" if "milliseconds" in figures else "",
     ]
+
+
+def profile_table(results: dict) -> str:
+    """What each exported profile differs by, and what its two files are like."""
+    rows = []
+    for profile, figures in results["export"].items():
+        rows.append(
+            [
+                profile,
+                f"{figures['megabytes']:.2f} MB",
+                f"{figures['multi_megabytes']:.2f} MB",
+                f"{figures['milliseconds']:.2f} ms",
+                f"{figures['multi_milliseconds']:.2f} ms",
+                f"{figures['max_difference']:.1e}",
+                f"{figures['mean_difference']:.1e}",
+                figures["minimum_runtime"],
+            ]
+        )
+    header = ["profile", "model.tflite", "model_multi.tflite", "latency", "latency, multi"]
+    return table([*header, "largest difference", "mean", "runtime"], rows)
 
 
 def stage_table(results: dict) -> str:
@@ -106,6 +125,10 @@ def run_section(title: str, name: str, about: str) -> list[str]:
         commands(results),
         model_table(results),
         READING.format(length=length),
+        "The exported files. *Difference*: of a probability to the Keras student's. *Latency*: "
+        "the median of texts of the test set; the multi-length file runs each in its "
+        "shortest length. *Runtime*: the oldest TensorFlow Lite.",
+        profile_table(results),
         f"Fine-tuning the teacher took {minutes:.1f} minutes. The student on the way:",
         stage_table(results),
     ]

@@ -1,5 +1,7 @@
 """What a run prints."""
 
+import dataclasses
+
 import yaml
 from rich.console import Console
 from rich.syntax import Syntax
@@ -14,28 +16,37 @@ def print_config(config: RunConfig) -> None:
     Console().print(Syntax(text, "yaml", theme="ansi_dark", background_color="default"))
 
 
-def print_results(config: RunConfig, results: dict) -> None:
-    """Prints one table: teacher, student and the exported files of a run.
+@dataclasses.dataclass(frozen=True)
+class ResultsTable:
+    """Teacher, student and the exported files of a run, as text.
+
+    Args:
+        title: str.
+        caption: str. How to read it.
+        columns: tuple of str. The first is the model.
+        rows: tuple of tuples of str, as long as `columns`.
+    """
+
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def results_table(config: RunConfig, results: dict) -> ResultsTable:
+    """Makes the table of a run.
 
     Args:
         config: `RunConfig`.
-        results: dict. What the run's `results.json` holds.
+        results: dict. What the run's `results.json` holds, an evaluation among it.
     """
     evaluation = results["evaluation"]
     task = config.resolved_task()
     length = config.export.sequence_length or config.data.max_tokens
-    table = Table(
-        title=f"{task.name}: {evaluation['examples']} test examples",
-        caption="same label: as the teacher; a TFLite file's: as the student. "
-        f"ms: one text of {length} tokens; TFLite on one thread.",
-    )
-    table.add_column("model", no_wrap=True)
-    for column in (*task.metrics, "retained", "same label", "params", "size", "ms"):
-        table.add_column(column, justify="right", no_wrap=True)
     first = task.metrics[0]
     best = evaluation["teacher"][first]
-    for name, figures in _result_rows(results).items():
-        table.add_row(
+    rows = [
+        (
             name,
             *(f"{figures[metric]:.4f}" for metric in task.metrics),
             f"{figures[first] / best:.1%}" if best else "",
@@ -44,6 +55,25 @@ def print_results(config: RunConfig, results: dict) -> None:
             _maybe(figures.get("megabytes"), "{:.1f} MB"),
             _maybe(figures.get("milliseconds"), "{:.1f}"),
         )
+        for name, figures in _result_rows(results).items()
+    ]
+    return ResultsTable(
+        title=f"{task.name}: {evaluation['examples']} test examples",
+        caption="same label: as the teacher; a TFLite file's: as the student. "
+        f"ms: one text of {length} tokens; TFLite on one thread.",
+        columns=("model", *task.metrics, "retained", "same label", "params", "size", "ms"),
+        rows=tuple(rows),
+    )
+
+
+def print_results(config: RunConfig, results: dict) -> None:
+    """Prints what `results_table` makes."""
+    content = results_table(config, results)
+    table = Table(title=content.title, caption=content.caption)
+    for i, column in enumerate(content.columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+    for row in content.rows:
+        table.add_row(*row)
     Console().print(table)
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 import yaml
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import atomic_file, read_text_file
 from tinybert_tf.training.config import RunConfig, load_config
 
 _PACKAGES = ("tensorflow", "keras", "keras-nlp", "tensorflow-text", "numpy")
@@ -33,6 +33,7 @@ class RunDirectory:
     | `teacher/`, `student/` | the best models, as KerasHub presets |
     | `export/` | the student as TFLite, a folder for each quantization |
     | `results.json` | all figures, and the commands, versions and machine they are from |
+    | `report.html` | the same as a page with plots |
 
     Args:
         path: str or path. An existing run's folder; `create` makes a new one.
@@ -172,6 +173,29 @@ class RunDirectory:
                 tf.summary.scalar(f"{stage}/{name}", value)
         # A killed run has its last events as it has its last lines.
         self._writer.flush()
+
+    def read_metrics(self) -> list[dict]:
+        """Returns what `log` appended, but for a line that was left half written.
+
+        Raises:
+            TinyBertError: if a line holds something else.
+        """
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return []
+        lines = []
+        for number, text in enumerate(read_text_file(path, "metrics").splitlines(), start=1):
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if not isinstance(line, dict) or not {"stage", "step"} <= line.keys():
+                raise TinyBertError(
+                    f"{path}, line {number}: expected stage, step and values; got {text!r}. "
+                    "Remove the line."
+                )
+            lines.append(line)
+        return lines
 
     @property
     def _writer(self):

@@ -1,0 +1,294 @@
+"""The figures of a run as one page that fetches nothing.
+
+Not here: figures. Whatever the page shows, `results.json`, `metrics.jsonl` or `config.yaml`
+of the run holds.
+"""
+
+import importlib.resources
+import itertools
+import pathlib
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from tinybert_tf.distillation.stages import TERMS
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_file, read_text_file
+from tinybert_tf.training import plots
+from tinybert_tf.training.config import RunConfig
+from tinybert_tf.training.reporting import ResultsTable, results_table
+from tinybert_tf.training.run_directory import RunDirectory
+
+# The browser itself refuses whatever would come from elsewhere.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_DEV = "dev_"
+
+
+def write_report(run: RunDirectory) -> pathlib.Path:
+    """Writes `report.html` of a run, finished or not; the same figures make the same bytes.
+
+    Args:
+        run: `RunDirectory`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        TinyBertError: if a file of the run cannot be read or the page not be written.
+    """
+    page = _make_page(run)
+    path = run.path / "report.html"
+    try:
+        with atomic_file(path) as aside:
+            aside.write_text(page, "utf-8")
+    except OSError as error:
+        raise TinyBertError(f"Cannot write {path}: {error.strerror}.") from error
+    return path
+
+
+def _make_page(run: RunDirectory) -> str:
+    config, results = run.config(), run.read_results()
+    name, task = run.path.resolve().name, config.resolved_task()
+    html = Element("html", lang="en")
+    _add_head(html, name)
+    body = SubElement(html, "body")
+    header = SubElement(body, "header")
+    _add(header, "h1", name)
+    _add(
+        header, "p", f"{task.name}: {config.student.architecture} from {config.teacher.weights}"
+    )
+    main = SubElement(body, "main")
+    _add_summary(main, config, results)
+    _add_exports(main, config, results)
+    _add_training(main, config, results, _series_of(run.read_metrics()))
+    _add_config(main, run)
+    _add_commands(main, results)
+    text = ElementTree.tostring(html, encoding="unicode", method="html")
+    return f"<!DOCTYPE html>\n{text}\n"
+
+
+def _add_head(html: Element, name: str) -> None:
+    head = SubElement(html, "head")
+    SubElement(head, "meta", charset="utf-8")
+    policy = {"http-equiv": "Content-Security-Policy", "content": _POLICY}
+    SubElement(head, "meta", policy)
+    SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+    _add(head, "title", f"{name}: report of a run")
+    # Without one, browsers ask the server for it and report that there is none.
+    SubElement(head, "link", rel="icon", href="data:,")
+    style = importlib.resources.files(__package__) / "report.css"
+    _add(head, "style", style.read_text("utf-8"))
+
+
+# === Sections ===
+
+
+def _add_summary(main: Element, config: RunConfig, results: dict) -> None:
+    section = _add_section(main, "Summary")
+    if "evaluation" not in results:
+        _add(section, "p", "Teacher and student are not evaluated yet.")
+        return
+    content = results_table(config, results)
+    _add_table(section, content)
+    _add(section, "p", content.caption)
+
+
+def _add_exports(main: Element, config: RunConfig, results: dict) -> None:
+    section = _add_section(main, "Exported files")
+    exports = results.get("export")
+    if not exports:
+        _add(section, "p", "No file is exported yet.")
+        return
+    lengths = sorted({figures["sequence_length"] for figures in exports.values()})
+    _add(
+        section,
+        "p",
+        "One text at a time on one thread, padded to "
+        f"{' or '.join(map(str, lengths))} tokens in model.tflite and to the shortest length "
+        "that holds it in model_multi.tflite.",
+    )
+    grid = SubElement(section, "div", {"class": "grid"})
+    for figure, title in (("megabytes", "Size in MB"), ("milliseconds", "Latency in ms")):
+        series = {
+            "model.tflite": _column(exports, figure),
+            "model_multi.tflite": _column(exports, f"multi_{figure}"),
+        }
+        series = {name: values for name, values in series.items() if values}
+        _add_figure(grid, title, plots.bars(figure, title, series))
+    student = results.get("evaluation", {}).get("student", {})
+    metrics = config.resolved_task().metrics
+    for metric in metrics:
+        title, values = _to_title(metric), _column(exports, metric)
+        svg = plots.dots(metric, title, values, _reference(student, metric))
+        _add_figure(grid, title, svg)
+    metric = metrics[0]
+    points = {name: (row["megabytes"], row[metric]) for name, row in exports.items()}
+    title = f"{_to_title(metric)} against size of model.tflite"
+    svg = plots.scatter("scatter", title, "MB", points, _reference(student, metric))
+    _add_figure(grid, title, svg)
+
+
+def _add_training(main: Element, config: RunConfig, results: dict, series: dict) -> None:
+    section = _add_section(main, "Training")
+    if not series:
+        _add(section, "p", "Nothing is logged yet.")
+        return
+    _add(
+        section,
+        "p",
+        "Losses are means since the epoch began or the run was resumed, each term before its "
+        "weight. Scores are of the dev set. Minutes leave out processes that were killed.",
+    )
+    start = results.get("student_start", {}).get("dev", {})
+    if start:
+        _add(section, "p", f"The student began with {_scores(start)}.")
+    stages = {"finetune": None} | {stage.name: stage for stage in config.distillation.stages}
+    for i, (name, stage) in enumerate(stages.items()):
+        if name in series:
+            figures = results.get(name, {})
+            _add(section, "h3", name)
+            _add(section, "p", _describe_stage(figures))
+            teacher = results.get("teacher", {}).get("dev", {}) if stage else {}
+            grid = SubElement(section, "div", {"class": "grid"})
+            _add_curves(grid, f"stage{i}", stage, series[name], teacher, figures)
+
+
+def _add_curves(grid, key: str, stage, series: dict, teacher: dict, figures: dict) -> None:
+    for i, name in enumerate(_in_order(series)):
+        title, reference, best_step = _to_title(name.replace("_", " ")), None, None
+        if name.startswith(_DEV):
+            reference = _reference(teacher, name.removeprefix(_DEV), "teacher")
+            best_step = figures.get("best_step")
+        elif stage and name in TERMS:
+            title = f"{_to_title(name)}, weight {getattr(stage, name):g}"
+        svg = plots.curve(f"{key}-{i}", title, series[name], reference, best_step)
+        _add_figure(grid, title, svg)
+
+
+def _add_config(main: Element, run: RunDirectory) -> None:
+    section = _add_section(main, "Config")
+    details = SubElement(section, "details")
+    _add(details, "summary", "config.yaml")
+    _add(SubElement(details, "pre"), "code", read_text_file(run.config_file, "config"))
+
+
+def _add_commands(main: Element, results: dict) -> None:
+    section = _add_section(main, "Commands")
+    commands = results.get("commands", [])
+    if not commands:
+        _add(section, "p", "No command is recorded.")
+    for environment, group in itertools.groupby(commands, key=_environment_of):
+        steps = SubElement(section, "ol")
+        for command in group:
+            item = SubElement(steps, "li")
+            _add(item, "code", command["command"])
+            _add(item, "time", command["started"])
+        _add(section, "p", environment)
+
+
+def _environment_of(command: dict) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in command["versions"].items())
+    machine = command["machine"]
+    return (
+        f"Seed {command['seed']}; Python {command['python']}, {versions}; "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}."
+    )
+
+
+# === Figures of a run ===
+
+
+def _series_of(lines: list[dict]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Returns step and value by stage and name.
+
+    What a killed process logged after its last checkpoint is logged again: the later line of
+    a step holds.
+    """
+    stages = {}
+    for line in lines:
+        series = stages.setdefault(line["stage"], {})
+        step = line["step"]
+        for name, value in line.items():
+            if name not in ("time", "stage", "step"):
+                points = series.setdefault(name, [])
+                while points and points[-1][0] >= step:
+                    points.pop()
+                points.append((step, value))
+    return stages
+
+
+def _in_order(series: dict) -> list[str]:
+    """Returns the names of series: scores, the loss, its terms, others.
+
+    The one term that a loss consists of is not said twice.
+    """
+    scores = sorted(name for name in series if name.startswith(_DEV))
+    terms = [name for name in TERMS if name in series and series[name] != series.get("loss")]
+    loss = [name for name in ("loss",) if name in series]
+    others = sorted(series.keys() - {*scores, *TERMS, "loss"})
+    return [*scores, *loss, *terms, *others]
+
+
+def _describe_stage(figures: dict) -> str:
+    if "dev" not in figures:
+        return "Not scored yet."
+    parts = [
+        f"{_scores(figures['dev'])} at step {figures['step']}",
+        f"best {_scores(figures['best_dev'])} at step {figures['best_step']}",
+    ]
+    if "seconds" in figures:
+        parts.append(f"{figures['seconds'] / 60:.1f} min")
+    return _to_title("; ".join(parts)) + "."
+
+
+def _scores(figures: dict[str, float]) -> str:
+    return " and ".join(f"{name} {value:.4f}" for name, value in figures.items())
+
+
+def _column(rows: dict[str, dict], figure: str) -> dict[str, float]:
+    return {name: figures[figure] for name, figures in rows.items() if figure in figures}
+
+
+def _reference(figures: dict, metric: str, name="Keras student") -> tuple[str, float] | None:
+    return (name, figures[metric]) if metric in figures else None
+
+
+# === HTML ===
+
+
+def _add(parent: Element, tag: str, text: str, **attributes: str) -> Element:
+    element = SubElement(parent, tag, attributes)
+    element.text = text
+    return element
+
+
+def _add_section(main: Element, title: str) -> Element:
+    key = title.lower().replace(" ", "-")
+    section = SubElement(main, "section", {"aria-labelledby": key})
+    _add(section, "h2", title, id=key)
+    return section
+
+
+def _add_table(section: Element, content: ResultsTable) -> None:
+    scroller = SubElement(section, "div", {"class": "scroller", "tabindex": "0"})
+    scroller.attrib |= {"role": "region", "aria-label": content.title}
+    table = SubElement(scroller, "table")
+    _add(table, "caption", content.title)
+    head = SubElement(SubElement(table, "thead"), "tr")
+    for column in content.columns:
+        _add(head, "th", column, scope="col")
+    body = SubElement(table, "tbody")
+    for name, *cells in content.rows:
+        row = SubElement(body, "tr")
+        _add(row, "th", name, scope="row")
+        for cell in cells:
+            _add(row, "td", cell)
+
+
+def _add_figure(grid: Element, caption: str, svg: Element) -> None:
+    figure = SubElement(grid, "figure")
+    _add(figure, "figcaption", caption)
+    figure.append(svg)
+
+
+def _to_title(name: str) -> str:
+    return name[:1].upper() + name[1:]
