@@ -186,6 +186,46 @@ def speed_section() -> list[str]:
     ]
 
 
+def latency_section() -> list[str]:
+    """The exported files beside their peers."""
+    figures = load("export_latency")
+    if figures is None:
+        return []
+    others = list(
+        dict.fromkeys(o for row in figures["results"] for o in row["times_as_fast_as"])
+    )
+    rows = []
+    for row in figures["results"]:
+        ratios = row["times_as_fast_as"]
+        rows.append(
+            [
+                row["model"],
+                str(row["length"] or "texts"),
+                *(f"{row['milliseconds'][name]:.2f}" for name in ("p50", "p90", "p99")),
+                f"{row['start_milliseconds']:.0f}",
+                f"{row['peak_megabytes']:.0f}",
+                *(f"{ratios[other]:.2f}" if other in ratios else "" for other in others),
+            ]
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    settings, machine = figures["settings"], figures["machine"]
+    return [
+        "## Latency of exported files",
+        "The SST-2 student's files on one thread, one text at a time, beside the same student "
+        "in ONNX Runtime (dynamic int8) and PyTorch (eager, float32), its teacher and "
+        "BERT-base (random weights) as float32 TFLite; "
+        f"{settings['rounds']} interleaved rounds, each row in a process of its own. "
+        "Milliseconds of a run (percentiles) and from the file to the "
+        "first result (start); megabytes of the process (peak); then how many times as fast as "
+        "each peer. *texts*: the dev sentences, static files padded to their length, "
+        "multi-length files to the shortest of theirs, ONNX Runtime and PyTorch not padded; "
+        "*static*: the same bundle's model.tflite.",
+        f"    {figures['command']}",
+        f"{machine['processor']}, {machine['cores']} cores; {versions}.",
+        table(["model", "tokens", "p50", "p90", "p99", "start", "peak", *others], rows),
+    ]
+
+
 def results_page() -> str:
     """Returns `docs/results.md`."""
     parts = [
@@ -202,6 +242,7 @@ def results_page() -> str:
             "distillation, no data augmentation. The run was stopped and resumed between and "
             "within its steps; the scores are those of the models it saved.",
         ),
+        *latency_section(),
         *start_section(),
         *speed_section(),
         *run_section(

@@ -59,7 +59,8 @@ def results_table(config: RunConfig, results: dict) -> ResultsTable:
     ]
     return ResultsTable(
         title=f"{task.name}: {evaluation['examples']} test examples",
-        caption="same label: as the teacher; a TFLite file's: as the student. "
+        caption="teacher, student: Keras; others: TFLite, by profile. same label: as the "
+        "teacher; a TFLite file's: as the student. "
         f"ms: one text of {length} tokens; TFLite on one thread.",
         columns=("model", *task.metrics, "retained", "same label", "params", "size", "ms"),
         rows=tuple(rows),
@@ -86,7 +87,7 @@ def _result_rows(results: dict) -> dict[str, dict]:
     for name, figures in results.get("latency", {}).items():
         rows[name].update(figures)
     for name, figures in results.get("export", {}).items():
-        rows[f"TFLite {name}"] = {
+        rows[name] = {
             **figures,
             "parameters": evaluation["student"]["parameters"],
         }
