@@ -84,7 +84,8 @@ results: setup
 	.venv-benchmark/bin/pip install --quiet --no-deps --requirement requirements-teacher.txt
 	.venv-benchmark/bin/python benchmarks/distill_step.py --data data/glue/SST-2 \
 		--nobfloat16 --rounds 3 --seconds 25
-	.venv-benchmark/bin/python benchmarks/export_latency.py
+	.venv-benchmark/bin/python benchmarks/export_latency.py --length 32 --length 128 \
+		--rounds 3 --seconds 1
 	$(MAKE) docs
 
 docs:

@@ -24,10 +24,11 @@ INSTALL_REQUIRES = [
     "tensorflow>=2.20,<2.21",
     "tensorflow-datasets>=4.9.10",
     "tensorflow-text>=2.20,<2.21",
+    "threadpoolctl>=3.5",
 ]
 
 EXTRAS_REQUIRE = {
-    "export": ["ai-edge-litert>=2.3", "jsonschema>=4.23"],
+    "export": ["ai-edge-litert>=2.3", "flatbuffers>=25.2", "jsonschema>=4.23"],
     "dev": ["mediapipe>=1.2", "pytest>=8.3", "ruff>=0.17,<0.18"],
     "benchmark": ["onnx>=1.17", "onnxruntime>=1.20", "torch>=2.6", "transformers>=5.0"],
 }

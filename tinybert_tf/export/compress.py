@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import flatbuffer
 
-# A byte chooses one of 256 centroids for 4 weights: 2 bits a weight.
+# A byte chooses one of 256 centroids, the last of them zero, for 4 weights: 2 bits a weight.
 SUBVECTOR = 4
 CENTROIDS = 256
 # Tokens of 4 bits a weight: a tenth of BERT's vocabulary, and most of a text.
@@ -126,7 +126,7 @@ def product_quantize_embedding(
 ) -> None:
     """Replaces the token embedding by its product quantization (Jegou et al., 2011).
 
-    Each row is cut into vectors of 4; each vector is the nearest of 256 centroids of its
+    Each row is cut into vectors of 4; each vector is the nearest of 255 centroids of its
     place. What the rows of the most frequent tokens lose by that is quantized once more.
 
     Args:
