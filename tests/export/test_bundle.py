@@ -157,9 +157,8 @@ from tinybert_tf.export import export_bundle
 import numpy as np
 texts = tuple(" ".join(conftest.LETTERS[i : i + 5]) for i in range(20))
 examples = Examples((texts,), np.zeros(20, "int32"))
-export_bundle(
-    conftest._make_classifier(), examples, sys.argv[1], sys.argv[2], 12, (6,), examples
-)
+profile = conftest.lenient(sys.argv[2])
+export_bundle(conftest._make_classifier(), examples, sys.argv[1], profile, 12, (6,), examples)
 """
 
 
