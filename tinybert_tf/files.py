@@ -25,9 +25,8 @@ def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         aside.replace(path)
 
 
-@contextlib.contextmanager
-def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yields a temporary folder beside `path`; renames it to `path` on success.
+def check_absent(path: str | os.PathLike) -> None:
+    """Looks before the minutes of work, not after.
 
     Raises:
         TinyBertError: if `path` exists and is not an empty folder.
@@ -37,6 +36,17 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         raise TinyBertError(
             f"{path} already exists and is not empty. Remove it or name another folder."
         )
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary folder beside `path`; renames it to `path` on success.
+
+    Raises:
+        TinyBertError: if `path` exists and is not an empty folder.
+    """
+    path = pathlib.Path(path)
+    check_absent(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
     aside.chmod(0o755)

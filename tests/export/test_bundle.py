@@ -315,6 +315,12 @@ def test_a_length_the_model_does_not_have_is_refused(classifier, examples, tmp_p
     assert os.listdir(tmp_path) == []
 
 
+def test_lengths_beyond_the_longest_are_refused(classifier, examples, no_conversion, tmp_path):
+    with pytest.raises(TinyBertError, match=r"up to 24, beyond sequence_length 12"):
+        export_bundle(classifier, examples, tmp_path / "export", lengths=(6, 24))
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_app_gets_the_bundle_in_place_of_its_old_one(bundle, tmp_path):
     assets = tmp_path / "app" / "src" / "main" / "assets" / "bundle"
     assets.mkdir(parents=True)

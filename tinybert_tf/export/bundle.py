@@ -20,7 +20,7 @@ from tinybert_tf.export.golden import make_golden
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
 from tinybert_tf.export.verify import Verification, verify
-from tinybert_tf.files import atomic_directory
+from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.tokenization.bert_tokenizer import MAX_CHARS_PER_WORD
 
@@ -96,9 +96,14 @@ def export_bundle(
     length = sequence_length or model.preprocessor.sequence_length
     plan = {MODEL: (length,)}
     lengths = multi_lengths(length) if lengths is None else tuple(sorted({*lengths, length}))
+    if lengths[-1] > length:
+        raise TinyBertError(
+            f"lengths go up to {lengths[-1]}, beyond sequence_length {length}, the longest of "
+            "both files. Raise sequence_length or leave out longer ones."
+        )
     if len(lengths) > 1:
         plan[MULTI_MODEL] = lengths
-    preprocessor = BertPreprocessor(model.preprocessor.tokenizer, max(lengths))
+    preprocessor = BertPreprocessor(model.preprocessor.tokenizer, length)
     encoded = encode_examples(examples, preprocessor)
     measured = None if calibration is None else encode_examples(calibration, preprocessor)
     expected = runtime.keras_outputs(model, encoded)
@@ -137,17 +142,6 @@ def multi_lengths(sequence_length: int) -> tuple[int, ...]:
         lengths.append(length)
         length *= 2
     return (*lengths, sequence_length)
-
-
-def check_absent(output: str | os.PathLike) -> None:
-    """Looks before the minutes of work, not after.
-
-    Raises:
-        TinyBertError: if the folder holds something.
-    """
-    output = pathlib.Path(output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise TinyBertError(f"{output} already exists. Remove it or name another folder.")
 
 
 def seal(info: dict) -> bytes:

@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export.bundle import check_absent
 from tinybert_tf.export.conversion import output_function
-from tinybert_tf.files import atomic_directory, atomic_file
+from tinybert_tf.files import atomic_directory, atomic_file, check_absent
 
 # The texts that a written model is checked on.
 _CHECKED = 64
