@@ -216,51 +216,58 @@ class TinyBertDistiller(keras.Model):
         Returns:
             dict of scalars, one for each term that is tracked, not yet weighted.
         """
-        masked = {
-            "padding_mask": x["padding_mask"],
-            "reference_compatible": self.reference_compatible,
-            "sample_weight": sample_weight,
-        }
-        compute = {
-            "attention": self._attention_term,
-            "hidden": self._hidden_term,
-            "embedding": self._embedding_term,
-        }
-        terms = {
-            term: compute[term](student_outputs, teacher_outputs, masked)
-            for term in self._tracked_terms()
-            if term in compute
-        }
+        layers = self.compute_layer_terms(x, student_outputs, teacher_outputs, sample_weight)
+        terms = {term: sum(losses_of_layers) for term, losses_of_layers in layers.items()}
         if "predictions" in student_outputs:
             terms["prediction"] = self._prediction_term(
                 student_outputs["predictions"], teacher_outputs["predictions"], sample_weight
             )
         return terms
 
-    def _attention_term(self, student_outputs, teacher_outputs, masked):
-        total = 0.0
-        for m, g in enumerate(self.layer_mapping[1:]):
-            student_scores = student_outputs["attention_scores"][m]
-            teacher_scores = teacher_outputs["attention_scores"][g - 1]
-            if self.attention_heads == "mean":
-                student_scores = ops.mean(student_scores, axis=1, keepdims=True)
-                teacher_scores = ops.mean(teacher_scores, axis=1, keepdims=True)
-            total += losses.attention_loss(student_scores, teacher_scores, **masked)
-        return total
+    def compute_layer_terms(
+        self, x, student_outputs, teacher_outputs, sample_weight=None
+    ) -> dict:
+        """Computes the terms that are sums over layers, layer by layer.
+
+        Args:
+            x: dict. See `compute_terms`.
+            student_outputs: dict. See `compute_terms`.
+            teacher_outputs: dict. See `compute_terms`.
+            sample_weight: float tensor [batch] or `None`.
+
+        Returns:
+            dict of lists of scalars by term: `attention` and `hidden` of blocks 1 to M,
+            `embedding` of one; those alone that the stage has.
+        """
+        masked = {
+            "padding_mask": x["padding_mask"],
+            "reference_compatible": self.reference_compatible,
+            "sample_weight": sample_weight,
+        }
+        blocks = range(1, len(self.layer_mapping))
+        compute = {
+            "attention": (self._attention_loss, blocks),
+            "hidden": (self._projected_loss, blocks),
+            "embedding": (self._projected_loss, (0,)),
+        }
+        return {
+            term: [loss(m, student_outputs, teacher_outputs, masked) for m in layers]
+            for term, (loss, layers) in compute.items()
+            if self.stage.weights[term]
+        }
+
+    def _attention_loss(self, m, student_outputs, teacher_outputs, masked):
+        student_scores = student_outputs["attention_scores"][m - 1]
+        teacher_scores = teacher_outputs["attention_scores"][self.layer_mapping[m] - 1]
+        if self.attention_heads == "mean":
+            student_scores = ops.mean(student_scores, axis=1, keepdims=True)
+            teacher_scores = ops.mean(teacher_scores, axis=1, keepdims=True)
+        return losses.attention_loss(student_scores, teacher_scores, **masked)
 
     def _projected_loss(self, m, student_outputs, teacher_outputs, masked):
         projected = self._projection_of(m)(student_outputs["hidden_states"][m])
         teacher_hidden = teacher_outputs["hidden_states"][self.layer_mapping[m]]
         return losses.hidden_loss(projected, teacher_hidden, **masked)
-
-    def _hidden_term(self, student_outputs, teacher_outputs, masked):
-        return sum(
-            self._projected_loss(m, student_outputs, teacher_outputs, masked)
-            for m in range(1, len(self.layer_mapping))
-        )
-
-    def _embedding_term(self, student_outputs, teacher_outputs, masked):
-        return self._projected_loss(0, student_outputs, teacher_outputs, masked)
 
     def _prediction_term(self, student_predictions, teacher_predictions, sample_weight):
         if student_predictions.shape[-1] == 1:
