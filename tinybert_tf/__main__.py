@@ -1,9 +1,10 @@
-"""`python -m tinybert_tf {run,finetune,distill,evaluate} --config FILE [--set key=value]`.
+"""`python -m tinybert_tf COMMAND --config FILE [--set key=value]`, see `_USAGE`.
 
 `python -m tinybert_tf report --run DIR` makes the page of a run again.
 """
 
 import contextlib
+import sys
 
 from absl import app, flags
 
@@ -15,7 +16,8 @@ _SET = flags.DEFINE_multi_string(
     "set", [], "key=value that replaces a key of the config, such as student.dropout=0."
 )
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with an existing run directory.")
-_RUN = flags.DEFINE_string("run", None, "report: the run directory.")
+_RUN = flags.DEFINE_string("run", None, "report, pack: the run directory.")
+_OUTPUT = flags.DEFINE_string("output", None, "pack: the folder to make.")
 
 _USAGE = """Distils a BERT teacher into a TinyBERT student.
 
@@ -23,6 +25,12 @@ _USAGE = """Distils a BERT teacher into a TinyBERT student.
   python -m tinybert_tf finetune --config FILE   makes the run directory and its teacher
   python -m tinybert_tf distill --config FILE    makes the student
   python -m tinybert_tf evaluate --config FILE   scores teacher and student
+  python -m tinybert_tf general-distill --config FILE
+                                                 makes a student for any task, from a corpus
+  python -m tinybert_tf corpus --input FILES... --output DIR
+                                                 makes a corpus out of text; see its --help
+  python -m tinybert_tf pack --run DIR --output DIR
+                                                 saves its student as a preset in 8 bits
   python -m tinybert_tf report --run DIR         makes report.html again
 
   --set key=value   replaces a key of the config; may be given several times
@@ -46,7 +54,7 @@ def _evaluate(config, run):
     from tinybert_tf.training import recipes, reporting
 
     recipes.evaluate(config, run)
-    reporting.print_results(config, run.read_results())
+    reporting.print_table(reporting.results_table(config, run.read_results()))
 
 
 def _run(config, run):
@@ -56,26 +64,58 @@ def _run(config, run):
     recipes.distill(config, run)
     recipes.evaluate(config, run)
     recipes.export_all(config, run)
-    reporting.print_results(config, run.read_results())
+    reporting.print_table(reporting.results_table(config, run.read_results()))
+    print(f"report: {report.write_report(run)}")
+
+
+def _general_distill(config, run):
+    from tinybert_tf.training import report, reporting
+    from tinybert_tf.training.general import general_distill
+
+    general_distill(config, run)
+    reporting.print_table(reporting.general_table(run.read_results()))
     print(f"report: {report.write_report(run)}")
 
 
 def _report():
-    if not _RUN.value or _CONFIG.value or _SET.value or _RESUME.value:
-        raise TinyBertError(
-            "report wants --run, the run directory, and nothing else; its config is in there."
-        )
+    is_given = bool(_RUN.value and not _OUTPUT.value)
+    _check_run_flags("report", "--run, the run directory", is_given)
     from tinybert_tf.training.report import write_report
     from tinybert_tf.training.run_directory import RunDirectory
 
     print(f"report: {write_report(RunDirectory.open(_RUN.value))}")
 
 
-_COMMANDS = {"run": _run, "finetune": _finetune, "distill": _distill, "evaluate": _evaluate}
-# These two make the run directory, the others find it.
-_CREATING = ("run", "finetune")
-# This one wants a run directory in place of a config.
-_KNOWN = (*_COMMANDS, "report")
+def _pack():
+    is_given = bool(_RUN.value and _OUTPUT.value)
+    _check_run_flags("pack", "--run, the run directory, and --output", is_given)
+    from tinybert_tf.training import reporting
+    from tinybert_tf.training.general import pack_student
+    from tinybert_tf.training.run_directory import RunDirectory
+
+    scores = pack_student(RunDirectory.open(_RUN.value), _OUTPUT.value)
+    reporting.print_table(reporting.packed_table(_OUTPUT.value, scores))
+
+
+def _check_run_flags(command: str, wanted: str, is_given: bool) -> None:
+    if not is_given or _CONFIG.value or _SET.value or _RESUME.value:
+        raise TinyBertError(
+            f"{command} wants {wanted}, and nothing else; its config is in there."
+        )
+
+
+_COMMANDS = {
+    "run": _run,
+    "finetune": _finetune,
+    "distill": _distill,
+    "evaluate": _evaluate,
+    "general-distill": _general_distill,
+}
+# These make the run directory, the others find it.
+_CREATING = ("run", "finetune", "general-distill")
+# These want a run directory in place of a config.
+_ON_RUNS = {"report": _report, "pack": _pack}
+_KNOWN = (*_COMMANDS, *_ON_RUNS)
 
 
 @reporting_errors
@@ -87,23 +127,31 @@ def main(argv):
             f"expected one command of {', '.join(_KNOWN)}; got {given}."
             f"{nearest_name(given, _KNOWN)}\n\n{_USAGE}"
         )
-    if argv[1] == "report":
-        _report()
+    if argv[1] in _ON_RUNS:
+        _ON_RUNS[argv[1]]()
     else:
         _run_command(argv[1])
 
 
 def _run_command(command: str) -> None:
-    if not _CONFIG.value or _RUN.value:
+    if not _CONFIG.value or _RUN.value or _OUTPUT.value:
         raise TinyBertError(
-            f"{command} wants --config, the run's YAML file; --run is a flag of report."
+            f"{command} wants --config, the run's YAML file; --run and --output are flags of "
+            f"{' and '.join(_ON_RUNS)}."
         )
     # Late, so that a mistake on the command line does not wait for TensorFlow.
-    from tinybert_tf.training.config import load_config
+    from tinybert_tf.training.config import GeneralConfig, load_config
     from tinybert_tf.training.reporting import print_config
     from tinybert_tf.training.run_directory import RunDirectory
 
     config = load_config(_CONFIG.value, _SET.value)
+    is_general = isinstance(config, GeneralConfig)
+    if is_general != (command == "general-distill"):
+        wanted = "a task" if is_general else "a corpus"
+        raise TinyBertError(
+            f"{command} wants a config with {wanted}; {_CONFIG.value} is for "
+            f"{'general-distill' if is_general else 'run'}."
+        )
     print_config(config)
     if command in _CREATING:
         opening = RunDirectory.creating(config, resume=_RESUME.value)
@@ -117,4 +165,9 @@ def _run_command(command: str) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    if sys.argv[1:2] == ["corpus"]:
+        from tinybert_tf.corpus import command
+
+        command.main(sys.argv[1:])
+    else:
+        app.run(main, flags_parser=parse_flags)

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples
-from tinybert_tf.distillation import Stage, TinyBertDistiller
-from tinybert_tf.models import BertEncoder, BertTextClassifier
+from tinybert_tf.distillation import PREDICTION, Stage, TinyBertDistiller
+from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier
 
 ALL_TERMS = Stage("all", attention=0.5, hidden=2.0, embedding=3.0, prediction=0.25)
 # The halves of the first batch differ by far in their numbers of tokens, and the second
@@ -45,12 +45,23 @@ def make_classifier(num_layers, hidden_dim, seed):
 
 
 def make_distiller():
-    distiller = TinyBertDistiller(
-        make_classifier(1, 8, seed=1),
-        make_classifier(2, 12, seed=2),
-        projection_kernel=np.random.default_rng(4).normal(0.0, 0.3, (8, 12)),
-    )
+    distiller = TinyBertDistiller(make_classifier(1, 8, seed=1), make_classifier(2, 12, seed=2))
+    kernel = np.random.default_rng(4).normal(0.0, 0.3, (8, 12))
+    for projection in distiller.projections:
+        projection.kernel.assign(kernel)
     distiller.compile(keras.optimizers.SGD(0.1), stage=ALL_TERMS, metrics=["accuracy"])
+    return distiller
+
+
+def make_span_distiller():
+    """Of the same encoders, with random heads for spans."""
+    pair = [make_classifier(1, 8, seed=1), make_classifier(2, 12, seed=2)]
+    student, teacher = [BertSpanClassifier(model.backbone) for model in pair]
+    random = np.random.default_rng(5)
+    for weight in student.span_dense.weights + teacher.span_dense.weights:
+        weight.assign(random.normal(0.0, 0.5, weight.shape))
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.compile(keras.optimizers.SGD(0.1), stage=PREDICTION)
     return distiller
 
 
@@ -92,6 +103,7 @@ def main(kind, output):
         strategy = tf.distribute.get_strategy()
     with strategy.scope():
         distiller = make_distiller()
+        span_distiller = make_span_distiller()
     teacher = values(distiller.teacher)
     results = {"replicas": strategy.num_replicas_in_sync}
     examples = make_examples()
@@ -103,6 +115,8 @@ def main(kind, output):
     results |= fit(distiller, dataset)
     results["weights"] = values(distiller)
     results["teacher_moved"] = np.abs(values(distiller.teacher) - teacher).max()
+    results["span_step"] = fit(span_distiller, dataset.take(1))["epoch"]
+    results["span_weights"] = values(span_distiller.student)
     np.savez(output, **results)
 
 

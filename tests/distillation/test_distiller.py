@@ -47,6 +47,14 @@ def make_pair(**kwargs):
     return student, make_classifier(4, 12, seed=2, **kwargs)
 
 
+def make_distiller(student, teacher):
+    """Two distillers of these have the same projections."""
+    distiller = TinyBertDistiller(student, teacher)
+    for projection in distiller.projections:
+        projection.kernel.assign(np.eye(*projection.kernel.shape))
+    return distiller
+
+
 def make_batch(batch=6, length=7, seed=3):
     random = np.random.default_rng(seed)
     mask = (np.arange(length) < random.integers(2, length + 1, (batch, 1))).astype("int32")
@@ -122,8 +130,8 @@ def test_a_perfect_student_loses_nothing_but_the_teacher_s_entropy():
     teacher = make_classifier(2, 8, seed=1)
     student = make_classifier(2, 8, seed=4)
     inputs, labels = make_batch()
-    kernel = initialize_from_teacher(student, teacher, [inputs])
-    distiller = TinyBertDistiller(student, teacher, projection_kernel=kernel)
+    initialize_from_teacher(student, teacher, [inputs])
+    distiller = make_distiller(student, teacher)
     distiller.compile("sgd", stage=ALL_TERMS)
     figures = distiller.evaluate(inputs, labels, verbose=0, return_dict=True)
     assert [figures[t] for t in ("attention", "hidden", "embedding")] == pytest.approx(
@@ -145,7 +153,7 @@ def test_sample_weights_equal_repeated_rows():
         (repeated, np.repeat(labels, weights.astype(int)), None),
     ):
         student = make_classifier(2, 8, seed=1)
-        distiller = TinyBertDistiller(student, pair[1], projection_kernel=np.eye(8, 12))
+        distiller = make_distiller(student, pair[1])
         distiller.compile(keras.optimizers.SGD(0.1), stage=ALL_TERMS)
         distiller.fit(data[0], data[1], sample_weight=data[2], batch_size=99, verbose=0)
         updates.append([numpy(v) for v in distiller.trainable_variables])
@@ -236,7 +244,7 @@ def test_jit_compiled_step_is_the_same_step():
     inputs, labels = make_batch()
     updates = []
     for jit_compile in (False, True):
-        distiller = TinyBertDistiller(*make_pair(), projection_kernel=np.eye(8, 12))
+        distiller = make_distiller(*make_pair())
         distiller.compile(keras.optimizers.SGD(0.1), stage=ALL_TERMS, jit_compile=jit_compile)
         distiller.fit(inputs, labels, verbose=0)
         updates.append([numpy(v) for v in distiller.trainable_variables])
@@ -269,6 +277,55 @@ def test_regression_learns_the_teacher_s_score():
     figures = distiller.evaluate(inputs, np.zeros(6, "float32"), verbose=0, return_dict=True)
     ours, theirs = (exposed(model, inputs)["predictions"] for model in (student, teacher))
     assert figures["prediction"] == pytest.approx(np.square(ours - theirs).mean(), rel=1e-5)
+
+
+def make_span_pair():
+    """Like `make_pair`, with heads for spans."""
+    pair = []
+    for seed, model in enumerate(make_pair()):
+        model = BertSpanClassifier(model.backbone)
+        random = np.random.default_rng(seed)
+        for weight in model.span_dense.weights:
+            weight.assign(random.normal(0.0, 0.5, weight.shape))
+        pair.append(model)
+    return pair
+
+
+def test_spans_learn_the_teacher_s_positions():
+    """The mean over starts and ends of cross entropies over real positions, in numpy."""
+    student, teacher = make_span_pair()
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.compile("sgd", stage=Stage("spans", prediction=0.5, temperature=2.0))
+    inputs, _ = make_batch()
+    labels = np.zeros((6, 2), "int32")
+    figures = distiller.evaluate(inputs, labels, batch_size=6, verbose=0, return_dict=True)
+    ours, theirs = (exposed(model, inputs)["predictions"] for model in (student, teacher))
+    rows = []
+    for row, length in enumerate(inputs["padding_mask"].sum(-1)):
+        for name in ("start_logits", "end_logits"):
+            probabilities = special.softmax(theirs[name][row, :length] / 2)
+            rows.append(-probabilities @ special.log_softmax(ours[name][row, :length] / 2))
+    expected = {"prediction": np.mean(rows), "loss": 0.5 * np.mean(rows)}
+    assert figures == pytest.approx(expected, rel=1e-5)
+    # Two unequal batches are one.
+    parts = distiller.evaluate(inputs, labels, batch_size=4, verbose=0, return_dict=True)
+    assert parts["prediction"] == pytest.approx(np.mean(rows), rel=1e-5)
+
+
+def test_a_span_student_of_its_teacher_s_shape_starts_as_its_teacher():
+    student, teacher = make_span_pair()
+    copy = BertSpanClassifier(make_classifier(4, 12, seed=9).backbone)
+    inputs, _ = make_batch()
+    initialize_from_teacher(copy, teacher, [inputs])
+    ours, theirs = (exposed(model, inputs)["predictions"] for model in (copy, teacher))
+    token = inputs["padding_mask"].astype(bool)
+    for name in theirs:
+        np.testing.assert_allclose(ours[name][token], theirs[name][token], atol=1e-4)
+    initialize_from_teacher(student, teacher, [inputs])
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.compile(keras.optimizers.AdamW(1e-2), stage=ALL_TERMS)
+    losses = distiller.fit(inputs, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_other_head_counts_compare_their_means():
@@ -309,8 +366,8 @@ def test_other_misuse_is_refused():
     student, teacher = make_pair()
     with pytest.raises(TinyBertError, match="projections='apart' is not known"):
         TinyBertDistiller(student, teacher, projections="apart")
-    with pytest.raises(TinyBertError, match=r"shape \(12, 8\); .* is \(8, 12\)"):
-        TinyBertDistiller(student, teacher, projection_kernel=np.zeros((12, 8)))
+    with pytest.raises(TinyBertError, match="projections are fitted on is empty"):
+        TinyBertDistiller(student, teacher).fit_projections([])
     with pytest.raises(TinyBertError, match="BertSpanClassifier"):
         TinyBertDistiller(BertSpanClassifier(student.backbone), teacher)
     with pytest.raises(TinyBertError, match="wants stage="):

@@ -73,6 +73,50 @@ def test_attention_loss_is_the_mean_over_heads_and_pairs_of_real_tokens():
     assert float(value) == pytest.approx(8 / 8, abs=1e-12)
 
 
+LOG_ODDS = np.log([[3.0, 1.0, 96.0]])
+
+
+def test_span_cross_entropy_is_over_real_positions():
+    """Of the first two positions, the teacher has 3/4 and 1/4, the student 1/2 each."""
+    student = np.array([[1.0, 1.0, 7.0]])
+    value = losses.span_cross_entropy(student, LOG_ODDS, MASK)
+    assert float(value) == pytest.approx(np.log(2), abs=1e-12)
+    student = np.log([[1.0, 3.0, 1.0]])
+    value = losses.span_cross_entropy(student, LOG_ODDS, MASK)
+    assert float(value) == pytest.approx(3 / 4 * np.log(4) + 1 / 4 * np.log(4 / 3), abs=1e-12)
+    # At temperature 2 the odds are sqrt(3) to 1, and 1 to sqrt(3).
+    value = losses.span_cross_entropy(student, LOG_ODDS, MASK, temperature=2.0)
+    root, both = 3**0.5, 1 + 3**0.5
+    expected = (root * np.log(both) + np.log(both / root)) / both
+    assert float(value) == pytest.approx(expected, abs=1e-12)
+
+
+def test_compatible_span_cross_entropy_counts_padding_and_divides_by_positions():
+    student = np.zeros((1, 3))
+    value = losses.span_cross_entropy(student, LOG_ODDS, MASK, reference_compatible=True)
+    assert float(value) == pytest.approx(np.log(3) / 3, abs=1e-12)
+
+
+def test_padding_of_spans_may_hold_anything():
+    """Neither value nor gradient know of it, in whatever type; nothing but padding is 0."""
+    padded = np.array([[1.0, 1.0, 1e38], [9.0, 9.0, 9.0]], "float32")
+    teacher = np.array([[np.log(3.0), 0.0, -1e38], [1.0, 2.0, 3.0]], "float32")
+    mask = np.array([[1, 1, 0], [0, 0, 0]])
+    weights = np.array([1.0, 0.0])
+    value, (gradient, _) = value_and_gradients(
+        losses.span_cross_entropy, padded, teacher, mask, sample_weight=weights
+    )
+    assert value == pytest.approx(np.log(2), rel=1e-6)
+    np.testing.assert_allclose(gradient, [[-1 / 4, 1 / 4, 0], [0, 0, 0]], atol=1e-6)
+
+
+def test_span_cross_entropy_wants_a_mask_of_its_shape():
+    with pytest.raises(TinyBertError, match=r"padding_mask has shape \[1, 2\]"):
+        losses.span_cross_entropy(LOG_ODDS, LOG_ODDS, MASK[:, :2])
+    with pytest.raises(TinyBertError, match=r"expected 2 axes, \[batch, seq\]"):
+        losses.span_cross_entropy(LOG_ODDS[0], LOG_ODDS[0], MASK)
+
+
 def test_compatible_attention_loss_counts_masked_keys_and_compares_padded_queries():
     value = losses.attention_loss(
         SCORES, SCORES + SCORE_ERRORS, MASK, reference_compatible=True

@@ -79,6 +79,13 @@ def test_losses_after_each_batch_are_those_of_the_global_batch(alone, mirrored):
     np.testing.assert_allclose(mirrored["batches"][:, 1:], alone["batches"][:, 1:], rtol=1e-5)
 
 
+def test_spans_of_two_replicas_are_those_of_one(alone, mirrored):
+    """Loss and prediction, which are one here; and what a step of SGD made of the student."""
+    assert alone["span_step"].shape == (2,)
+    np.testing.assert_allclose(mirrored["span_step"], alone["span_step"], rtol=1e-5)
+    np.testing.assert_allclose(mirrored["span_weights"], alone["span_weights"], atol=1e-6)
+
+
 def test_terms_and_loss_move_and_the_teacher_does_not(alone, mirrored):
     for results in (alone, mirrored):
         assert results["teacher_moved"] == 0.0

@@ -1,12 +1,19 @@
-"""A student cut out of its teacher computes what the cut leaves."""
+"""A student that starts from its teacher computes what its shape leaves room for."""
 
 import keras
 import numpy as np
 import pytest
+from scipy import linalg
 
-from tinybert_tf.distillation import initialize_from_teacher, select_dimensions
+from tinybert_tf.distillation import (
+    INTERMEDIATE,
+    TinyBertDistiller,
+    initialize_from_teacher,
+    initialize_head,
+    student_init,
+)
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import BertEncoder, BertTextClassifier
+from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier
 
 numpy = keras.ops.convert_to_numpy
 VOCABULARY, LENGTH = 50, 7
@@ -58,16 +65,96 @@ def scores_of(encoder, layer, hidden):
     return parts[0] @ parts[1].transpose(0, 1, 3, 2) / np.sqrt(attention.head_dim)
 
 
+@pytest.fixture
+def plain_cut(monkeypatch):
+    """No text outweighs what is carried over from the teacher: nothing is fitted."""
+    monkeypatch.setattr(student_init, "_PRIOR_TOKENS", 1e12)
+
+
+def copy_widened(small, large):
+    """Makes `large`, of twice the width, compute in each half what `small` computes.
+
+    Its heads are twice as large, and half of its feed-forward units are silent.
+    """
+    head_dim = small.transformer_layers[0].self_attention.head_dim
+    for ours, theirs in zip(large.variables, small.variables, strict=True):
+        value = numpy(theirs)
+        path = ours.path
+        if any(name in path for name in ("query", "key", "value")):
+            # Zeros beside each head's dimensions; scores are divided by a larger root.
+            heads = value.reshape(*value.shape[:-1], -1, head_dim)
+            heads = np.concatenate([heads, np.zeros_like(heads)], axis=-1)
+            value = heads.reshape(*value.shape[:-1], -1)
+            value = value if "value" in path else value * 2**0.25
+            value = value if value.ndim == 1 else np.vstack([value, value]) / 2
+        elif "self_attention/output_dense/kernel" in path:
+            heads = value.reshape(-1, head_dim, value.shape[-1])
+            heads = np.concatenate([heads, np.ones_like(heads)], axis=1)
+            value = np.tile(heads.reshape(-1, value.shape[-1]), 2)
+        elif "intermediate_dense" in path:
+            value = np.concatenate([value, np.roll(value, 1, -1)], axis=-1)
+            value = value if value.ndim == 1 else np.vstack([value, value]) / 2
+        elif "output_dense/kernel" in path:
+            value = np.tile(np.vstack([value, np.zeros_like(value)]), 2)
+        elif "pooled" in path:
+            continue
+        else:
+            value = np.tile(value, 2)
+        ours.assign(value)
+
+
+def measure(student, teacher, sample, held_out):
+    """Returns the losses of each layer on held-out text."""
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.fit_projections(sample)
+    distiller.compile("sgd", stage=INTERMEDIATE)
+    return distiller.measure_layers(held_out)
+
+
 def test_same_shape_is_the_teacher():
     teacher, student = make_encoder(), make_encoder(seed=1)
     inputs = make_inputs()
-    projection = initialize_from_teacher(student, teacher, [inputs])
-    np.testing.assert_array_equal(projection, np.eye(16))
+    initialize_from_teacher(student, teacher, [inputs])
     ours, theirs = exposed(student, inputs), exposed(teacher, inputs)
     for key in ("hidden_states", "attention_scores"):
         for a, b in zip(ours[key], theirs[key], strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-5)
-    np.testing.assert_allclose(ours["pooled_output"], theirs["pooled_output"], atol=1e-5)
+            np.testing.assert_allclose(a, b, atol=1e-4)
+    np.testing.assert_allclose(ours["pooled_output"], theirs["pooled_output"], atol=1e-4)
+
+
+def test_a_widened_student_is_cut_back_to_what_it_was():
+    """Half of the teacher's width, of its heads' and of its units is for nothing."""
+    small = make_encoder(hidden_dim=8, intermediate_dim=12)
+    teacher = make_encoder(hidden_dim=16, intermediate_dim=24, seed=1)
+    copy_widened(small, teacher)
+    student = make_encoder(hidden_dim=8, intermediate_dim=12, seed=2)
+    inputs = make_inputs(batch=16)
+    expected, theirs = exposed(small, inputs), exposed(teacher, inputs)
+    for a, b in zip(expected["hidden_states"], theirs["hidden_states"], strict=True):
+        np.testing.assert_allclose(np.tile(a, 2), b, atol=1e-4)
+    initialize_from_teacher(student, teacher, [inputs])
+    ours = exposed(student, make_inputs(seed=6))
+    expected = exposed(small, make_inputs(seed=6))
+    for a, b in zip(ours["hidden_states"], expected["hidden_states"], strict=True):
+        # The pair of dimensions (x, x) is x sqrt(2) in an orthonormal basis.
+        np.testing.assert_allclose(a, b * np.sqrt(2.0), atol=2e-3)
+    for a, b in zip(ours["attention_scores"], expected["attention_scores"], strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+def test_fitted_layers_take_up_what_was_cut_away(monkeypatch):
+    teacher = make_encoder(num_layers=2)
+    sample, held_out = [make_inputs(200)], [make_inputs(50, seed=6)]
+
+    def losses(prior_tokens):
+        monkeypatch.setattr(student_init, "_PRIOR_TOKENS", prior_tokens)
+        student = make_encoder(num_layers=1, hidden_dim=12, intermediate_dim=12, seed=1)
+        initialize_from_teacher(student, teacher, sample)
+        return measure(student, teacher, sample, held_out)
+
+    fitted, plain = losses(30.0), losses(1e12)
+    assert fitted["attention"][0] < 0.7 * plain["attention"][0]
+    assert fitted["hidden"][0] < 0.7 * plain["hidden"][0]
 
 
 def test_classifier_head_is_carried_over():
@@ -76,11 +163,73 @@ def test_classifier_head_is_carried_over():
     inputs = make_inputs()
     initialize_from_teacher(student, teacher, [inputs])
     np.testing.assert_allclose(
-        student(inputs, training=False), teacher(inputs, training=False), atol=1e-5
+        student(inputs, training=False), teacher(inputs, training=False), atol=1e-4
     )
 
 
-def test_blocks_follow_the_mapping():
+def test_a_narrow_classifier_answers_like_its_teacher():
+    teacher = BertTextClassifier(make_encoder(), 3, head_activation="relu")
+    for variable in teacher.output_dense.variables:
+        variable.assign(np.random.default_rng(2).normal(0.0, 1.0, variable.shape))
+    narrow = make_encoder(num_layers=2, hidden_dim=12, intermediate_dim=16, seed=1)
+    student = BertTextClassifier(narrow, 3, head_activation="relu")
+    initialize_from_teacher(student, teacher, [make_inputs(300)])
+    held_out = make_inputs(200, seed=6)
+    ours, theirs = (numpy(model(held_out, training=False)) for model in (student, teacher))
+    error = np.square(ours - theirs).mean(0) / theirs.var(0)
+    assert error.max() < 0.5
+
+
+def test_a_head_is_fitted_to_an_encoder_that_stays_as_it_is():
+    """The student's dimensions are the teacher's in another order, which nothing says."""
+    teacher = BertTextClassifier(make_encoder(), 3)
+    for variable in teacher.output_dense.variables:
+        variable.assign(np.random.default_rng(2).normal(0.0, 1.0, variable.shape))
+    encoder = make_encoder(seed=1)
+    order = np.random.default_rng(3).permutation(16)
+    for ours, theirs in zip(encoder.variables, teacher.backbone.variables, strict=True):
+        value = numpy(theirs)
+        reads = value.shape[0] == 16 and any(
+            name in ours.path for name in ("query/k", "key/k", "value/k", "intermediate_dense/k")
+        )
+        writes = any(
+            name in ours.path for name in ("embedding", "norm", "block/output", "output_dense")
+        )
+        value = value[order] if reads else value
+        ours.assign(value[..., order] if writes else value)
+    student = BertTextClassifier(encoder, 3)
+    held_out = make_inputs(200, seed=6)
+    np.testing.assert_allclose(
+        student.backbone(held_out)["sequence_output"],
+        numpy(teacher.backbone(held_out)["sequence_output"])[..., order],
+        atol=1e-4,
+    )
+    before = [numpy(v) for v in encoder.variables if "pooled" not in v.path]
+
+    initialize_head(student, teacher, [make_inputs(2000)])
+
+    ours, theirs = (numpy(model(held_out, training=False)) for model in (student, teacher))
+    error = np.square(ours - theirs).mean(0) / theirs.var(0)
+    assert error.max() < 0.02
+    after = [numpy(v) for v in encoder.variables if "pooled" not in v.path]
+    for value, expected in zip(after, before, strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_span_head_is_carried_over():
+    teacher, student = make_encoder(), make_encoder(seed=1)
+    teacher, student = (BertSpanClassifier(e) for e in (teacher, student))
+    inputs = make_inputs()
+    initialize_from_teacher(student, teacher, [inputs])
+    token = inputs["padding_mask"].astype(bool)
+    ours, theirs = (model(inputs, training=False) for model in (student, teacher))
+    for name in theirs:
+        np.testing.assert_allclose(
+            numpy(ours[name])[token], numpy(theirs[name])[token], atol=1e-4
+        )
+
+
+def test_blocks_follow_the_mapping(plain_cut):
     teacher, student = make_encoder(num_layers=4), make_encoder(num_layers=2, seed=1)
     inputs = make_inputs()
     initialize_from_teacher(student, teacher, [inputs], mapping=[3, 1])
@@ -88,59 +237,57 @@ def test_blocks_follow_the_mapping():
     # Student block 1 is teacher block 3: it does to the embeddings what that would.
     first = student.transformer_layers[0](hidden, inputs["padding_mask"])
     third = teacher.transformer_layers[2](hidden, inputs["padding_mask"])
-    for a, b in zip(first, third, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+    np.testing.assert_allclose(first[1], third[1], atol=1e-4)
+    correlation = np.corrcoef(np.ravel(first[0]), np.ravel(third[0]))[0, 1]
+    assert correlation > 0.99
 
 
-def test_select_dimensions_takes_the_most_energy():
-    encoder = make_encoder()
-    inputs = make_inputs()
-    energy = sum(
-        (np.array(h, "float64") ** 2 * inputs["padding_mask"][..., None]).sum((0, 1))
-        for h in exposed(encoder, inputs)["hidden_states"]
-    )
-    expected = sorted(sorted(range(16), key=lambda i: -energy[i])[:6])
-    assert select_dimensions(encoder, [inputs], 6).tolist() == expected
-
-
-def test_narrow_student_selects_embeddings_and_projection():
+def test_narrow_embeddings_are_principal_components():
     teacher, student = make_encoder(), make_encoder(hidden_dim=8, intermediate_dim=12, seed=1)
-    inputs = make_inputs()
-    projection = initialize_from_teacher(student, teacher, [inputs])
-    kept = select_dimensions(teacher, [inputs], 8)
-    np.testing.assert_array_equal(projection, np.eye(16)[kept])
-    np.testing.assert_array_equal(
-        student.token_embedding.embeddings, numpy(teacher.token_embedding.embeddings)[:, kept]
-    )
-    np.testing.assert_array_equal(
-        student.embeddings_norm.gamma, numpy(teacher.embeddings_norm.gamma)[kept]
-    )
+    inputs = make_inputs(batch=30)
+    initialize_from_teacher(student, teacher, [inputs])
+    basis = basis_of(student, teacher)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(8), atol=1e-4)
+    token = inputs["padding_mask"].astype(bool)
+    states = [np.array(h)[token] for h in exposed(teacher, inputs)["hidden_states"]]
+    covariance = sum(np.cov(h, rowvar=False, ddof=0) for h in states)
+    kept = np.trace(basis.T @ covariance @ basis)
+    assert kept == pytest.approx(np.linalg.eigvalsh(covariance)[-8:].sum(), rel=1e-4)
 
 
-def test_smaller_heads_keep_the_best_scores_of_their_rank():
-    """Per head, the student's scores are the teacher's form at its best lower rank."""
+def basis_of(student, teacher):
+    """The basis that takes the teacher's embeddings to the student's."""
+    tables = (numpy(model.token_embedding.embeddings) for model in (teacher, student))
+    return np.linalg.lstsq(*tables, rcond=None)[0]
+
+
+def test_smaller_heads_change_the_scores_of_the_text_least(plain_cut):
     teacher = make_encoder(num_layers=1)
     student = make_encoder(num_layers=1, hidden_dim=12, seed=1)
-    inputs = make_inputs()
+    inputs = make_inputs(batch=30)
     initialize_from_teacher(student, teacher, [inputs])
-    kept = select_dimensions(teacher, [inputs], 12)
+    basis = basis_of(student, teacher)
     ours = student.transformer_layers[0].self_attention
     theirs = teacher.transformer_layers[0].self_attention
 
     def form(attention, head, rows):
         columns = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
         query, key = (
-            np.vstack([numpy(d.kernel)[rows, columns], numpy(d.bias)[None, columns]])
+            np.vstack([rows @ numpy(d.kernel)[:, columns], numpy(d.bias)[None, columns]])
             for d in (attention.query, attention.key)
         )
         return query @ key.T / np.sqrt(attention.head_dim)
 
+    states = np.array(exposed(student, inputs)["hidden_states"][0])
+    states = states[inputs["padding_mask"].astype(bool)]
+    states = np.hstack([states, np.ones((len(states), 1))])
+    root = linalg.sqrtm(states.T @ states / len(states))
+    inverse = np.linalg.inv(root)
     assert (ours.head_dim, theirs.head_dim) == (3, 4)
     for head in range(4):
-        full = form(theirs, head, kept)
-        u, s, vt = np.linalg.svd(full)
-        best = (u[:, :3] * s[:3]) @ vt[:3]
-        np.testing.assert_allclose(form(ours, head, np.arange(12)), best, atol=1e-5)
+        u, s, vt = np.linalg.svd(root @ form(theirs, head, basis.T) @ root)
+        best = inverse @ (u[:, :3] * s[:3]) @ vt[:3] @ inverse
+        np.testing.assert_allclose(form(ours, head, np.eye(12)), best, atol=1e-3)
 
 
 def test_fewer_heads_take_the_mean_of_their_group():
@@ -155,7 +302,7 @@ def test_fewer_heads_take_the_mean_of_their_group():
     np.testing.assert_allclose(scores_of(student, 0, hidden), expected, atol=1e-4)
 
 
-def test_more_heads_split_a_head_and_add_up_to_it():
+def test_more_heads_split_a_head_and_add_up_to_it(plain_cut):
     teacher = make_encoder(num_layers=1, num_heads=2)
     student = make_encoder(num_layers=1, num_heads=4, seed=1)
     inputs = make_inputs()
@@ -175,7 +322,7 @@ def test_more_heads_split_a_head_and_add_up_to_it():
         np.testing.assert_allclose(
             output["student"][2 * head] + output["student"][2 * head + 1],
             output["teacher"][head],
-            atol=1e-5,
+            atol=1e-4,
         )
 
 
@@ -188,19 +335,6 @@ def test_incommensurable_heads_stay_random():
     np.testing.assert_array_equal(before, after)
 
 
-def test_feed_forward_keeps_the_heaviest_units():
-    teacher = make_encoder(num_layers=1)
-    student = make_encoder(num_layers=1, intermediate_dim=5, seed=1)
-    initialize_from_teacher(student, teacher, [make_inputs()])
-    into = numpy(teacher.transformer_layers[0].intermediate_dense.kernel)
-    out = numpy(teacher.transformer_layers[0].output_dense.kernel)
-    weight = [np.linalg.norm(into[:, u]) * np.linalg.norm(out[u]) for u in range(24)]
-    units = sorted(sorted(range(24), key=lambda u: -weight[u])[:5])
-    block = student.transformer_layers[0]
-    np.testing.assert_array_equal(block.intermediate_dense.kernel, into[:, units])
-    np.testing.assert_array_equal(block.output_dense.kernel, out[units])
-
-
 def test_more_feed_forward_units_start_silent():
     teacher = make_encoder()
     student = make_encoder(intermediate_dim=40, seed=1)
@@ -209,7 +343,7 @@ def test_more_feed_forward_units_start_silent():
     np.testing.assert_allclose(
         exposed(student, inputs)["sequence_output"],
         exposed(teacher, inputs)["sequence_output"],
-        atol=1e-5,
+        atol=1e-4,
     )
     new_units = numpy(student.transformer_layers[0].intermediate_dense.kernel)[:, 24:]
     assert np.abs(new_units).min() > 0
@@ -218,10 +352,7 @@ def test_more_feed_forward_units_start_silent():
 def test_wider_and_deeper_student_takes_what_there_is():
     teacher = make_encoder(num_layers=2)
     student = make_encoder(num_layers=3, hidden_dim=24, seed=1, max_sequence_length=12)
-    projection = initialize_from_teacher(student, teacher, [make_inputs()], mapping=[1, 1, 2])
-    assert projection.shape == (24, 16)
-    np.testing.assert_array_equal(projection[:16], np.eye(16))
-    np.testing.assert_array_equal(projection[16:], 0.0)
+    initialize_from_teacher(student, teacher, [make_inputs()], mapping=[1, 1, 2])
     np.testing.assert_array_equal(
         numpy(student.position_embedding.position_embeddings)[:10, :16],
         teacher.position_embedding.position_embeddings,

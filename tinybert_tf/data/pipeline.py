@@ -25,7 +25,8 @@ class EncodedExamples:
         token_ids: int32 array [tokens]. All examples' ids, special tokens included.
         segment_ids: int32 array [tokens].
         row_splits: int64 array [examples + 1]. Where each example starts.
-        labels: array [examples]. int32 class indices or float32 scores.
+        labels: array [examples], int32 class indices or float32 scores, or [examples, 2],
+            int32 positions of the first and last token of an answer.
         pad_token_id: int.
     """
 
@@ -128,6 +129,11 @@ class BucketedBatches:
         """Batches in an epoch."""
         return len(self.plan(0))
 
+    @property
+    def tokens_per_epoch(self) -> int:
+        """Tokens in an epoch, without padding."""
+        return len(self.encoded.token_ids)
+
     def plan(self, epoch: int) -> list[np.ndarray]:
         """Returns the rows of each batch of an epoch, in order."""
         count = len(self.encoded)
@@ -157,7 +163,7 @@ class BucketedBatches:
 
         Returns:
             `tf.data.Dataset` of `(inputs, labels)`: dictionaries of int32 [batch, seq]
-            and labels [batch], `epochs * steps_per_epoch - first_step` of them.
+            and labels [batch] or [batch, 2], `epochs * steps_per_epoch - first_step` of them.
         """
 
         def generate():
@@ -169,7 +175,8 @@ class BucketedBatches:
 
         ids = tf.TensorSpec((None, None), tf.int32)
         names = ("token_ids", "segment_ids", "padding_mask")
-        labels = tf.TensorSpec((None,), tf.as_dtype(self.encoded.labels.dtype))
+        shape, dtype = self.encoded.labels.shape, self.encoded.labels.dtype
+        labels = tf.TensorSpec((None, *shape[1:]), tf.as_dtype(dtype))
         dataset = tf.data.Dataset.from_generator(
             generate, output_signature=(dict.fromkeys(names, ids), labels)
         )

@@ -3,7 +3,7 @@
 from tinybert_tf.distillation.distiller import TinyBertDistiller
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.stages import INTERMEDIATE, PREDICTION, Stage
-from tinybert_tf.distillation.student_init import initialize_from_teacher, select_dimensions
+from tinybert_tf.distillation.student_init import initialize_from_teacher, initialize_head
 
 __all__ = [
     "INTERMEDIATE",
@@ -11,6 +11,6 @@ __all__ = [
     "Stage",
     "TinyBertDistiller",
     "initialize_from_teacher",
+    "initialize_head",
     "resolve_layer_mapping",
-    "select_dimensions",
 ]

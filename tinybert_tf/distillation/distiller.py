@@ -1,7 +1,7 @@
 """TinyBERT's distillation as a `keras.Model`."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -10,12 +10,21 @@ from keras import ops
 
 from tinybert_tf.distillation import losses
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
+from tinybert_tf.distillation.least_squares import LinearFit
 from tinybert_tf.distillation.stages import TERMS, Stage
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import BertEncoder
+from tinybert_tf.models import (
+    BertEncoder,
+    BertSpanClassifier,
+    BertTextClassifier,
+    encoder_of,
+)
 
 PROJECTIONS = ("shared", "embedding_apart", "per_layer")
 ATTENTION_HEADS = ("each", "mean")
+# How much of the text it takes to outweigh a projection of zeros, in tokens.
+_PRIOR_TOKENS = 1.0
+_KINDS = ("BertEncoder", "BertTextClassifier", "BertSpanClassifier")
 
 
 class _Untracked:
@@ -38,7 +47,8 @@ class TinyBertDistiller(keras.Model):
     Weights are those of the student and of the projections; the teacher's are not among them.
 
     Args:
-        student: `BertTextClassifier` or `BertEncoder`. Changed by training.
+        student: `BertTextClassifier`, `BertSpanClassifier` or `BertEncoder`. Changed by
+            training.
         teacher: a model of the same kind, never changed. Under a `tf.distribute` strategy
             build both in its scope.
         mapping: "uniform", "top", "bottom" or a teacher block for each student block; see
@@ -46,9 +56,8 @@ class TinyBertDistiller(keras.Model):
         projections: str. The learned W_h and W_e (d' x d, with bias) that take the student's
             hidden states to the teacher's width: `"shared"` is one for all, as in Huawei's
             first release, `"embedding_apart"` one for the embedding and one for all blocks,
-            as in the paper, `"per_layer"` one each, as in Huawei's second release.
-        projection_kernel: float array [d', d] or `None`. The value every projection starts
-            with, such as what `initialize_from_teacher` returns; `None` is random.
+            as in the paper, `"per_layer"` one each, as in Huawei's second release. They are
+            random until `fit_projections`, or training, sets them.
         attention_heads: `"each"` compares head by head, `"mean"` compares the mean over heads,
             for a student with another number of heads than its teacher.
         reference_compatible: bool. Losses exactly as Huawei's released code computes them,
@@ -60,8 +69,9 @@ class TinyBertDistiller(keras.Model):
 
     Example:
     ```python
-    kernel = initialize_from_teacher(student, teacher, sample)
-    distiller = TinyBertDistiller(student, teacher, projection_kernel=kernel)
+    initialize_from_teacher(student, teacher, sample)
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.fit_projections(sample)
     distiller.compile(keras.optimizers.AdamW(4e-4), stage=INTERMEDIATE)
     distiller.fit(dataset, epochs=2)
     distiller.compile(keras.optimizers.AdamW(1e-4), stage=PREDICTION)
@@ -75,7 +85,6 @@ class TinyBertDistiller(keras.Model):
         teacher,
         mapping: str | Sequence[int] = "uniform",
         projections: str = "embedding_apart",
-        projection_kernel: np.ndarray | None = None,
         attention_heads: str = "each",
         reference_compatible: bool = False,
         **kwargs,
@@ -85,7 +94,7 @@ class TinyBertDistiller(keras.Model):
         _check_choice("projections", projections, PROJECTIONS)
         _check_choice("attention_heads", attention_heads, ATTENTION_HEADS)
         _check_tasks(student, teacher)
-        student_encoder, teacher_encoder = _encoder(student), _encoder(teacher)
+        student_encoder, teacher_encoder = encoder_of(student), encoder_of(teacher)
         self.student = student
         self._teacher_holder = _Untracked(teacher)
         self.layer_mapping = resolve_layer_mapping(
@@ -93,9 +102,7 @@ class TinyBertDistiller(keras.Model):
         )
         self.attention_heads = attention_heads
         self.reference_compatible = reference_compatible
-        self.projections = _make_projections(
-            projections, student_encoder, teacher_encoder, projection_kernel
-        )
+        self.projections = _make_projections(projections, student_encoder, teacher_encoder)
         # A projection of each hidden state, the embedding output first.
         self._projection_of = {
             "shared": lambda m: self.projections[0],
@@ -116,6 +123,44 @@ class TinyBertDistiller(keras.Model):
     def __dir__(self):
         # Keras saves the weights of every model that it finds in `dir()`.
         return [name for name in super().__dir__() if name != "teacher"]
+
+    def fit_projections(self, sample: Iterable[dict]) -> None:
+        """Sets the projections to those of the least hidden and embedding loss.
+
+        Student and projections then need not find each other first, whatever the student
+        started from.
+
+        Args:
+            sample: iterable of encoder inputs, each [batch, seq]. Text that they are fitted on;
+                some thousand tokens do.
+
+        Raises:
+            TinyBertError: if `sample` is empty.
+        """
+        student = self.student.expose(hidden_states=True)
+        teacher = self.teacher.expose(hidden_states=True)
+        fits = {id(layer): LinearFit(_PRIOR_TOKENS) for layer in self.projections}
+        for x in sample:
+            mask = np.asarray(x["padding_mask"], "bool")
+            ours, theirs = (
+                [ops.convert_to_numpy(h)[mask].astype("float32") for h in outputs]
+                for outputs in (
+                    student(x, training=False)["hidden_states"],
+                    teacher(x, training=False)["hidden_states"],
+                )
+            )
+            for m, g in enumerate(self.layer_mapping):
+                fits[id(self._projection_of(m))].add(ours[m], theirs[g])
+        for layer in self.projections:
+            fit = fits[id(layer)]
+            if not fit.count:
+                raise TinyBertError(
+                    "The sample of texts that the projections are fitted on is empty. Give at "
+                    "least one batch."
+                )
+            coefficients = fit.solve(np.zeros((layer.kernel.shape[0] + 1, layer.units)))
+            layer.kernel.assign(coefficients[:-1])
+            layer.bias.assign(coefficients[-1])
 
     def compile(self, optimizer="adamw", stage: Stage | None = None, metrics=None, **kwargs):
         """Configures training for a stage. Compile again for the next one.
@@ -148,6 +193,9 @@ class TinyBertDistiller(keras.Model):
         }
         self._student_model = _Untracked(self.student.expose(**wants))
         self._teacher_model = _Untracked(self.teacher.expose(**wants))
+        ids = tf.TensorSpec((None, None), tf.int32)
+        inputs = dict.fromkeys(("token_ids", "segment_ids", "padding_mask"), ids)
+        self._measure = tf.function(self._measure_batch, input_signature=[inputs])
         # Under a strategy, variables may not be made inside the step: make them all now.
         self.optimizer.build(self.trainable_variables)
 
@@ -220,7 +268,9 @@ class TinyBertDistiller(keras.Model):
         terms = {term: sum(losses_of_layers) for term, losses_of_layers in layers.items()}
         if "predictions" in student_outputs:
             terms["prediction"] = self._prediction_term(
-                student_outputs["predictions"], teacher_outputs["predictions"], sample_weight
+                student_outputs["predictions"],
+                teacher_outputs["predictions"],
+                self._masking(x, sample_weight),
             )
         return terms
 
@@ -239,11 +289,7 @@ class TinyBertDistiller(keras.Model):
             dict of lists of scalars by term: `attention` and `hidden` of blocks 1 to M,
             `embedding` of one; those alone that the stage has.
         """
-        masked = {
-            "padding_mask": x["padding_mask"],
-            "reference_compatible": self.reference_compatible,
-            "sample_weight": sample_weight,
-        }
+        masked = self._masking(x, sample_weight)
         blocks = range(1, len(self.layer_mapping))
         compute = {
             "attention": (self._attention_loss, blocks),
@@ -254,6 +300,45 @@ class TinyBertDistiller(keras.Model):
             term: [loss(m, student_outputs, teacher_outputs, masked) for m in layers]
             for term, (loss, layers) in compute.items()
             if self.stage.weights[term]
+        }
+
+    def measure_layers(self, batches: Iterable[dict]) -> dict[str, list[float]]:
+        """Measures the terms of each layer over many batches, in inference mode.
+
+        Args:
+            batches: iterable of encoder inputs, each [batch, seq].
+
+        Returns:
+            dict of lists of floats: see `compute_layer_terms`. Masked means over all batches
+            together.
+
+        Raises:
+            TinyBertError: if there is no batch.
+        """
+        totals, weights = {}, {}
+        for x in batches:
+            layers, counts = self._measure(x)
+            for term, values in layers.items():
+                totals[term] = totals.get(term, 0.0) + np.stack(values) * counts[term].numpy()
+                weights[term] = weights.get(term, 0.0) + counts[term].numpy()
+        if not totals:
+            raise TinyBertError(
+                "There is no batch to measure on. Give at least one."
+            )
+        return {term: (totals[term] / weights[term]).tolist() for term in totals}
+
+    def _measure_batch(self, x):
+        student_outputs = self._student_model.model(x, training=False)
+        teacher_outputs = self._teacher_model.model(x, training=False)
+        _, counts = self._shares(x, None)
+        return self.compute_layer_terms(x, student_outputs, teacher_outputs), counts
+
+    def _masking(self, x, sample_weight) -> dict:
+        """Returns the arguments that the masked losses share."""
+        return {
+            "padding_mask": x["padding_mask"],
+            "reference_compatible": self.reference_compatible,
+            "sample_weight": sample_weight,
         }
 
     def _attention_loss(self, m, student_outputs, teacher_outputs, masked):
@@ -269,17 +354,29 @@ class TinyBertDistiller(keras.Model):
         teacher_hidden = teacher_outputs["hidden_states"][self.layer_mapping[m]]
         return losses.hidden_loss(projected, teacher_hidden, **masked)
 
-    def _prediction_term(self, student_predictions, teacher_predictions, sample_weight):
+    def _prediction_term(self, student_predictions, teacher_predictions, masked):
+        if isinstance(self.student, BertSpanClassifier):
+            # Starts and ends: the mean of the two.
+            return sum(
+                losses.span_cross_entropy(
+                    student_predictions[name],
+                    teacher_predictions[name],
+                    temperature=self.stage.temperature,
+                    **masked,
+                )
+                / len(student_predictions)
+                for name in student_predictions
+            )
         if student_predictions.shape[-1] == 1:
             return losses.prediction_mse(
-                student_predictions, teacher_predictions, sample_weight
+                student_predictions, teacher_predictions, masked["sample_weight"]
             )
         return losses.soft_cross_entropy(
             student_predictions,
             teacher_predictions,
             temperature=self.stage.temperature,
             reference_compatible=self.reference_compatible,
-            sample_weight=sample_weight,
+            sample_weight=masked["sample_weight"],
         )
 
     def _tracked_terms(self) -> list[str]:
@@ -359,11 +456,11 @@ class TinyBertDistiller(keras.Model):
             self._symbolic_build(data_batch=data_batch)
 
     def _check_stage(self, stage: Stage) -> None:
-        student, teacher = _encoder(self.student), _encoder(self.teacher)
+        student, teacher = encoder_of(self.student), encoder_of(self.teacher)
         if stage.prediction and isinstance(self.student, BertEncoder):
             raise TinyBertError(
                 f"Stage '{stage.name}' learns from predictions, but the student is an encoder "
-                "without a head. Give two BertTextClassifiers or set prediction=0."
+                "without a head. Give two classifiers or set prediction=0."
             )
         heads_differ = student.num_heads != teacher.num_heads
         if stage.attention and heads_differ and self.attention_heads == "each":
@@ -382,10 +479,6 @@ def _sum_over_replicas(values):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
-def _encoder(model) -> BertEncoder:
-    return model if isinstance(model, BertEncoder) else model.backbone
-
-
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise TinyBertError(
@@ -395,18 +488,19 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 def _check_tasks(student, teacher) -> None:
     kinds = [type(model).__name__ for model in (student, teacher)]
-    if kinds[0] != kinds[1] or kinds[0] not in ("BertEncoder", "BertTextClassifier"):
+    if kinds[0] != kinds[1] or kinds[0] not in _KINDS:
         raise TinyBertError(
             f"The student is a {kinds[0]}, the teacher a {kinds[1]}. Give two "
-            "BertTextClassifiers, or two BertEncoders for general distillation."
+            "BertTextClassifiers or two BertSpanClassifiers, or two BertEncoders for general "
+            "distillation."
         )
-    if _encoder(student).vocabulary_size != _encoder(teacher).vocabulary_size:
+    sizes = [encoder_of(model).vocabulary_size for model in (student, teacher)]
+    if sizes[0] != sizes[1]:
         raise TinyBertError(
-            f"The student has a vocabulary of {_encoder(student).vocabulary_size} tokens, the "
-            f"teacher of {_encoder(teacher).vocabulary_size}: they would read the same ids as "
-            "different words. Give both the same vocabulary."
+            f"The student has a vocabulary of {sizes[0]} tokens, the teacher of {sizes[1]}: "
+            "they would read the same ids as different words. Give both the same vocabulary."
         )
-    if isinstance(student, BertEncoder):
+    if not isinstance(student, BertTextClassifier):
         return
     if student.num_classes != teacher.num_classes:
         raise TinyBertError(
@@ -420,19 +514,13 @@ def _check_tasks(student, teacher) -> None:
         )
 
 
-def _make_projections(kind, student, teacher, kernel) -> list[keras.layers.Dense]:
-    shape = (student.hidden_dim, teacher.hidden_dim)
-    if kernel is not None and np.shape(kernel) != shape:
-        raise TinyBertError(
-            f"projection_kernel has shape {np.shape(kernel)}; the student's width by the "
-            f"teacher's is {shape}."
-        )
+def _make_projections(kind, student, teacher) -> list[keras.layers.Dense]:
     counts = {"shared": 1, "embedding_apart": 2, "per_layer": student.num_layers + 1}
     layers = []
     for i in range(counts[kind]):
-        layer = keras.layers.Dense(shape[1], dtype=student.dtype_policy, name=f"projection_{i}")
-        layer.build((None, None, shape[0]))
-        if kernel is not None:
-            layer.kernel.assign(kernel)
+        layer = keras.layers.Dense(
+            teacher.hidden_dim, dtype=student.dtype_policy, name=f"projection_{i}"
+        )
+        layer.build((None, None, student.hidden_dim))
         layers.append(layer)
     return layers

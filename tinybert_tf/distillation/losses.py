@@ -5,6 +5,7 @@
 | `attention_loss` | 7 | attention scores before softmax, A_S with A_T |
 | `hidden_loss` | 8, 9 | hidden states H_S W_h with H_T, embeddings E_S W_e with E_T |
 | `soft_cross_entropy` | 10 | logits z_S with z_T at temperature t |
+| `span_cross_entropy` | 10 | logits of the positions of an answer's start, or end |
 | `prediction_mse` | none | regression outputs, where eq. 10 would be 0: one class |
 
 By default padding leaves numerator and denominator alike, so a batch padded further has
@@ -32,6 +33,9 @@ from tinybert_tf.errors import TinyBertError
 
 # Released code takes every score at or below this for a masked one.
 _REFERENCE_MASKED_SCORE = -1e2
+
+# A logit whose probability is 0 beside any other; 0 times its logarithm is still 0.
+_NO_CLASS = -1e30
 
 
 def attention_loss(
@@ -161,6 +165,46 @@ def soft_cross_entropy(
     reduce_classes = ops.mean if reference_compatible else ops.sum
     examples = -reduce_classes(teacher_probabilities * student_log_probabilities, axis=-1)
     return _mean_of_examples(examples, sample_weight)
+
+
+def span_cross_entropy(
+    student_logits,
+    teacher_logits,
+    padding_mask,
+    temperature=1.0,
+    reference_compatible=False,
+    sample_weight=None,
+):
+    """Eq. 10 where the classes are the positions of a text: of an answer's start, or end.
+
+    Args:
+        student_logits: float tensor [batch, seq]. z^S of the starts, or of the ends.
+        teacher_logits: float tensor of the same shape. z^T. In both, padding may hold
+            anything up to 1e38.
+        padding_mask: int or bool tensor [batch, seq]. Nonzero at real tokens; only they are
+            classes.
+        temperature: float. t > 0.
+        reference_compatible: bool. As released code has `soft_cross_entropy`: padding is a
+            class like others, and the mean is over classes too.
+        sample_weight: optional float tensor [batch].
+
+    Returns:
+        A scalar.
+
+    Raises:
+        TinyBertError: if the shapes do not fit each other or `temperature` is not positive.
+    """
+    _check_rank("student_logits", student_logits, ("batch", "seq"))
+    _check_same_shape("logits", student_logits, teacher_logits)
+    _check_mask(padding_mask, student_logits, seq_axis=1)
+    student_logits, teacher_logits = _at_least_float32(student_logits, teacher_logits)
+    if not reference_compatible:
+        is_token = ops.cast(padding_mask, "bool")
+        student_logits = ops.where(is_token, student_logits, _NO_CLASS)
+        teacher_logits = ops.where(is_token, teacher_logits, _NO_CLASS)
+    return soft_cross_entropy(
+        student_logits, teacher_logits, temperature, reference_compatible, sample_weight
+    )
 
 
 def prediction_mse(student_predictions, teacher_predictions, sample_weight=None):

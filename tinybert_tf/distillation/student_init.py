@@ -1,120 +1,193 @@
 """A student that starts from its teacher.
 
-The student is cut out of the teacher: residual dimensions and feed-forward units are selected,
-blocks are taken by the layer mapping, and each head keeps the directions of its bilinear
-forms that matter most (truncated SVD). It makes sense before any training; distillation then
-repairs what the cut took away.
+The student's hidden states are to be coordinates of its teacher's in a basis of fewer
+dimensions; block m stands for the teacher's blocks up to g(m) of the layer mapping. Block by
+block, on real text, every part of it gets the weights that make it compute there what the
+teacher computes, from what the student has come to so far: so each part also takes up what
+was cut away before it. All is closed form, nothing is trained:
+
+- basis: principal components of the teacher's hidden states, turned towards its own
+  dimensions, in which LayerNorm's scales are diagonal;
+- query and key: the teacher's bilinear form of each head, in the lower rank that changes the
+  scores of this text least (SVD weighted by the inputs' moments);
+- feed-forward units: those of the teacher's block that its output is best fitted from;
+- output layers, LayerNorms, pooler and head: ridge regression towards the teacher's values.
+
+Sources it goes on from: weight subcloning (Samragh et al., arXiv 2312.09299), which selects
+dimensions and units by norms, and SliceGPT (Ashkboos et al., arXiv 2401.15024), which rotates
+to principal components. `benchmarks/student_start.py` compares.
 """
 
 from collections.abc import Iterable, Sequence
 
-import keras
 import numpy as np
+from keras import ops
+from scipy import linalg
 
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
+from tinybert_tf.distillation.least_squares import LinearFit, ScaleFit, Whitening, factorize
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import BertEncoder
+from tinybert_tf.models import (
+    MASK_BIAS,
+    BertEncoder,
+    BertSpanClassifier,
+    BertTextClassifier,
+    encoder_of,
+)
+
+# How much of the text it takes to outweigh the plain cut of the teacher, in tokens.
+_PRIOR_TOKENS = 30.0
+_HEAD_PARTS = ("query", "key", "value")
 
 
 def initialize_from_teacher(
     student, teacher, sample: Iterable[dict], mapping: str | Sequence[int] = "uniform"
-) -> np.ndarray:
+) -> None:
     """Sets the student's weights from the teacher's; where nothing fits, they stay random.
 
-    Any two shapes will do. Wider parts of the student beyond the teacher's width keep their
-    random weights. Heads carry over where one head count divides the other.
+    Any two shapes will do. Dimensions of the student beyond the teacher's width keep their
+    random weights. Queries, keys and values carry over where one head count divides the other.
+    A student of its teacher's shape becomes its teacher.
 
     Args:
-        student: `BertEncoder` or `BertTextClassifier`. Changed in place.
+        student: `BertEncoder`, `BertTextClassifier` or `BertSpanClassifier`. Changed in place.
         teacher: a model of the same class.
-        sample: iterable of encoder inputs (dicts of [batch, seq] arrays). Text on which the
-            energy of the teacher's residual dimensions is measured; some hundred sentences
-            do.
+        sample: iterable of encoder inputs (dicts of [batch, seq] arrays). Text that the
+            weights are fitted on: 30,000 tokens do, fewer leave more of a plain cut. The
+            hidden states of both models are in memory for all of it.
         mapping: see `resolve_layer_mapping`.
-
-    Returns:
-        float32 array [d', d]: the projection W_h that takes the student's hidden states to
-        the teacher's dimensions they were cut from.
 
     Raises:
         TinyBertError: if vocabularies differ or `sample` is empty.
     """
-    source, target = _encoder(teacher), _encoder(student)
+    source, target = encoder_of(teacher), encoder_of(student)
     if source.vocabulary_size != target.vocabulary_size:
         raise TinyBertError(
             f"The student has a vocabulary of {target.vocabulary_size} tokens, its teacher of "
             f"{source.vocabulary_size}. Give the student the teacher's vocabulary."
         )
     layers = resolve_layer_mapping(mapping, target.num_layers, source.num_layers)
-    kept = select_dimensions(source, sample, target.hidden_dim)
+    text = _Text(source, sample)
+    basis = _find_basis(text, min(source.hidden_dim, target.hidden_dim))
 
-    _copy_embeddings(source, target, kept)
+    hidden = _fit_embeddings(text, source, target, basis)
     for block, g in zip(target.transformer_layers, layers[1:], strict=True):
-        _copy_block(source.transformer_layers[g - 1], block, kept)
-    _copy_dense(source.pooled_dense, target.pooled_dense, kept, kept)
-    if student is not target and student.num_classes == teacher.num_classes:
-        outputs = np.arange(teacher.num_classes)
-        _copy_dense(teacher.output_dense, student.output_dense, kept, outputs)
-
-    projection = np.zeros((target.hidden_dim, source.hidden_dim), "float32")
-    projection[np.arange(len(kept)), kept] = 1.0
-    return projection
+        hidden = _fit_block(text, block, g, hidden, basis)
+    units = _fit_pooler(text, target, hidden, basis)
+    _fit_head(text, student, teacher, hidden, units, basis)
 
 
-def select_dimensions(encoder: BertEncoder, sample: Iterable[dict], count: int) -> np.ndarray:
-    """Chooses the residual dimensions with most energy over all hidden states of a sample.
+def initialize_head(student, teacher, sample: Iterable[dict]) -> None:
+    """Sets pooler and head of a student whose encoder stays as it is, such as a general one.
+
+    They become what computes the teacher's logits best from the hidden states that the student
+    has; it need not be cut out of this teacher.
 
     Args:
-        encoder: `BertEncoder`.
-        sample: iterable of encoder inputs.
-        count: int. How many to keep at most.
+        student: `BertTextClassifier` or `BertSpanClassifier`. Changed in place.
+        teacher: a model of the same class.
+        sample: iterable of encoder inputs. See `initialize_from_teacher`.
 
-    Returns:
-        int array [min(count, hidden_dim)], ascending.
+    Raises:
+        TinyBertError: if `sample` is empty.
     """
-    if count >= encoder.hidden_dim:
-        return np.arange(encoder.hidden_dim)
-    model = encoder.expose(hidden_states=True)
-    energy = np.zeros(encoder.hidden_dim)
-    for inputs in sample:
-        mask = np.asarray(inputs["padding_mask"], "float32")[..., None]
-        for hidden in model(inputs, training=False)["hidden_states"]:
-            squares = np.square(np.asarray(hidden, "float32") * mask)
-            energy += squares.sum(axis=(0, 1), dtype="float64")
-    if not energy.any():
-        raise TinyBertError(
-            "The sample of texts that the student's start is measured on is empty. "
-            "Give at least one batch."
-        )
-    return np.sort(np.argsort(-energy, kind="stable")[:count])
+    source, target = encoder_of(teacher), encoder_of(student)
+    text = _Text(source, sample)
+    hidden = [_normalize(x, target.embeddings_norm) for x in text.embed(target)]
+    for block in target.transformer_layers:
+        states = zip(hidden, text.masks, strict=True)
+        hidden = [_run_block(block, x, mask)[-1] for x, mask in states]
+    # Nothing is known of how the student's dimensions lie to the teacher's but the text.
+    basis = np.zeros((source.hidden_dim, min(source.hidden_dim, target.hidden_dim)))
+    units = _fit_pooler(text, target, hidden, basis)
+    _fit_head(text, student, teacher, hidden, units, basis)
 
 
-def _encoder(model) -> BertEncoder:
-    return model if isinstance(model, BertEncoder) else model.backbone
+class _Text:
+    """The sample and what the teacher makes of it, without padding.
+
+    Args:
+        encoder: `BertEncoder`. The teacher's.
+        sample: iterable of encoder inputs.
+    """
+
+    def __init__(self, encoder: BertEncoder, sample: Iterable[dict]):
+        self.batches = [{k: np.asarray(v) for k, v in inputs.items()} for inputs in sample]
+        self.masks = [inputs["padding_mask"].astype(bool) for inputs in self.batches]
+        if not any(mask.any() for mask in self.masks):
+            raise TinyBertError(
+                "The sample of texts that the student's start is measured on is empty. "
+                "Give at least one batch."
+            )
+        self.encoder = encoder
+        self._layer = None
+
+    def embed(self, encoder: BertEncoder) -> list[np.ndarray]:
+        """Returns for each batch the sum of an encoder's embeddings [tokens, width]."""
+        tables = [
+            _array(encoder.token_embedding.embeddings),
+            _array(encoder.position_embedding.position_embeddings),
+            _array(encoder.segment_embedding.embeddings),
+        ]
+        sums = []
+        for inputs, mask in zip(self.batches, self.masks, strict=True):
+            rows = (inputs["token_ids"][mask], np.nonzero(mask)[1], inputs["segment_ids"][mask])
+            sums.append(sum(table[row] for table, row in zip(tables, rows, strict=True)))
+        return sums
+
+    def hidden_states(self, layer: int) -> list[np.ndarray]:
+        """Returns for each batch the teacher's hidden states [tokens, width] after a block."""
+        # From the last ones that were asked for: mostly the next are.
+        if self._layer is None or self._layer > layer:
+            norm, self._layer = self.encoder.embeddings_norm, 0
+            self._hidden = [_normalize(x, norm) for x in self.embed(self.encoder)]
+        for block in self.encoder.transformer_layers[self._layer : layer]:
+            self._hidden = [
+                _run_block(block, hidden, mask)[-1]
+                for hidden, mask in zip(self._hidden, self.masks, strict=True)
+            ]
+        self._layer = layer
+        return self._hidden
+
+    def run_block(self, number: int) -> dict[str, tuple[np.ndarray, ...]]:
+        """Returns for each batch what `_run_block` does in a block of the teacher.
+
+        Args:
+            number: int. The block, counted from 1.
+        """
+        block = self.encoder.transformer_layers[number - 1]
+        states = zip(self.hidden_states(number - 1), self.masks, strict=True)
+        inside = [_run_block(block, hidden, mask) for hidden, mask in states]
+        names = ("attention_sum", "attended", "output_sum", "output")
+        return dict(zip(names, zip(*inside, strict=True), strict=True))
+
+    def first_tokens(self, hidden: list[np.ndarray]) -> np.ndarray:
+        """Returns the hidden states [examples, width] of the first token of each example."""
+        starts = [np.cumsum(mask.sum(1)) - mask.sum(1) for mask in self.masks]
+        return np.concatenate([h[start] for h, start in zip(hidden, starts, strict=True)])
 
 
-def _numpy(variable) -> np.ndarray:
-    return keras.ops.convert_to_numpy(variable)
+def _find_basis(text: _Text, count: int) -> np.ndarray:
+    """Returns an orthonormal basis [width, count] of what the hidden states span most.
+
+    It spans their principal components. Of all bases that do, it is the one closest to
+    dimensions of the teacher: there LayerNorm's scales come closest to being scales.
+    """
+    width = text.encoder.hidden_dim
+    if count == width:
+        return np.eye(width)
+    covariance = np.zeros((width, width))
+    for layer in range(text.encoder.num_layers + 1):
+        covariance += np.cov(np.concatenate(text.hidden_states(layer)), rowvar=False, ddof=0)
+    components = np.linalg.eigh(covariance).eigenvectors[:, -count:]
+    # The dimensions that the components span best are the pivots of a QR decomposition.
+    pivots = linalg.qr(components.T, mode="r", pivoting=True)[1]
+    rotation, _ = linalg.polar(components.T[:, np.sort(pivots[:count])])
+    return components @ rotation
 
 
-def _assign_corner(variable, value: np.ndarray) -> None:
-    """Assigns `value` to the leading corner of `variable`; the rest stays as it is."""
-    full = np.array(_numpy(variable))
-    full[tuple(slice(n) for n in value.shape)] = value
-    variable.assign(full)
-
-
-def _copy_dense(source, target, rows: np.ndarray, columns: np.ndarray) -> None:
-    _assign_corner(target.kernel, _numpy(source.kernel)[np.ix_(rows, columns)])
-    _assign_corner(target.bias, _numpy(source.bias)[columns])
-
-
-def _copy_norm(source, target, kept: np.ndarray) -> None:
-    _assign_corner(target.gamma, _numpy(source.gamma)[kept])
-    _assign_corner(target.beta, _numpy(source.beta)[kept])
-
-
-def _copy_embeddings(source: BertEncoder, target: BertEncoder, kept: np.ndarray) -> None:
+def _fit_embeddings(text: _Text, source, target, basis: np.ndarray) -> list[np.ndarray]:
+    """Sets the student's embeddings; returns their output for each batch."""
     tables = [
         (source.token_embedding.embeddings, target.token_embedding.embeddings),
         (
@@ -124,115 +197,288 @@ def _copy_embeddings(source: BertEncoder, target: BertEncoder, kept: np.ndarray)
         (source.segment_embedding.embeddings, target.segment_embedding.embeddings),
     ]
     for theirs, ours in tables:
-        _assign_corner(ours, _numpy(theirs)[: ours.shape[0], kept])
-    _copy_norm(source.embeddings_norm, target.embeddings_norm, kept)
+        _assign_corner(ours, _array(theirs)[: ours.shape[0]] @ basis)
+    ours, theirs = target.embeddings_norm, source.embeddings_norm
+    return _fit_norm(ours, theirs, text.embed(target), text.hidden_states(0), basis)
 
 
-def _copy_block(source, target, kept: np.ndarray) -> None:
-    _copy_attention(source.self_attention, target.self_attention, kept)
-    _copy_norm(source.attention_norm, target.attention_norm, kept)
-    _copy_feed_forward(source, target, kept)
-    _copy_norm(source.output_norm, target.output_norm, kept)
+def _fit_block(
+    text: _Text, block, number: int, hidden: list[np.ndarray], basis: np.ndarray
+) -> list[np.ndarray]:
+    """Makes a block of the student do what one of the teacher does.
 
+    Args:
+        text: `_Text`.
+        block: `BertTransformerLayer`. The student's, changed in place.
+        number: int. The teacher's block, counted from 1.
+        hidden: for each batch the student's hidden states before the block.
+        basis: float array [teacher's width, dimensions].
 
-def _copy_feed_forward(source, target, kept: np.ndarray) -> None:
-    """Keeps the units with the largest product of input and output norm."""
-    into = _numpy(source.intermediate_dense.kernel)[kept]
-    out = _numpy(source.output_dense.kernel)[:, kept]
-    weight = np.linalg.norm(into, axis=0) * np.linalg.norm(out, axis=1)
-    count = min(target.intermediate_dim, source.intermediate_dim)
-    units = np.sort(np.argsort(-weight, kind="stable")[:count])
-    # Units beyond the teacher's keep random inputs but start silent, and learn from there.
-    _assign_corner(target.output_dense.kernel, np.zeros(target.output_dense.kernel.shape))
-    _copy_dense(source.intermediate_dense, target.intermediate_dense, kept, units)
-    _copy_dense(source.output_dense, target.output_dense, units, kept)
-
-
-def _copy_attention(source, target, kept: np.ndarray) -> None:
-    """Carries the heads' bilinear forms over at the student's head size.
-
-    A head acts through two matrices alone: scores through [W_q; b_q] [W_k; b_k]^T and output
-    through [W_v; b_v] W_o (the bias as one more input row). Their best approximations of
-    lower rank are truncated SVDs.
+    Returns:
+        for each batch the student's hidden states after the block.
     """
-    groups = _head_groups(source.num_heads, target.num_heads)
+    source = text.encoder.transformer_layers[number - 1]
+    inside = text.run_block(number)
+    ours, theirs = block.self_attention, source.self_attention
+    prior = _fit_heads(ours, theirs, hidden, text.hidden_states(number - 1), basis)
+    contexts = [_attend(ours, h, mask) for h, mask in zip(hidden, text.masks, strict=True)]
+    fit = LinearFit(_PRIOR_TOKENS)
+    for context, h, goal in zip(contexts, hidden, inside["attention_sum"], strict=True):
+        fit.add(context, goal @ basis - h[:, : basis.shape[1]])
+    _assign_dense(ours.output_dense, fit.solve(prior))
+    sums = [h + _linear(ours.output_dense, c) for h, c in zip(hidden, contexts, strict=True)]
+    norms = block.attention_norm, source.attention_norm
+    attended = _fit_norm(*norms, sums, inside["attended"], basis)
+
+    _fit_feed_forward(block, source, attended, inside, basis)
+    sums = [x + _feed_forward(block, x) for x in attended]
+    return _fit_norm(block.output_norm, source.output_norm, sums, inside["output"], basis)
+
+
+def _fit_heads(ours, theirs, hidden, teacher_hidden, basis: np.ndarray) -> np.ndarray:
+    """Sets query, key and value of an attention layer.
+
+    A head acts through two forms alone: scores through [W_q; b_q] [W_k; b_k]^T and output
+    through [W_v; b_v] W_o (the bias as one more input row).
+
+    Returns:
+        the output layer that goes with the values: [student's width + 1, dimensions].
+    """
+    output = np.zeros((ours.num_heads * ours.head_dim + 1, basis.shape[1]))
+    output[-1] = _array(theirs.output_dense.bias) @ basis
+    groups = _head_groups(theirs.num_heads, ours.num_heads)
     if groups is None:
-        return
-    rank = target.head_dim
+        return output
+    reconstruction, moments = _reconstruct(hidden, teacher_hidden, basis)
+    inputs, outputs = Whitening.of(moments), Whitening.of(np.eye(basis.shape[1]))
+    forms = {name: _compose(reconstruction, getattr(theirs, name)) for name in _HEAD_PARTS}
+    output_form = _array(theirs.output_dense.kernel) @ basis
+    rank = ours.head_dim
     # Scores are divided by sqrt(head_dim): the smaller root of the student is taken back
     # by (head_dim' / head_dim)^(1/4) on either side.
-    scale = (target.head_dim / source.head_dim) ** 0.25
-    heads = {name: [] for name in ("query", "key", "value", "output")}
-    random = np.random.default_rng(0)
-    for teacher_heads, part in groups:
-        query = np.hstack([_head_input(source.query, h, source, kept) for h in teacher_heads])
-        key = np.hstack([_head_input(source.key, h, source, kept) for h in teacher_heads])
-        value = np.hstack([_head_input(source.value, h, source, kept) for h in teacher_heads])
-        output = np.vstack([_head_output(h, source, kept) for h in teacher_heads])
+    scale = (rank / theirs.head_dim) ** 0.25
+    heads = {name: [] for name in _HEAD_PARTS}
+    for h, (first, size, part) in enumerate(groups):
+        columns = slice(first * theirs.head_dim, (first + size) * theirs.head_dim)
+        query, key, value = (forms[name][:, columns] for name in _HEAD_PARTS)
         # Several teacher heads in one: the mean of their scores, the sum of their outputs.
-        left, right = _factorize(query, key.T / len(teacher_heads), 0, rank, random)
+        left, right = factorize(query, key / size, inputs, inputs, range(rank))
         heads["query"].append(left * scale)
-        heads["key"].append(right.T * scale)
-        left, right = _factorize(value, output, part * rank, rank, random)
+        heads["key"].append(right * scale)
+        ranks = range(part * rank, (part + 1) * rank)
+        left, right = factorize(value, output_form[columns].T, inputs, outputs, ranks)
         heads["value"].append(left)
-        heads["output"].append(right)
-
-    rows = len(kept)
-    for name in ("query", "key", "value"):
-        layer, joined = getattr(target, name), np.hstack(heads[name])
-        _assign_corner(layer.kernel, joined[:rows])
-        _assign_corner(layer.bias, joined[rows])
-    _assign_corner(target.output_dense.kernel, np.vstack(heads["output"]))
-    _assign_corner(target.output_dense.bias, _numpy(source.output_dense.bias)[kept])
+        output[h * rank : (h + 1) * rank] = right.T
+    for name in _HEAD_PARTS:
+        _assign_dense(getattr(ours, name), np.hstack(heads[name]))
+    return output
 
 
-def _head_groups(teacher: int, student: int) -> list[tuple[list[int], int]] | None:
+def _head_groups(teacher: int, student: int) -> list[tuple[int, int, int]] | None:
     """Returns for each student head its teacher heads and which part of their output it is.
 
     With more student than teacher heads, several student heads share one teacher head's
     scores and split the rank of its output among them.
+
+    Returns:
+        tuples of the first teacher head, the number of them, and the part; `None` where
+        neither number divides the other.
     """
     if teacher % student == 0:
         size = teacher // student
-        return [(list(range(h * size, (h + 1) * size)), 0) for h in range(student)]
+        return [(h * size, size, 0) for h in range(student)]
     if student % teacher == 0:
         size = student // teacher
-        return [([h // size], h % size) for h in range(student)]
+        return [(h // size, 1, h % size) for h in range(student)]
     return None
 
 
-def _head_input(layer, head: int, attention, kept: np.ndarray) -> np.ndarray:
-    """Returns [W; b] of one head: [len(kept) + 1, head_dim]."""
-    columns = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
-    return np.vstack([_numpy(layer.kernel)[kept, columns], _numpy(layer.bias)[None, columns]])
+def _fit_feed_forward(block, source, attended, inside, basis: np.ndarray) -> None:
+    """Sets the feed-forward network of a block."""
+    reconstruction, _ = _reconstruct(attended, inside["attended"], basis)
+    into = _compose(reconstruction, source.intermediate_dense)
+    fit = LinearFit(_PRIOR_TOKENS)
+    for x, goal in zip(attended, inside["output_sum"], strict=True):
+        units = _array(source.activation(x @ into[:-1] + into[-1]))
+        fit.add(units, goal @ basis - x[:, : basis.shape[1]])
+    output = source.output_dense
+    prior = np.vstack([_array(output.kernel), _array(output.bias)]) @ basis
+    units = fit.select(prior, block.intermediate_dim)
+    _assign_dense(block.intermediate_dense, into[:, units])
+    # Units beyond the teacher's keep random inputs but start silent, and learn from there.
+    _assign_corner(block.output_dense.kernel, np.zeros(block.output_dense.kernel.shape))
+    _assign_dense(block.output_dense, fit.solve(prior, units))
 
 
-def _head_output(head: int, attention, kept: np.ndarray) -> np.ndarray:
-    """Returns W_o of one head: [head_dim, len(kept)]."""
-    rows = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
-    return _numpy(attention.output_dense.kernel)[rows][:, kept]
+def _fit_pooler(text: _Text, target, hidden, basis: np.ndarray) -> np.ndarray:
+    """Sets the pooler; returns the units of the teacher's that it has.
 
-
-def _factorize(
-    left: np.ndarray, right: np.ndarray, start: int, rank: int, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Splits `left @ right` into factors of `rank` columns and rows by its SVD.
-
-    Singular directions `start` to `start + rank` are taken, each root on one side. Directions
-    beyond the product's rank get a zero on the right and a small random vector on the left:
-    the product is untouched and both sides can still learn.
+    Args:
+        text: `_Text`.
+        target: `BertEncoder`. The student's.
+        hidden: for each batch the student's last hidden states.
+        basis: float array [teacher's width, dimensions].
     """
-    # Thin QRs first: the SVD is then of a matrix of head size, not of hidden size.
-    q_left, r_left = np.linalg.qr(left)
-    q_right, r_right = np.linalg.qr(right.T)
-    u, s, vt = np.linalg.svd(r_left @ r_right.T)
-    u, s, vt = u[:, start : start + rank], s[start : start + rank], vt[start : start + rank]
-    root = np.sqrt(s)
-    factors = q_left @ (u * root), (root[:, None] * vt) @ q_right.T
-    missing = rank - len(s)
-    if missing:
-        factors = (
-            np.hstack([factors[0], random.normal(0.0, 0.02, (left.shape[0], missing))]),
-            np.vstack([factors[1], np.zeros((missing, right.shape[1]))]),
-        )
-    return factors[0].astype("float32"), factors[1].astype("float32")
+    source = text.encoder
+    last = text.hidden_states(source.num_layers)
+    reconstruction, _ = _reconstruct(hidden, last, basis)
+    into = _compose(reconstruction, source.pooled_dense)
+    fit = LinearFit(_PRIOR_TOKENS)
+    pooled = np.tanh(text.first_tokens(hidden) @ into[:-1] + into[-1])
+    fit.add(pooled, np.tanh(_linear(source.pooled_dense, text.first_tokens(last))))
+    units = fit.select(np.eye(source.hidden_dim + 1, source.hidden_dim), target.hidden_dim)
+    _assign_dense(target.pooled_dense, into[:, units])
+    return units
+
+
+def _fit_head(text: _Text, student, teacher, hidden, units, basis: np.ndarray) -> None:
+    """Sets the head of a task model towards the teacher's logits.
+
+    Args:
+        text: `_Text`.
+        student: `BertEncoder`, which has none, or a task model.
+        teacher: a model of the same class.
+        hidden: for each batch the student's last hidden states.
+        units: int array. The teacher's units that the student's pooler has.
+        basis: float array [teacher's width, dimensions].
+    """
+    last = text.hidden_states(text.encoder.num_layers)
+    if isinstance(student, BertSpanClassifier):
+        ours, theirs = student.span_dense, teacher.span_dense
+        features, goals = hidden, [_linear(theirs, x) for x in last]
+        carried = basis.T @ _array(theirs.kernel)
+    elif isinstance(student, BertTextClassifier) and student.num_classes == teacher.num_classes:
+        ours, theirs = student.output_dense, teacher.output_dense
+        features = [_pool(student, text.first_tokens(hidden))]
+        goals = [_linear(theirs, _pool(teacher, text.first_tokens(last)))]
+        carried = _array(theirs.kernel)[units]
+    else:
+        return
+    fit = LinearFit(_PRIOR_TOKENS)
+    for x, goal in zip(features, goals, strict=True):
+        fit.add(x, goal)
+    prior = np.zeros((features[0].shape[1] + 1, goals[0].shape[1]))
+    prior[: len(carried)], prior[-1] = carried, _array(theirs.bias)
+    _assign_dense(ours, fit.solve(prior))
+
+
+def _reconstruct(
+    hidden: list[np.ndarray], teacher_hidden: list[np.ndarray], basis: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fits the teacher's hidden states from the student's.
+
+    Returns:
+        the coefficients [student's width + 1, teacher's width], and the second moments of the
+        student's states and a constant.
+    """
+    fit = LinearFit(_PRIOR_TOKENS)
+    for h, goal in zip(hidden, teacher_hidden, strict=True):
+        fit.add(h, goal)
+    prior = np.zeros((hidden[0].shape[1] + 1, len(basis)))
+    prior[: basis.shape[1]] = basis.T
+    return fit.solve(prior), fit.input_moments
+
+
+def _fit_norm(ours, theirs, sums, goals, basis: np.ndarray) -> list[np.ndarray]:
+    """Sets a LayerNorm of the student towards the teacher's values in the basis.
+
+    Args:
+        ours: the layer of the student.
+        theirs: the layer of the teacher.
+        sums: for each batch what the student's layer gets [tokens, student's width].
+        goals: for each batch what the teacher's layer gives [tokens, teacher's width].
+        basis: float array [teacher's width, dimensions].
+
+    Returns:
+        for each batch what the student's layer gives.
+    """
+    dimensions = basis.shape[1]
+    fit = ScaleFit(_PRIOR_TOKENS)
+    for x, goal in zip(sums, goals, strict=True):
+        fit.add(_standardize(x, ours)[:, :dimensions], goal @ basis)
+    # What a basis that is turned from the dimensions leaves on the diagonal of diag(gamma); and
+    # the same length is another mean square in another width.
+    prior = np.square(basis).T @ _array(theirs.gamma) * (len(basis) / sums[0].shape[1]) ** 0.5
+    scale, shift = fit.solve(prior)
+    _assign_corner(ours.gamma, scale)
+    _assign_corner(ours.beta, shift)
+    return [_normalize(x, ours) for x in sums]
+
+
+# The models in float32, whatever their policy, and without padding.
+
+
+def _run_block(block, hidden: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Returns sums before and values after both LayerNorms of a block [tokens, width]."""
+    attention = block.self_attention
+    context = _attend(attention, hidden, mask)
+    attention_sum = hidden + _linear(attention.output_dense, context)
+    attended = _normalize(attention_sum, block.attention_norm)
+    output_sum = attended + _feed_forward(block, attended)
+    return attention_sum, attended, output_sum, _normalize(output_sum, block.output_norm)
+
+
+def _attend(attention, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns what an attention layer gives its output layer [tokens, width]."""
+
+    def heads(dense):
+        padded = np.zeros((*mask.shape, attention.num_heads * attention.head_dim), "float32")
+        padded[mask] = _linear(dense, hidden)
+        shape = (*mask.shape, attention.num_heads, attention.head_dim)
+        return padded.reshape(shape).transpose(0, 2, 1, 3)
+
+    query, key, value = (heads(getattr(attention, name)) for name in _HEAD_PARTS)
+    scores = ops.matmul(query, key.swapaxes(-1, -2)) * attention.head_dim**-0.5
+    bias = np.where(mask, 0.0, MASK_BIAS).astype("float32")[:, None, None, :]
+    contexts = _array(ops.matmul(ops.softmax(scores + bias), value))
+    return contexts.transpose(0, 2, 1, 3).reshape(*mask.shape, -1)[mask]
+
+
+def _feed_forward(block, attended: np.ndarray) -> np.ndarray:
+    units = _array(block.activation(_linear(block.intermediate_dense, attended)))
+    return _linear(block.output_dense, units)
+
+
+def _pool(model, first_tokens: np.ndarray) -> np.ndarray:
+    """Returns what the head of a text classifier gets."""
+    pooled = np.tanh(_linear(model.backbone.pooled_dense, first_tokens))
+    return _array(model.head_activation(pooled))
+
+
+def _standardize(x: np.ndarray, norm) -> np.ndarray:
+    """Returns what LayerNorm scales and shifts."""
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + norm.epsilon)
+
+
+def _normalize(x: np.ndarray, norm) -> np.ndarray:
+    return _standardize(x, norm) * _array(norm.gamma) + _array(norm.beta)
+
+
+def _linear(dense, x: np.ndarray) -> np.ndarray:
+    """Returns what a dense layer gives, without its activation."""
+    return x @ _array(dense.kernel) + _array(dense.bias)
+
+
+def _compose(reconstruction: np.ndarray, dense) -> np.ndarray:
+    """Returns [W; b] of a dense layer of the teacher's states as one of the student's."""
+    composed = reconstruction @ _array(dense.kernel)
+    composed[-1] += _array(dense.bias)
+    return composed.astype("float32")
+
+
+def _array(variable) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(variable), "float32")
+
+
+def _assign_corner(variable, value: np.ndarray) -> None:
+    """Assigns `value` to the leading corner of `variable`; the rest stays as it is."""
+    full = np.array(_array(variable))
+    full[tuple(slice(n) for n in value.shape)] = value
+    variable.assign(full)
+
+
+def _assign_dense(dense, coefficients: np.ndarray) -> None:
+    """Assigns [W; b]; columns beyond it stay as they are."""
+    _assign_corner(dense.kernel, coefficients[:-1])
+    _assign_corner(dense.bias, coefficients[-1])

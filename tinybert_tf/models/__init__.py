@@ -1,6 +1,6 @@
 """BERT that shows its inside: encoder, classifier, span classifier and masked LM."""
 
-from tinybert_tf.models.bert_encoder import BertEncoder
+from tinybert_tf.models.bert_encoder import BertEncoder, encoder_of
 from tinybert_tf.models.bert_layers import (
     MASK_BIAS,
     BertSelfAttention,
@@ -25,5 +25,6 @@ __all__ = [
     "BertSpanClassifier",
     "BertTextClassifier",
     "BertTransformerLayer",
+    "encoder_of",
     "gelu_tanh",
 ]

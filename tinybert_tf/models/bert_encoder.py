@@ -6,10 +6,17 @@ import keras_nlp
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models.bert_layers import BertTransformerLayer
 from tinybert_tf.models.presets import ARCHITECTURES
+from tinybert_tf.models.quantized_weights import is_quantized_preset, load_preset_weights
+from tinybert_tf.presets import PRESETS, resolve_preset
 
 
 def _initializer():
     return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+def encoder_of(model: keras.Model) -> "BertEncoder":
+    """Returns the encoder of a task model, or the encoder that it is itself."""
+    return model if isinstance(model, BertEncoder) else model.backbone
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
@@ -192,8 +199,9 @@ class BertEncoder(keras_nlp.models.Backbone):
         """Makes an encoder from a preset directory or handle, or a named architecture.
 
         Args:
-            preset: str. A KerasHub preset (directory or handle) that holds a
-                `BertEncoder`, or a name of `tinybert_tf.models.ARCHITECTURES`.
+            preset: str. A preset of the package (`tinybert_tf.presets.PRESETS`), a KerasHub
+                preset (directory or handle) that holds a `BertEncoder`, or a name of
+                `tinybert_tf.models.ARCHITECTURES`.
             load_weights: bool. `False` for random weights. The named architectures have
                 no weights: they want `False`.
             **kwargs: Overrides of the constructor's arguments.
@@ -201,13 +209,20 @@ class BertEncoder(keras_nlp.models.Backbone):
         Raises:
             TinyBertError: if weights are asked of a named architecture.
         """
+        preset = resolve_preset(preset)
+        if is_quantized_preset(preset):
+            encoder = super().from_preset(preset, load_weights=False, **kwargs)
+            if load_weights:
+                load_preset_weights(encoder, preset)
+            return encoder
         if preset not in ARCHITECTURES:
             return super().from_preset(preset, load_weights=load_weights, **kwargs)
         if load_weights:
             raise TinyBertError(
                 f"'{preset}' names an architecture without weights. Pass "
                 "load_weights=False for random weights, then start it from its teacher with "
-                "tinybert_tf.distillation.initialize_from_teacher."
+                "tinybert_tf.distillation.initialize_from_teacher; or take a preset with "
+                f"weights: {', '.join(PRESETS)}."
             )
         return cls(**{**ARCHITECTURES[preset], **kwargs})
 

@@ -20,20 +20,36 @@ class BertMaskedLM(BertTask, keras_nlp.models.Task):
         backbone: `BertEncoder`.
         preprocessor: `BertPreprocessor` or `None`. With one, `predict` takes text as well
             and gives the logits of every position, padding included.
+        head_activation: str, callable or `None`. Of the head's dense layer; `None` is the
+            encoder's, as in original BERT.
+        head_layer_norm_epsilon: float or `None`. Of the head's LayerNorm; `None` is the
+            encoder's.
         **kwargs: See `keras_nlp.models.Task`.
     """
 
     backbone_cls = BertEncoder
     preprocessor_cls = BertPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        head_activation=None,
+        head_layer_norm_epsilon=None,
+        **kwargs,
+    ):
+        if head_activation is None:
+            head_activation = backbone.activation
+        if head_layer_norm_epsilon is None:
+            head_layer_norm_epsilon = backbone.layer_norm_epsilon
+
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.masked_lm_head = keras_nlp.layers.MaskedLMHead(
             token_embedding=backbone.token_embedding,
-            intermediate_activation=backbone.activation,
-            layer_norm_epsilon=backbone.layer_norm_epsilon,
+            intermediate_activation=head_activation,
+            layer_norm_epsilon=head_layer_norm_epsilon,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             # Float32 whatever the policy, as all logits. KerasHub's head fails under the
             # mixed policies: it adds its float32 bias to half-precision logits.
@@ -48,6 +64,10 @@ class BertMaskedLM(BertTask, keras_nlp.models.Task):
         }
         outputs = self.apply_head(backbone(backbone.input), inputs["mask_positions"])
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.head_activation = keras.activations.get(head_activation)
+        self.head_layer_norm_epsilon = head_layer_norm_epsilon
 
     def apply_head(self, encoder_outputs, mask_positions):
         return self.masked_lm_head(encoder_outputs["sequence_output"], mask_positions)
@@ -66,3 +86,11 @@ class BertMaskedLM(BertTask, keras_nlp.models.Task):
             shape = tf.shape(x["token_ids"])
             x["mask_positions"] = tf.broadcast_to(tf.range(shape[-1]), shape)
         return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            head_activation=keras.activations.serialize(self.head_activation),
+            head_layer_norm_epsilon=self.head_layer_norm_epsilon,
+        )
+        return config

@@ -2,6 +2,7 @@
 
 import keras
 import keras_nlp
+from keras import ops
 
 from tinybert_tf.models.bert_encoder import BertEncoder
 from tinybert_tf.models.bert_task import BertTask
@@ -12,7 +13,8 @@ from tinybert_tf.tokenization import BertPreprocessor
 class BertSpanClassifier(BertTask, keras_nlp.models.Task):
     """Scores each token as the start and as the end of the answer.
 
-    The output is a dictionary of `start_logits` and `end_logits`, each [batch, seq].
+    The output is a dictionary of `start_logits` and `end_logits`, each [batch, seq]. Labels
+    are int [batch, 2], the positions of the first and of the last token of the answer.
 
     Args:
         backbone: `BertEncoder`.
@@ -43,3 +45,26 @@ class BertSpanClassifier(BertTask, keras_nlp.models.Task):
     def apply_head(self, encoder_outputs):
         logits = self.span_dense(encoder_outputs["sequence_output"])
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Computes the loss that was given to `compile`, or without one the usual one.
+
+        The usual one is the mean of the cross entropies of start and end over real tokens.
+
+        Args:
+            x: dict. Encoder inputs, each [batch, seq].
+            y: int tensor [batch, 2], or what the compiled loss takes.
+            y_pred: dict. The outputs.
+            sample_weight: float tensor [batch] or `None`.
+            training: bool. As Keras passes it.
+
+        Returns:
+            A scalar.
+        """
+        if self.loss is not None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        logits = ops.stack([y_pred["start_logits"], y_pred["end_logits"]], axis=1)
+        is_token = ops.cast(x["padding_mask"], "bool")[:, None]
+        # A Keras loss, because it knows how many replicas there are.
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return cross_entropy(y, ops.where(is_token, logits, -1e30), sample_weight)

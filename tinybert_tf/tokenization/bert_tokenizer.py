@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from tinybert_tf.errors import TinyBertError, nearest_name
+from tinybert_tf.presets import resolve_preset
 from tinybert_tf.tokenization import vocabulary as vocab
 
 VOCABULARY_FILENAME = "vocabulary.txt"
@@ -73,6 +74,17 @@ class BertTokenizer(keras_nlp.tokenizers.Tokenizer):
         self.file_assets = [VOCABULARY_FILENAME]
         self.set_vocabulary(vocabulary)
         self.built = True
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Makes a tokenizer from a preset.
+
+        Args:
+            preset: str. A preset of the package (`tinybert_tf.presets.PRESETS`) or a KerasHub
+                preset (directory or handle).
+            **kwargs: arguments of the constructor.
+        """
+        return super().from_preset(resolve_preset(preset), **kwargs)
 
     # === Vocabulary ===
 
@@ -213,6 +225,48 @@ class BertTokenizer(keras_nlp.tokenizers.Tokenizer):
         token_ids = self._wordpiece.tokenize(words).merge_dims(-2, -1)
         return token_ids if texts.shape.rank else token_ids.values
 
+    def tokenize_with_offsets(self, inputs) -> tuple:
+        """Turns texts into token ids, and says what of the text each token stands for.
+
+        Args:
+            inputs: as of `tokenize`, UTF-8.
+
+        Returns:
+            `(token_ids, starts, ends)`, int32 and shaped as the ids of `tokenize`. The token
+            is `text[start:end]`, counted in characters (code points) of the text as it was
+            given, before normalization. An accent belongs to the token of its letter, even
+            where it is dropped.
+
+        Raises:
+            TinyBertError: as `tokenize` does.
+        """
+        self._require_vocabulary()
+        texts = to_string_tensor(inputs)
+        batch = tf.reshape(texts, [-1])
+        characters = tf.strings.unicode_split(batch, "UTF-8")
+        # Normalizing keeps the order of characters, and none depends on its neighbours but
+        # the sigma at the end of a word, of as many bytes: so lengths add up.
+        lengths = characters.with_values(
+            tf.strings.length(self._normalize(characters.values), unit="BYTE")
+        )
+        token_ids, first, last = self._tokens_of_normalized(self._normalize(batch))
+        rows = token_ids.value_rowids()
+        first_bytes = tf.math.cumsum(tf.reduce_sum(lengths, axis=1), exclusive=True)
+        # Which character each byte of the normalized texts comes from.
+        origins = tf.repeat(tf.range(tf.size(lengths.values)), lengths.values)
+
+        def origin(offsets):
+            bytes_before = tf.cast(tf.gather(first_bytes, rows), tf.int64)
+            return tf.gather(origins, offsets.values + bytes_before)
+
+        row_starts = tf.cast(tf.gather(characters.row_starts(), rows), tf.int32)
+        row_lengths = tf.cast(tf.gather(characters.row_lengths(), rows), tf.int32)
+        ends = tf.gather(_ends_with_accents(characters.values, lengths.values), origin(last))
+        starts = token_ids.with_values(origin(first) - row_starts)
+        ends = token_ids.with_values(tf.minimum(ends - row_starts, row_lengths))
+        results = (token_ids, starts, ends)
+        return results if texts.shape.rank else tuple(value.values for value in results)
+
     def detokenize(self, inputs) -> tf.Tensor:
         """Joins token ids to text: a space between words, none before a `##` piece.
 
@@ -243,14 +297,33 @@ class BertTokenizer(keras_nlp.tokenizers.Tokenizer):
         texts = self._wordpiece.detokenize(token_ids)
         return texts[0] if rank == 1 else texts
 
+    def _normalize(self, texts: tf.Tensor) -> tf.Tensor:
+        texts = _clean(texts)
+        return _lower_and_strip_accents(texts) if self.lowercase else texts
+
     def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """[batch] texts to [batch, (words)], what is too long for a word being `[UNK]`."""
-        texts = _clean(texts)
-        if self.lowercase:
-            texts = _lower_and_strip_accents(texts)
-        words = tf_text.regex_split(texts, _WORD_END, _WORD_OF_ITS_OWN)
-        too_long = tf.strings.length(words.values, unit="UTF8_CHAR") > MAX_CHARS_PER_WORD
-        return words.with_values(tf.where(too_long, vocab.UNK_TOKEN, words.values))
+        words = tf_text.regex_split(self._normalize(texts), _WORD_END, _WORD_OF_ITS_OWN)
+        return words.with_values(_unknown_if_too_long(words.values))
+
+    def _tokens_of_normalized(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        """[batch] texts to ids, first bytes and last bytes, each [batch, (tokens)]."""
+        words, begins, ends = tf_text.regex_split_with_offsets(
+            texts, _WORD_END, _WORD_OF_ITS_OWN
+        )
+        token_ids, first, after = self._wordpiece.tokenize_with_offsets(
+            _unknown_if_too_long(words.values)
+        )
+        pieces = token_ids.row_lengths()
+        # A word that is one token is all of it; of one that was replaced, the tokenizer
+        # counts the bytes of the replacement.
+        lengths = tf.repeat(ends.values - begins.values, pieces)
+        after = tf.where(tf.repeat(pieces, pieces) == 1, lengths, after.values)
+        begins = tf.repeat(begins.values, pieces)
+        return tuple(
+            words.with_values(token_ids.with_values(values)).merge_dims(-2, -1)
+            for values in (token_ids.values, begins + first.values, begins + after - 1)
+        )
 
     def _require_vocabulary(self) -> None:
         if self._vocabulary is None:
@@ -320,6 +393,24 @@ def _describe(value) -> str:
                 return f"a {type(value).__name__} with a {type(item).__name__} at index {i}"
     dtype = getattr(value, "dtype", None)
     return type(value).__name__ if dtype is None else f"a {type(value).__name__} of {dtype}"
+
+
+def _unknown_if_too_long(words: tf.Tensor) -> tf.Tensor:
+    too_long = tf.strings.length(words, unit="UTF8_CHAR") > MAX_CHARS_PER_WORD
+    return tf.where(too_long, vocab.UNK_TOKEN, words)
+
+
+def _ends_with_accents(characters: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """Returns after which character each one ends, if dropped accents belong to it.
+
+    Args:
+        characters: string tensor [characters].
+        lengths: int tensor [characters]. Their bytes after normalization.
+    """
+    is_accent = tf.strings.regex_full_match(characters, r"\p{Mn}") & (lengths == 0)
+    others = tf.cast(tf.where(~is_accent)[:, 0], tf.int32)
+    next_other = tf.concat([others, [tf.size(characters)]], axis=0)
+    return tf.gather(next_other, tf.math.cumsum(tf.cast(~is_accent, tf.int32)))
 
 
 def _clean(texts: tf.Tensor) -> tf.Tensor:

@@ -109,8 +109,8 @@ class FitConfig:
 
 
 @_config
-class TeacherConfig:
-    """The teacher.
+class WeightsConfig:
+    """A BERT and its vocabulary.
 
     Args:
         weights: a Hugging Face layout directory, a KerasHub preset (handle or directory), or
@@ -118,13 +118,22 @@ class TeacherConfig:
         vocabulary: the vocabulary file; `None` is `vocab.txt` in the directory of the weights,
             or the preset's own.
         lowercase: whether the model is uncased.
-        dropout: rate during fine-tuning; `None` is the model's own.
-        fine_tune: how it learns the task; `None` means that it has learned it already.
     """
 
     weights: str
     vocabulary: str | None = None
     lowercase: bool = True
+
+
+@_config
+class TeacherConfig(WeightsConfig):
+    """The teacher of a task: `WeightsConfig` and how it learns the task.
+
+    Args:
+        dropout: rate during fine-tuning; `None` is the model's own.
+        fine_tune: how it learns the task; `None` means that it has learned it already.
+    """
+
     dropout: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
     fine_tune: FitConfig | None = None
 
@@ -135,13 +144,15 @@ class StudentConfig:
 
     Args:
         architecture: a name of `tinybert_tf.models.ARCHITECTURES`.
-        start: `"teacher"` cuts the student out of its teacher, `"random"` does not.
+        start: `"teacher"` cuts the student out of its teacher, `"random"` does not; else a
+            preset of an encoder, such as "tinybert_4l_312d_en" or the `student/` of a general
+            distillation, whose shape must be the architecture's.
         dropout: rate during distillation.
         overrides: arguments of `BertEncoder` that differ from the architecture's.
     """
 
     architecture: str = "tinybert_4l_312d"
-    start: Literal["teacher", "random"] = "teacher"
+    start: str = "teacher"
     dropout: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
     overrides: dict[str, int | float | str] = dataclasses.field(default_factory=dict)
 
@@ -223,6 +234,18 @@ class ExportConfig:
             load_profile(profile)
 
 
+def _resolve_task(task: str | TaskConfig) -> Task:
+    if isinstance(task, TaskConfig):
+        return Task(**dataclasses.asdict(task))
+    if task not in GLUE_TASKS:
+        raise TinyBertError(
+            f"task '{task}' is not known. Known are {', '.join(GLUE_TASKS)}; or "
+            "describe your own with name, text_fields, label_field and labels."
+            f"{nearest_name(task, GLUE_TASKS)}"
+        )
+    return GLUE_TASKS[task]
+
+
 @_config
 class RunConfig:
     """A run: from a teacher's weights to a distilled, exported student.
@@ -255,23 +278,96 @@ class RunConfig:
 
     def resolved_task(self) -> Task:
         """Returns the task that the config names or describes."""
-        if isinstance(self.task, TaskConfig):
-            return Task(**dataclasses.asdict(self.task))
-        if self.task not in GLUE_TASKS:
-            raise TinyBertError(
-                f"task '{self.task}' is not known. Known are {', '.join(GLUE_TASKS)}; or "
-                "describe your own with name, text_fields, label_field and labels."
-                f"{nearest_name(self.task, GLUE_TASKS)}"
-            )
-        return GLUE_TASKS[self.task]
+        return _resolve_task(self.task)
 
     def to_dict(self) -> dict:
         """Returns plain values: what a YAML file holds."""
         return pydantic.TypeAdapter(RunConfig).dump_python(self, mode="json")
 
 
-def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
-    """Reads a run's YAML file.
+@_config
+class CorpusConfig:
+    """Text that was made ready by `python -m tinybert_tf corpus`.
+
+    Args:
+        directory: the corpus.
+        max_held_out_batches: held-out batches that the losses are measured on.
+    """
+
+    directory: str
+    max_held_out_batches: pydantic.PositiveInt = 16
+
+
+@_config
+class ProbeConfig:
+    """A small task that the student is fine-tuned on at each evaluation, from where it is.
+
+    It shows whether general distillation makes a student that learns better. The copy that
+    is fine-tuned is thrown away.
+
+    Args:
+        task: a GLUE task's name, or a task of one's own.
+        data: `DataConfig`.
+        fit: `FitConfig`, of plain fine-tuning with labels.
+    """
+
+    task: str | TaskConfig
+    data: DataConfig
+    fit: FitConfig
+
+    def __post_init__(self):
+        self.resolved_task()
+
+    def resolved_task(self) -> Task:
+        """Returns the task that the config names or describes."""
+        return _resolve_task(self.task)
+
+
+@_config
+class GeneralConfig:
+    """General distillation: from a pretrained teacher to a student for any task.
+
+    Args:
+        run_directory: where everything the run makes goes.
+        corpus: `CorpusConfig`. Plain text; there are no labels.
+        teacher: `WeightsConfig`. An encoder; a head is not looked at.
+        distillation: `DistillationConfig`. Stages without a prediction term.
+        student: `StudentConfig`.
+        probe: `ProbeConfig` or `None`.
+        seed: of weights, dropout and the order of the text.
+        precision: see `RunConfig`.
+        strategy: of `tf.distribute`.
+        checkpoint_minutes: how much work a killed run may lose.
+    """
+
+    run_directory: str
+    corpus: CorpusConfig
+    teacher: WeightsConfig
+    distillation: DistillationConfig
+    student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
+    probe: ProbeConfig | None = None
+    seed: pydantic.NonNegativeInt = 42
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    strategy: Literal["none", "mirrored"] = "none"
+    checkpoint_minutes: pydantic.PositiveFloat = 2.0
+
+    def __post_init__(self):
+        for stage in self.distillation.stages:
+            if stage.prediction:
+                raise ValueError(
+                    f"stage '{stage.name}' has a prediction term, but a general student has "
+                    "no task to predict. Set prediction=0"
+                )
+
+    def to_dict(self) -> dict:
+        """Returns plain values: what a YAML file holds."""
+        return pydantic.TypeAdapter(GeneralConfig).dump_python(self, mode="json")
+
+
+def load_config(
+    path: str | os.PathLike, overrides: Sequence[str] = ()
+) -> RunConfig | GeneralConfig:
+    """Reads a run's YAML file: a `GeneralConfig` where it names a corpus, else a `RunConfig`.
 
     Args:
         path: str or path.
@@ -293,7 +389,7 @@ def load_config(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunCo
     return parse_config(values, str(path))
 
 
-def parse_config(values: dict, source: str) -> RunConfig:
+def parse_config(values: dict, source: str) -> RunConfig | GeneralConfig:
     """Validates plain values.
 
     Args:
@@ -303,13 +399,14 @@ def parse_config(values: dict, source: str) -> RunConfig:
     Raises:
         TinyBertError: see `load_config`.
     """
+    cls = GeneralConfig if "corpus" in values else RunConfig
     try:
-        return pydantic.TypeAdapter(RunConfig).validate_python(values)
+        return pydantic.TypeAdapter(cls).validate_python(values)
     except pydantic.ValidationError as error:
         problems = [(_location(p, values), p) for p in error.errors()]
         # Of a union's members, the one that most of the value fits has its problem deepest.
         lines = [
-            _describe(location, problem)
+            _describe(cls, location, problem)
             for location, problem in problems
             if not any(
                 len(other) > len(location) and other[: len(location)] == location
@@ -354,10 +451,10 @@ def _location(problem: dict, values: dict) -> list[str]:
     return [*keys, problem["loc"][-1]] if problem["type"] == "missing" else keys
 
 
-def _describe(location: Sequence[str], problem: dict) -> str:
+def _describe(cls, location: Sequence[str], problem: dict) -> str:
     key = ".".join(location)
     if problem["type"] == "unexpected_keyword_argument":
-        fields = _fields_at(RunConfig, location[:-1])
+        fields = _fields_at(cls, location[:-1])
         return (
             f"unknown key '{key}'.{nearest_name(location[-1], fields)} "
             f"Known here: {', '.join(fields)}."

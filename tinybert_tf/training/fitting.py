@@ -1,6 +1,7 @@
 """Training that can be killed at any moment and goes on to the same weights."""
 
 import contextlib
+import datetime
 import pathlib
 import re
 import sys
@@ -11,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 
-from tinybert_tf.data import BucketedBatches, EncodedExamples, Predictor, Task
+from tinybert_tf.data import EncodedExamples, Predictor, Task
 from tinybert_tf.files import atomic_file
 from tinybert_tf.training.config import FitConfig, OptimizerConfig
 from tinybert_tf.training.metrics import compute_metrics
@@ -19,6 +20,7 @@ from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.schedules import WarmupDecay
 
 _LOG_SECONDS = 5.0
+_PROGRESS_SECONDS = 60.0
 _SEEDS = "dropout_seeds"
 
 
@@ -99,13 +101,18 @@ class Evaluator:
         """Returns the task's metrics."""
         return compute_metrics(self.task, self.encoded.labels, self.predict())
 
+    def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
+        """Tells whether scores are better than the best so far: by the first metric."""
+        metric = self.task.metrics[0]
+        return scores[metric] > best[metric]
+
 
 def _dropout_seeds(model: keras.Model) -> dict[str, keras.Variable]:
     seeds = [v for v in model.variables if v.name == "seed_generator_state"]
     return {str(i): seed for i, seed in enumerate(seeds)}
 
 
-class _Checkpoints:
+class Checkpoints:
     """The training state of a stage and the best weights of the model it trains.
 
     Args:
@@ -160,11 +167,17 @@ class _StageCallback(keras.callbacks.Callback):
         self.total_steps = total_steps
         self.evaluation_steps = evaluation_steps
         self.save_seconds = save_seconds
-        self._saved = self._logged = time.monotonic()
+        self._started_at = first_step
+        self._started = self._saved = self._logged = self._shown = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         now = time.monotonic()
+        if now - self._shown > _PROGRESS_SECONDS:
+            self.stage.show_progress(
+                self.step, logs, (now - self._started) / (self.step - self._started_at)
+            )
+            self._shown = now
         if now - self._logged > _LOG_SECONDS or self.step == self.total_steps:
             self.stage.log(self.step, logs)
             self._logged = now
@@ -182,10 +195,11 @@ class StageFit:
     Args:
         name: str. Of the stage; names its files and log lines.
         model: a compiled `keras.Model`. What is trained.
-        scored: `BertTextClassifier`. What is scored and whose best weights are kept: the model
+        scored: `keras.Model`. What is scored and whose best weights are kept: the model
             itself or, in distillation, its student.
-        evaluator: `Evaluator` of `scored` on the dev set.
-        batches: `BucketedBatches`. Of the training set.
+        evaluator: `Evaluator` of `scored` on the dev set, or another class with its `score`
+            and `is_better`.
+        batches: `BucketedBatches` or `CorpusBatches`. Of the training set.
         config: `FitConfig`.
         run: `RunDirectory`.
         save_minutes: float. Between states.
@@ -196,8 +210,8 @@ class StageFit:
         name: str,
         model: keras.Model,
         scored: keras.Model,
-        evaluator: Evaluator,
-        batches: BucketedBatches,
+        evaluator,
+        batches,
         config: FitConfig,
         run: RunDirectory,
         save_minutes: float,
@@ -210,7 +224,7 @@ class StageFit:
         self.config = config
         self.run = run
         self.save_minutes = save_minutes
-        self.checkpoints = _Checkpoints(run.checkpoints, name)
+        self.checkpoints = Checkpoints(run.checkpoints, name)
         self.total_steps = config.epochs * batches.steps_per_epoch
 
     def fit(self) -> dict[str, float]:
@@ -231,8 +245,13 @@ class StageFit:
     def load_best(self) -> None:
         """Puts the weights of the best score into the scored model."""
         keras.saving.load_weights(
-            self.scored, self.checkpoints.best, objects_to_skip=[self.scored.optimizer]
+            self.scored, self.checkpoints.best, objects_to_skip=self._not_weights()
         )
+
+    def _not_weights(self) -> list:
+        # An encoder was never compiled.
+        optimizer = getattr(self.scored, "optimizer", None)
+        return [] if optimizer is None else [optimizer]
 
     def _fit_from(self, first_step: int) -> None:
         callback = _StageCallback(
@@ -271,6 +290,17 @@ class StageFit:
         """Logs values of a step."""
         self.run.log(self.name, step, {k: float(np.mean(v)) for k, v in values.items()})
 
+    def show_progress(self, step: int, values: dict, seconds_per_step: float) -> None:
+        """Prints where the stage is; `seconds_per_step` includes evaluations."""
+        tokens = self.batches.tokens_per_epoch / self.batches.steps_per_epoch
+        left = datetime.timedelta(seconds=round(seconds_per_step * (self.total_steps - step)))
+        print(
+            f"\n{self.name}, step {step} of {self.total_steps}: loss "
+            f"{float(np.mean(values['loss'])):.4f}, {tokens / seconds_per_step:,.0f} tokens/s, "
+            f"{left} left",
+            flush=True,
+        )
+
     def evaluate(self, step: int) -> None:
         """Scores the model on the dev set; keeps its weights if they are the best yet."""
         with averaged_weights(self.model.optimizer):
@@ -283,12 +313,11 @@ class StageFit:
         print(f"\n{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
         figures = self.run.read_results().get(self.name, {})
         best = figures.get("best_dev")
-        metric = self.evaluator.task.metrics[0]
         # The first score is always the best so far, even where the metric is 0 or below.
-        if best is None or dev[metric] > best[metric]:
+        if best is None or self.evaluator.is_better(dev, best):
             with atomic_file(self.checkpoints.best) as path:
                 keras.saving.save_weights(
-                    self.scored, path, objects_to_skip=[self.scored.optimizer]
+                    self.scored, path, objects_to_skip=self._not_weights()
                 )
             figures.update(best_dev=dev, best_step=step)
         self.run.add_results(**{self.name: {**figures, "dev": dev, "step": step}})

@@ -8,6 +8,7 @@ augmentation.
 import functools
 import os
 import shutil
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -22,18 +23,20 @@ from tinybert_tf.data import (
 from tinybert_tf.distillation import (
     TinyBertDistiller,
     initialize_from_teacher,
+    initialize_head,
     resolve_layer_mapping,
 )
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
-from tinybert_tf.models import BertEncoder, BertTextClassifier
+from tinybert_tf.models import BertEncoder, BertTextClassifier, encoder_of
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training.config import ExportConfig, RunConfig
+from tinybert_tf.training.config import ExportConfig, GeneralConfig, RunConfig
 from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
 from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.sources import (
     load_classifier,
+    load_student_start,
     load_teacher,
     make_student,
     read_split,
@@ -41,8 +44,8 @@ from tinybert_tf.training.sources import (
 )
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
 
-# Training examples that the energy of the teacher's dimensions is measured on.
-_START_SAMPLE = 512
+# Training examples that the student's start is fitted on.
+_START_SAMPLE = 4096
 # Training examples that an export may measure on.
 _CALIBRATION_EXAMPLES = 5000
 
@@ -108,7 +111,8 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
         _check_teacher(run, task, teacher, dev)
         student = make_student(config, teacher)
         preprocessor, student.preprocessor = student.preprocessor, None
-        distiller = _make_distiller(config, student, teacher, train)
+        sample = _random_batches(train, config.seed)
+        distiller = make_distiller(config, student, teacher, sample)
         evaluator = Evaluator(task, student, dev)
         if "student_start" not in run.read_results():
             run.add_results(student_start={"dev": evaluator.score()})
@@ -315,28 +319,47 @@ def _check_teacher(run: RunDirectory, task: Task, teacher, dev: EncodedExamples)
         )
 
 
-def _make_distiller(
-    config: RunConfig, student: BertTextClassifier, teacher: BertTextClassifier, train
+def _random_batches(train: EncodedExamples, seed: int) -> list[dict]:
+    """Returns examples that the student's start is measured on."""
+    count = min(_START_SAMPLE, len(train))
+    rows = np.random.default_rng(seed).permutation(len(train))[:count]
+    return [train.batch(part)[0] for part in np.array_split(rows, -(-count // 64))]
+
+
+def make_distiller(
+    config: RunConfig | GeneralConfig, student, teacher, sample: Sequence[dict]
 ) -> TinyBertDistiller:
-    options, kernel = config.distillation, None
+    """Makes the distiller of a config, its student started as the config says.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        student: `BertTextClassifier` or `BertEncoder`. With random weights.
+        teacher: a model of the same class.
+        sample: sequence of encoder inputs. Text that the start is fitted on.
+
+    Raises:
+        TinyBertError: if student, teacher and start do not fit each other.
+    """
+    options = config.distillation
+    source, target = encoder_of(teacher), encoder_of(student)
     # Resolved once: rounding is announced.
-    mapping = resolve_layer_mapping(
-        options.mapping, student.backbone.num_layers, teacher.backbone.num_layers
-    )[1:]
+    mapping = resolve_layer_mapping(options.mapping, target.num_layers, source.num_layers)[1:]
     if config.student.start == "teacher":
-        count = min(_START_SAMPLE, len(train))
-        rows = np.random.default_rng(config.seed).permutation(len(train))[:count]
-        sample = [train.batch(part)[0] for part in np.array_split(rows, -(-count // 64))]
-        kernel = initialize_from_teacher(student, teacher, sample, mapping)
-    return TinyBertDistiller(
+        initialize_from_teacher(student, teacher, sample, mapping)
+    elif config.student.start != "random":
+        load_student_start(config, target)
+        if student is not target:
+            initialize_head(student, teacher, sample)
+    distiller = TinyBertDistiller(
         student,
         teacher,
         mapping=mapping,
         projections=options.projections,
-        projection_kernel=kernel,
         attention_heads=options.attention_heads,
         reference_compatible=options.reference_compatible,
     )
+    distiller.fit_projections(sample)
+    return distiller
 
 
 def _save_model(model: BertTextClassifier, preprocessor, directory) -> None:

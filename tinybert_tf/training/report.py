@@ -14,8 +14,8 @@ from tinybert_tf.distillation.stages import TERMS
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_file, read_text_file
 from tinybert_tf.training import plots
-from tinybert_tf.training.config import RunConfig
-from tinybert_tf.training.reporting import ResultsTable, results_table
+from tinybert_tf.training.config import GeneralConfig, RunConfig
+from tinybert_tf.training.reporting import ResultsTable, general_table, results_table
 from tinybert_tf.training.run_directory import RunDirectory
 
 # The browser itself refuses whatever would come from elsewhere.
@@ -47,18 +47,21 @@ def write_report(run: RunDirectory) -> pathlib.Path:
 
 def _make_page(run: RunDirectory) -> str:
     config, results = run.config(), run.read_results()
-    name, task = run.path.resolve().name, config.resolved_task()
+    is_general = isinstance(config, GeneralConfig)
+    name = run.path.resolve().name
+    subject = "General distillation" if is_general else config.resolved_task().name
     html = Element("html", lang="en")
     _add_head(html, name)
     body = SubElement(html, "body")
     header = SubElement(body, "header")
     _add(header, "h1", name)
-    _add(
-        header, "p", f"{task.name}: {config.student.architecture} from {config.teacher.weights}"
-    )
+    _add(header, "p", f"{subject}: {config.student.architecture} from {config.teacher.weights}")
     main = SubElement(body, "main")
-    _add_summary(main, config, results)
-    _add_exports(main, config, results)
+    if is_general:
+        _add_losses(main, results)
+    else:
+        _add_summary(main, config, results)
+        _add_exports(main, config, results)
     _add_training(main, config, results, _series_of(run.read_metrics()))
     _add_config(main, run)
     _add_commands(main, results)
@@ -88,6 +91,16 @@ def _add_summary(main: Element, config: RunConfig, results: dict) -> None:
         _add(section, "p", "Teacher and student are not evaluated yet.")
         return
     content = results_table(config, results)
+    _add_table(section, content)
+    _add(section, "p", content.caption)
+
+
+def _add_losses(main: Element, results: dict) -> None:
+    section = _add_section(main, "Summary")
+    if not any("best_dev" in figures for figures in results.values() if figures):
+        _add(section, "p", "The student is not scored yet.")
+        return
+    content = general_table(results)
     _add_table(section, content)
     _add(section, "p", content.caption)
 

@@ -67,17 +67,6 @@ def results_table(config: RunConfig, results: dict) -> ResultsTable:
     )
 
 
-def print_results(config: RunConfig, results: dict) -> None:
-    """Prints what `results_table` makes."""
-    content = results_table(config, results)
-    table = Table(title=content.title, caption=content.caption)
-    for i, column in enumerate(content.columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=True)
-    for row in content.rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
 def _result_rows(results: dict) -> dict[str, dict]:
     evaluation = results["evaluation"]
     rows = {
@@ -113,3 +102,55 @@ def print_export(output: str, report: dict) -> None:
 
 def _maybe(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
+
+
+def general_table(results: dict) -> ResultsTable:
+    """Makes the table of a general distillation: held-out losses at its start and its best.
+
+    Args:
+        results: dict. What the run's `results.json` holds, a scored stage among it.
+    """
+    stages = {k: v for k, v in results.items() if isinstance(v, dict) and "best_dev" in v}
+    columns = [results["student_start"]["dev"], *(f["best_dev"] for f in stages.values())]
+    return ResultsTable(
+        title="held-out text",
+        caption="Losses of each term and, where it has several, of each layer. probe: a copy "
+        "that was fine-tuned on a small task.",
+        columns=(
+            "term",
+            "start",
+            *(f"{name}, step {figures['best_step']}" for name, figures in stages.items()),
+        ),
+        rows=tuple(
+            (term, *(_maybe(column.get(term), "{:.4f}") for column in columns))
+            for term in columns[-1]
+        ),
+    )
+
+
+def packed_table(output: str, scores: dict) -> ResultsTable:
+    """Makes the table of a student whose weights were rounded to 8 bits.
+
+    Args:
+        output: str. The folder.
+        scores: dict. What `pack_student` returns.
+    """
+    return ResultsTable(
+        title=output,
+        caption="On held-out text, before and after the weights were rounded to 8 bits.",
+        columns=("term", *scores),
+        rows=tuple(
+            (term, *(f"{column[term]:.4f}" for column in scores.values()))
+            for term in scores["float32"]
+        ),
+    )
+
+
+def print_table(content: ResultsTable) -> None:
+    """Prints a table."""
+    table = Table(title=content.title, caption=content.caption)
+    for i, column in enumerate(content.columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+    for row in content.rows:
+        table.add_row(*row)
+    Console().print(table)

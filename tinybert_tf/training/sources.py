@@ -12,8 +12,9 @@ from tinybert_tf import checkpoints
 from tinybert_tf.data import Examples, Task, read_glue, read_table, read_tfds
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import ARCHITECTURES, BertEncoder, BertTextClassifier
+from tinybert_tf.presets import PRESETS
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
-from tinybert_tf.training.config import DataConfig, RunConfig, TeacherConfig
+from tinybert_tf.training.config import DataConfig, GeneralConfig, RunConfig, WeightsConfig
 from tinybert_tf.training.strategies import resolve_precision
 
 _PACKAGE = "package:"
@@ -100,17 +101,30 @@ def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
     return model
 
 
-def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClassifier:
-    """Makes a random student with the teacher's vocabulary, labels and preprocessor.
-
-    Args:
-        config: `RunConfig`.
-        teacher: `BertTextClassifier`.
+def load_plain_teacher(config: GeneralConfig) -> tuple[BertEncoder, BertTokenizer]:
+    """Loads the teacher of a general distillation, and its vocabulary.
 
     Raises:
-        TinyBertError: if its sizes cannot be, or do not fit the lengths.
+        TinyBertError: if they cannot be read or do not fit each other.
     """
-    source = teacher.backbone
+    location = resolve_path(config.teacher.weights)
+    kind = _layout(location)
+    tokenizer = _load_tokenizer(config.teacher, location, kind)
+    encoder = _load_encoder(location, kind, resolve_precision(config.precision), None)
+    _check_vocabulary(encoder, tokenizer)
+    return encoder, tokenizer
+
+
+def make_student_encoder(config: RunConfig | GeneralConfig, source: BertEncoder) -> BertEncoder:
+    """Makes a random student for a teacher.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        source: `BertEncoder`. The teacher's.
+
+    Raises:
+        TinyBertError: if its sizes cannot be.
+    """
     arguments = {
         **ARCHITECTURES[config.student.architecture],
         "vocabulary_size": source.vocabulary_size,
@@ -123,9 +137,22 @@ def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClas
         **config.student.overrides,
     }
     try:
-        encoder = BertEncoder(**arguments)
+        return BertEncoder(**arguments)
     except (TypeError, ValueError) as error:
         raise TinyBertError(f"student.overrides {config.student.overrides}: {error}") from error
+
+
+def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClassifier:
+    """Makes a random student with the teacher's vocabulary, labels and preprocessor.
+
+    Args:
+        config: `RunConfig`.
+        teacher: `BertTextClassifier`.
+
+    Raises:
+        TinyBertError: if its sizes cannot be, or do not fit the lengths.
+    """
+    encoder = make_student_encoder(config, teacher.backbone)
     _check_sizes(encoder, teacher.preprocessor.tokenizer, config.data.max_tokens)
     return BertTextClassifier(
         encoder,
@@ -135,6 +162,49 @@ def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClas
         head_activation=teacher.head_activation,
         dropout=config.student.dropout,
     )
+
+
+def load_student_start(config: RunConfig | GeneralConfig, encoder: BertEncoder) -> None:
+    """Sets a student's weights to those of the preset that `student.start` names.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`. With a preset as `student.start`.
+        encoder: `BertEncoder`. The student's, changed in place.
+
+    Raises:
+        TinyBertError: if there is no such preset, or it has another shape.
+    """
+    location = resolve_path(config.student.start)
+    try:
+        start = BertEncoder.from_preset(location)
+    except (ValueError, OSError) as error:
+        raise TinyBertError(
+            f"student.start '{location}' is neither teacher nor random nor a preset of an "
+            f"encoder, such as {', '.join(PRESETS)} or a directory: {error}"
+        ) from error
+    for theirs, ours in zip(start.weights, encoder.weights, strict=False):
+        if theirs.shape != ours.shape:
+            raise TinyBertError(
+                f"student.start '{location}' has {theirs.path} of shape {theirs.shape}, the "
+                f"student's is {ours.shape}. Set student.architecture, student.overrides and "
+                "the teacher to what it was made with."
+            )
+    if len(start.weights) != len(encoder.weights):
+        raise TinyBertError(
+            f"student.start '{location}' has {start.num_layers} blocks, the student "
+            f"{encoder.num_layers}. Set student.architecture to its."
+        )
+    encoder.set_weights(start.get_weights())
+
+
+def load_tokenizer(source: WeightsConfig) -> BertTokenizer:
+    """Loads the vocabulary of a model, without the model.
+
+    Raises:
+        TinyBertError: if it cannot be read.
+    """
+    location = resolve_path(source.weights)
+    return _load_tokenizer(source, location, _layout(location))
 
 
 def _layout(location: str) -> str:
@@ -156,7 +226,7 @@ def _layout(location: str) -> str:
     return "own" if config["registered_name"].startswith("tinybert_tf>") else "keras_hub"
 
 
-def _load_tokenizer(teacher: TeacherConfig, location: str, kind: str) -> BertTokenizer:
+def _load_tokenizer(teacher: WeightsConfig, location: str, kind: str) -> BertTokenizer:
     if teacher.vocabulary:
         return BertTokenizer(resolve_path(teacher.vocabulary), lowercase=teacher.lowercase)
     if kind == "hugging_face":
@@ -231,6 +301,10 @@ def _check_sizes(encoder: BertEncoder, tokenizer: BertTokenizer, max_tokens: int
             f"data.max_tokens is {max_tokens}, but the model's position table ends at "
             f"{encoder.max_sequence_length}. Set data.max_tokens to at most that."
         )
+    _check_vocabulary(encoder, tokenizer)
+
+
+def _check_vocabulary(encoder: BertEncoder, tokenizer: BertTokenizer) -> None:
     if tokenizer.vocabulary_size() != encoder.vocabulary_size:
         raise TinyBertError(
             f"The vocabulary has {tokenizer.vocabulary_size()} tokens, the model's embedding "

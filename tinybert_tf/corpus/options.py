@@ -1,0 +1,208 @@
+"""What a corpus is made with, and what it says of itself."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pydantic
+from pydantic.dataclasses import dataclass
+
+from tinybert_tf.errors import TinyBertError
+
+# A corpus of another version cannot be read: the packing or the records differ.
+FORMAT_VERSION = 1
+SPLITS = ("train", "held_out")
+
+
+def _model(cls):
+    return dataclass(cls, frozen=True, config=pydantic.ConfigDict(extra="forbid"), kw_only=True)
+
+
+@_model
+class CorpusOptions:
+    """How documents become sequences. With the inputs, it decides every byte of a corpus.
+
+    Args:
+        sequence_length: int. Tokens of a full sequence, special ones included.
+        held_out: float. Share of the documents that are kept from training. Which ones is
+            a matter of their text alone.
+        short_sequence_probability: float. Share of the sequences that get a random shorter
+            length to fill, from two tokens up, as in BERT's pretraining.
+        mask_probability: float. Share of the tokens that are to be predicted; 0.15 is BERT's.
+        seed: int. Of short lengths and masks.
+        shard_megabytes: float. Text of a shard, in 10^6 bytes.
+    """
+
+    sequence_length: int = pydantic.Field(128, ge=4)
+    held_out: float = pydantic.Field(0.01, ge=0, lt=1)
+    short_sequence_probability: float = pydantic.Field(0.0, ge=0, le=1)
+    mask_probability: float = pydantic.Field(0.0, ge=0, lt=1)
+    seed: int = pydantic.Field(0, ge=0)
+    shard_megabytes: float = pydantic.Field(32.0, gt=0)
+
+    @property
+    def shard_bytes(self) -> int:
+        """Text of a shard in bytes."""
+        return max(int(self.shard_megabytes * 1e6), 1)
+
+
+@_model
+class Input:
+    """A file, or a split of TensorFlow Datasets, that a corpus was made of.
+
+    Args:
+        name: str. The path, or `tfds:NAME:SPLIT`.
+        size: int. Bytes of the file as it is stored; examples of the split.
+    """
+
+    name: str
+    size: int
+
+
+@_model
+class Vocabulary:
+    """Tells one vocabulary from another.
+
+    Args:
+        size: int. Number of tokens.
+        sha256: str. Of the tokens joined by newlines.
+        lowercase: bool. Whether text is lowercased and stripped of accents.
+        pad_token_id: int.
+    """
+
+    size: int
+    sha256: str
+    lowercase: bool
+    pad_token_id: int
+
+    @classmethod
+    def of(cls, tokenizer) -> "Vocabulary":
+        """Returns that of a `BertTokenizer`."""
+        return cls(
+            size=tokenizer.vocabulary_size(),
+            sha256=hash_tokens(tokenizer.get_vocabulary()),
+            lowercase=tokenizer.lowercase,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+
+
+def hash_tokens(tokens: Sequence[str]) -> str:
+    """Returns the SHA-256 of the tokens joined by newlines, in hexadecimal digits."""
+    return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
+
+
+@_model
+class Shard:
+    """A file of a corpus.
+
+    Args:
+        name: str. The file in the corpus' directory.
+        split: str. `"train"` or `"held_out"`.
+        size: int. Bytes of the file.
+        sha256: str. Of the file.
+        sequences: int.
+        tokens: int. Special ones included.
+        lengths: dictionary from a length in tokens to the number of sequences that have it.
+    """
+
+    name: str
+    split: Literal["train", "held_out"]
+    size: int
+    sha256: str
+    sequences: int
+    tokens: int
+    lengths: dict[int, int]
+
+    @property
+    def sorted_lengths(self) -> np.ndarray:
+        """int64 array [sequences]: the tokens of each, the shortest first."""
+        return np.repeat(list(self.lengths), list(self.lengths.values()))
+
+
+@_model
+class Counts:
+    """What was read.
+
+    Args:
+        documents: int. Those of at least one paragraph.
+        paragraphs: int. Those of at least one token.
+        text_bytes: int. Of the paragraphs.
+    """
+
+    documents: int = 0
+    paragraphs: int = 0
+    text_bytes: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            documents=self.documents + other.documents,
+            paragraphs=self.paragraphs + other.paragraphs,
+            text_bytes=self.text_bytes + other.text_bytes,
+        )
+
+
+@_model
+class Header:
+    """What decides the content of a corpus; a directory holds the corpus of one header."""
+
+    version: int
+    options: CorpusOptions
+    vocabulary: Vocabulary
+    inputs: tuple[Input, ...]
+
+
+@_model
+class SplitTotals:
+    """Totals of the train or the held-out split.
+
+    Args:
+        shards: int.
+        sequences: int.
+        tokens: int. Special ones included.
+        fill: float. Tokens by what as many full sequences would hold.
+    """
+
+    shards: int
+    sequences: int
+    tokens: int
+    fill: float
+
+    @classmethod
+    def of(cls, shards: Sequence[Shard], sequence_length: int) -> "SplitTotals":
+        """Adds up shards."""
+        sequences, tokens = sum(s.sequences for s in shards), sum(s.tokens for s in shards)
+        return cls(
+            shards=len(shards),
+            sequences=sequences,
+            tokens=tokens,
+            fill=round(tokens / (sequences * sequence_length), 6) if sequences else 0.0,
+        )
+
+
+@_model
+class Manifest:
+    """`manifest.json`: what a finished corpus is and holds."""
+
+    header: Header
+    counts: Counts
+    totals: dict[Literal["train", "held_out"], SplitTotals]
+    shards: tuple[Shard, ...]
+
+    def of_split(self, split: str) -> list[Shard]:
+        """Returns the shards of `"train"` or `"held_out"`, in the order of the inputs."""
+        return [shard for shard in self.shards if shard.split == split]
+
+
+def make_options(**values) -> CorpusOptions:
+    """Returns the options, or says which value cannot be.
+
+    Raises:
+        TinyBertError: if one is out of range.
+    """
+    try:
+        return CorpusOptions(**values)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise TinyBertError(f"{name} is {first['input']!r}: {first['msg']}.") from error

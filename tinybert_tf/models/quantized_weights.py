@@ -1,0 +1,116 @@
+"""Presets with weights in 8 bits: a quarter of the size on disk, float32 again when loaded.
+
+Matrices are kept as int8 with a float32 scale for each output channel (each row of an
+embedding): `w = scale * q`, q in -127..127, the largest weight of a channel at its end.
+Vectors (biases, LayerNorms) stay float32.
+"""
+
+import os
+import pathlib
+
+import keras
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_file
+
+QUANTIZED_WEIGHTS = "model.int8.safetensors"
+
+_KERAS_WEIGHTS = "model.weights.h5"
+_SCALE = ".scale"
+_LARGEST = 127.0
+
+
+def save_quantized_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Writes the weights of a model in 8 bits.
+
+    Args:
+        model: `keras.Model`.
+        path: str or path. A `.safetensors` file; replaced if it is there.
+    """
+    tensors = {}
+    for name, variable in _named_weights(model).items():
+        value = keras.ops.convert_to_numpy(variable).astype("float32")
+        if value.ndim < 2:
+            tensors[name] = value
+            continue
+        scale = np.abs(value).max(axis=_summed_axis(name), keepdims=True) / _LARGEST
+        # A channel of zeros stays one.
+        safe = np.where(scale == 0, 1.0, scale)
+        tensors[name] = np.round(value / safe).astype("int8")
+        tensors[name + _SCALE] = scale
+    with atomic_file(path) as aside:
+        save_file(tensors, aside)
+
+
+def load_quantized_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Sets the weights of a model to what `save_quantized_weights` wrote.
+
+    Args:
+        model: `keras.Model`. Of the same architecture; changed in place.
+        path: str or path.
+
+    Raises:
+        TinyBertError: if the file cannot be read or is of another architecture.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TinyBertError(f"Cannot read the weights {path}: {error}.") from error
+    weights = _named_weights(model)
+    known = {name for name in tensors if not name.endswith(_SCALE)}
+    if weights.keys() != known:
+        other = sorted(weights.keys() ^ known)[0]
+        side = "the model" if other in weights else "the file"
+        raise TinyBertError(
+            f"{path} is of another architecture: {other} is in {side} alone. Load it into the "
+            "model it was saved from."
+        )
+    for name, variable in weights.items():
+        value = tensors[name].astype("float32") * tensors.get(name + _SCALE, np.float32(1.0))
+        if value.shape != variable.shape:
+            raise TinyBertError(
+                f"{path} has {name} of shape {value.shape}, the model of {variable.shape}. "
+                "Load it into a model of the sizes it was saved with."
+            )
+        variable.assign(value)
+
+
+def save_quantized_preset(encoder: keras.Model, directory: str | os.PathLike) -> None:
+    """Saves an encoder as a preset whose weights are in 8 bits.
+
+    Args:
+        encoder: `BertEncoder`.
+        directory: str or path. A folder; it may hold a tokenizer already.
+    """
+    directory = pathlib.Path(directory)
+    encoder.save_to_preset(str(directory))
+    save_quantized_weights(encoder, directory / QUANTIZED_WEIGHTS)
+    (directory / _KERAS_WEIGHTS).unlink()
+
+
+def is_quantized_preset(preset: str) -> bool:
+    """Tells whether a preset is a folder with weights in 8 bits."""
+    return (pathlib.Path(preset) / QUANTIZED_WEIGHTS).exists()
+
+
+def load_preset_weights(encoder: keras.Model, directory: str) -> None:
+    """Sets an encoder's weights to those of a preset in 8 bits.
+
+    Args:
+        encoder: `BertEncoder`. Of the preset's architecture; changed in place.
+        directory: str. What `save_quantized_preset` wrote.
+    """
+    load_quantized_weights(encoder, pathlib.Path(directory) / QUANTIZED_WEIGHTS)
+
+
+def _named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """Returns weights by their path in the model, whatever the model's own name is."""
+    names = [weight.path.removeprefix(f"{model.name}/") for weight in model.weights]
+    return dict(zip(names, model.weights, strict=True))
+
+
+def _summed_axis(name: str) -> int:
+    return -1 if "embedding" in name else 0
