@@ -2,16 +2,23 @@
 # make quickstart teacher -> student -> TFLite on the embedded sample, one table at the end
 # make test       the tests
 # make test-slow  the tests that take minutes (multi-worker, killed runs)
+# make test-beam  the corpus on Apache Beam, whose older packages want an environment of their own
 # make lint       ruff
 # make demo-test  the Android demo's tests on the JVM (android_demo/tools/install_tools.sh)
 # make demo-cli   its classifier on the desktop: make demo-cli TEXT="a fine film" BUNDLE=...
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
 # make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
+# make results-general  the general student, and what it is worth
 # make results    the runs and benchmarks of docs/results.md; hours, wants data/glue/SST-2
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+
+# Plain text for the general student, and where it goes.
+TEXT_CORPUS ?= data/corpus/enwiki_sample.txt
+PACKED := runs/general_minilm_en/packed
+PRESET := tinybert_tf/presets/tinybert_4l_312d_en
 
 # What the demo runs and ships.
 BUNDLE ?= runs/quickstart/export/dynamic_int8
@@ -20,7 +27,7 @@ DEMO := android_demo
 DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
-.PHONY: setup quickstart test test-slow lint format results docs clean
+.PHONY: setup quickstart test test-slow test-beam lint format results results-general docs clean
 .PHONY: demo-test demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
@@ -42,6 +49,11 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest tests -m slow
+
+test-beam:
+	$(PYTHON) -m venv .venv-beam
+	.venv-beam/bin/pip install --quiet --editable '.[beam]' 'pytest>=8.3'
+	.venv-beam/bin/python -m pytest tests/corpus
 
 lint: setup
 	$(BIN)/ruff check .
@@ -72,11 +84,7 @@ demo-apk: setup
 results: setup
 	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume
 	cp runs/sst2_minilm/results.json docs/results/sst2_minilm.json
-	for start in random teacher; do \
-		$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_start.yaml --resume \
-			--set student.start=$$start --set run_directory=runs/sst2_start_$$start && \
-		cp runs/sst2_start_$$start/results.json docs/results/sst2_start_$$start.json || exit; \
-	done
+	$(MAKE) results-general
 	$(MAKE) quickstart
 	cp runs/quickstart/results.json docs/results/quickstart.json
 	$(PYTHON) -m venv .venv-benchmark
@@ -88,8 +96,19 @@ results: setup
 		--rounds 3 --seconds 1
 	$(MAKE) docs
 
+# Wants GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.
+results-general: setup
+	$(BIN)/python -m tinybert_tf corpus --input $(TEXT_CORPUS) --output data/corpus/enwiki \
+		--runner in_process
+	$(BIN)/python -m tinybert_tf general-distill --config configs/general/minilm_en.yaml --resume
+	$(BIN)/python -m tinybert_tf pack --run runs/general_minilm_en --output $(PACKED)
+	cp -r $(PACKED)/. $(PRESET)
+	cp runs/general_minilm_en/results.json docs/results/general_minilm_en.json
+	$(BIN)/python benchmarks/general_student.py
+	$(MAKE) docs
+
 docs:
-	$(PYTHON) docs/make_results.py
+	$(BIN)/python docs/make_results.py
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache

@@ -28,6 +28,7 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    "beam": ["apache-beam>=2.77"],
     "export": ["ai-edge-litert>=2.3", "flatbuffers>=25.2", "jsonschema>=4.23"],
     "dev": ["mediapipe>=1.2", "pytest>=8.3", "ruff>=0.17,<0.18"],
     "benchmark": ["onnx>=1.17", "onnxruntime>=1.20", "torch>=2.6", "transformers>=5.0"],
@@ -50,6 +51,7 @@ setup(
     package_data={
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
+        "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],
         "tinybert_tf.training": ["report.css"],
     },
     install_requires=INSTALL_REQUIRES,

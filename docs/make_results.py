@@ -1,4 +1,4 @@
-"""Writes `docs/results.md` and the results of README.md from `docs/results/*.json`.
+"""Writes `docs/results.md`, its plot and the figures of other pages from `docs/results/*.json`.
 
     python docs/make_results.py          # write
     python docs/make_results.py --check  # fail if a page is not what the figures say
@@ -7,13 +7,20 @@ The JSON files are written by the commands that measured; nothing here computes 
 is not a plain ratio or unit of theirs.
 """
 
+import io
 import json
 import pathlib
+import statistics
 import sys
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 DOCS = pathlib.Path(__file__).resolve().parent
 FIGURES = DOCS / "results"
 README = DOCS.parent / "README.md"
+CARD = DOCS.parent / "tinybert_tf" / "presets" / "tinybert_4l_312d_en" / "README.md"
 BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
 
 
@@ -112,6 +119,20 @@ READING = (
 )
 
 
+STARTS = ("random", "teacher", "general")
+SMALL_TASKS = (
+    ("cola", "CoLA", "matthews"),
+    ("mrpc", "MRPC", "f1"),
+    ("rte", "RTE", "accuracy"),
+    ("stsb", "STS-B", "spearman"),
+)
+GENERAL_STUDENT = (
+    "The same shape, examples, steps and learning rates; *random* weights, *teacher*: fitted "
+    "to the teacher in closed form, *general*: the preset `tinybert_4l_312d_en`. Mean and "
+    "standard deviation over three seeds."
+)
+
+
 def run_section(title: str, name: str, about: str) -> list[str]:
     """A run's part of the page."""
     results = load(name)
@@ -134,31 +155,111 @@ def run_section(title: str, name: str, about: str) -> list[str]:
     ]
 
 
-def start_section() -> list[str]:
-    """Random start against from-teacher start."""
-    runs = {start: load(f"sst2_start_{start}") for start in ("random", "teacher")}
-    if not all(runs.values()):
+def general_section() -> list[str]:
+    """The general distillation of the student in the package."""
+    results = load("general_minilm_en")
+    if results is None:
         return []
-    rows = []
-    for start, results in runs.items():
-        rows.append(
-            [
-                start,
-                f"{results['student_start']['dev']['accuracy']:.4f}",
-                f"{results['intermediate']['dev']['accuracy']:.4f}",
-                f"{results['prediction']['dev']['accuracy']:.4f}",
-                f"{results['teacher']['dev']['accuracy']:.4f}",
-            ]
-        )
-    header = ["start", "before training", "after stage one", "after stage two", "its teacher"]
-    return [
-        "## The student's start",
-        "SST-2 dev accuracy with 10,000 training sentences and one epoch a stage, the same "
-        "teacher, budget and seed; all that differs is whether the student is cut out of its "
-        "teacher (`student.start`).",
-        *(commands(results) for results in runs.values()),
-        table(header, rows),
+    totals = results["corpus"]["totals"]
+    best, packed = results["general"], results["packed"]
+    rows = [
+        [
+            term,
+            f"{results['student_start']['dev'][term]:.4f}",
+            f"{best['best_dev'][term]:.4f}",
+            f"{packed['int8'][term]:.4f}",
+        ]
+        for term in best["best_dev"]
+        if not term.startswith("probe")
     ]
+    header = ["term", "start", f"step {best['best_step']}", "in 8 bits"]
+    return [
+        "## General distillation",
+        "MiniLM into `tinybert_4l_312d_en`: "
+        f"{totals['train']['tokens'] / 1e6:.2f} M tokens of the English Wikipedia, "
+        f"{best['seconds'] / 60:.0f} minutes beside other work. Losses on held-out articles, "
+        "from a student that was fitted to its teacher in closed form (*start*).",
+        commands(results),
+        table(header, rows),
+        "![Held-out losses of each layer over training](general_losses.svg)",
+    ]
+
+
+def losses_plot() -> str | None:
+    """Draws held-out attention and hidden losses of each layer over a general distillation."""
+    results = load("general_minilm_en")
+    if results is None:
+        return None
+    points = [{"step": 0, **results["student_start"]["dev"]}]
+    points += [
+        {"step": line["step"], **{k.removeprefix("dev_"): v for k, v in line.items()}}
+        for line in results["history"]
+    ]
+    with matplotlib.rc_context({"svg.hashsalt": "tinybert-tf", "font.family": "DejaVu Sans"}):
+        figure = Figure(figsize=(9, 3.4), layout="constrained", facecolor="white")
+        for axes, term in zip(figure.subplots(1, 2), ("attention", "hidden"), strict=True):
+            layers = [k for k in points[0] if k.startswith(f"{term}_")]
+            for layer in layers:
+                steps, values = zip(*((p["step"], p[layer]) for p in points), strict=True)
+                axes.plot(steps, values, marker="o", markersize=3, label=layer[-1])
+            axes.set(title=f"{term} loss, held-out text", xlabel="step", yscale="log")
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_minor_formatter(ScalarFormatter())
+            axes.grid(alpha=0.3)
+            axes.legend(title="student block", ncols=2, fontsize="small")
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
+def general_student_section() -> list[str]:
+    """What a student's start is worth to tasks."""
+    figures = load("general_student")
+    if figures is None:
+        return []
+    parts = ["## What a student's start is worth", GENERAL_STUDENT, _last_command(figures)]
+    scores = figures["fine_tuned"]
+    if scores:
+        rows = [
+            [
+                f"{title} ({metric})",
+                *(_spread(scores, metric, task=task, start=s) for s in STARTS),
+            ]
+            for task, title, metric in SMALL_TASKS
+        ]
+        parts += [
+            "Fine-tuned with plain labels, "
+            f"{scores[0]['examples']:,} examples at most, {scores[0]['epochs']} epochs:",
+            table(["dev", *STARTS], rows),
+        ]
+    scores = figures["distilled"]
+    if scores:
+        rows = [
+            [moment, *(_spread(scores, moment, start=s) for s in STARTS)]
+            for moment in ("before training", "after stage one", "after stage two")
+        ]
+        parts += [
+            f"SST-2 distilled from its teacher with {scores[0]['examples']:,} sentences "
+            "(`configs/glue/sst2_few.yaml`), dev accuracy:",
+            table(["dev", *STARTS], rows),
+        ]
+    return parts
+
+
+def _spread(rows: list[dict], name: str, **key) -> str:
+    """Mean and standard deviation over the seeds."""
+    values = [row[name] for row in rows if key.items() <= row.items()]
+    if len(values) < 2:
+        return f"{values[0]:.4f}" if values else ""
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+def _last_command(figures: dict) -> str:
+    entry = figures["environments"][-1]
+    machine = entry["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
+    cores = f"{machine['processor']}, {machine['cores']} cores"
+    return f"    {entry['command']}\n\n{cores}; {versions}."
 
 
 def speed_section() -> list[str]:
@@ -243,7 +344,8 @@ def results_page() -> str:
             "within its steps; the scores are those of the models it saved.",
         ),
         *latency_section(),
-        *start_section(),
+        *general_section(),
+        *general_student_section(),
         *speed_section(),
         *run_section(
             "Quickstart",
@@ -268,12 +370,30 @@ def readme_block() -> str:
     return "\n\n".join([BEGIN, *parts, END])
 
 
+def card_block() -> str:
+    """Returns the figures of the general student's model card."""
+    parts = [part for part in general_section()[1:] if not part.startswith("![")]
+    return "\n\n".join([BEGIN, *parts, *general_student_section()[1:], END])
+
+
+def with_block(page: str, block: str) -> str:
+    """Returns a page with another block of figures."""
+    before, rest = page.split(BEGIN)
+    return before + block + rest.split(END)[1]
+
+
 def main() -> None:
     """Writes the pages, or with `--check` compares them."""
     readme = README.read_text("utf-8")
-    before, rest = readme.split(BEGIN)
-    after = rest.split(END)[1]
-    pages = {DOCS / "results.md": results_page(), README: before + readme_block() + after}
+    card = CARD.read_text("utf-8")
+    pages = {
+        DOCS / "results.md": results_page(),
+        README: with_block(readme, readme_block()),
+        CARD: with_block(card, card_block()),
+    }
+    plot = losses_plot()
+    if plot is not None:
+        pages[DOCS / "general_losses.svg"] = plot
     stale = [p for p, text in pages.items() if not p.exists() or p.read_text("utf-8") != text]
     if "--check" in sys.argv:
         if stale:

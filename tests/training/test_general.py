@@ -2,16 +2,18 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+import yaml
 
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.corpus import command as corpus_command
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
 from tinybert_tf.tokenization import BertTokenizer
-from tinybert_tf.training import fitting
+from tinybert_tf.training import fitting, recipes, sources
 from tinybert_tf.training.config import ProbeConfig, parse_config
 from tinybert_tf.training.fitting import StageFit
 from tinybert_tf.training.general import FineTuneProbe, general_distill
@@ -38,9 +40,7 @@ def corpus(tiny_bert, tmp_path_factory):
     return folder / "corpus"
 
 
-@pytest.fixture
-def general_values(tiny_values, corpus):
-    """The values of a general distillation with a probe at each of its two evaluations."""
+def make_general_values(tiny_values, corpus):
     intermediate = tiny_values["distillation"]["stages"][0]
     intermediate = {**intermediate, "name": "general", "attention": 2.0, "hidden": 3.0}
     intermediate["fit"] = {**intermediate["fit"], "epochs": 2}
@@ -60,15 +60,23 @@ def general_values(tiny_values, corpus):
 
 
 @pytest.fixture
-def finished(general_values):
-    config = parse_config(general_values, "values")
+def general_values(tiny_values, corpus):
+    """The values of a general distillation with a probe at each of its two evaluations."""
+    return make_general_values(tiny_values, corpus)
+
+
+@pytest.fixture(scope="module")
+def finished(make_tiny_values, corpus, tmp_path_factory):
+    """The config and directory of a run to the end."""
+    values = make_tiny_values(tmp_path_factory.mktemp("general_run") / "run")
+    config = parse_config(make_general_values(values, corpus), "values")
     run = RunDirectory.create(config, resume=False)
     general_distill(config, run)
     return config, run
 
 
 def test_the_losses_fall_and_the_student_is_a_preset(finished, tiny_bert):
-    config, run = finished
+    _, run = finished
     results = run.read_results()
     start, best = results["student_start"]["dev"], results["general"]["best_dev"]
     assert best["loss"] < start["loss"]
@@ -95,7 +103,7 @@ def test_a_finished_run_is_left_alone(finished):
 
 
 def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_path, monkeypatch):
-    config, whole = finished
+    _, whole = finished
     general_values["run_directory"] = str(tmp_path / "killed")
     killed = parse_config(general_values, "values")
     run = RunDirectory.create(killed, resume=False)
@@ -122,8 +130,6 @@ def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_pat
 
 
 def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
-    from tinybert_tf.training import recipes
-
     _, general = finished
     values = {**tiny_values, "run_directory": str(tmp_path / "task")}
     values["student"] = {**values["student"], "start": str(general.student)}
@@ -132,21 +138,22 @@ def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
     recipes.finetune(config, task_run)
     teacher = recipes.load_classifier(task_run.teacher)
     student = recipes.make_student(config, teacher)
-    recipes.make_distiller(config, student, teacher, [])
-    expected = BertEncoder.from_preset(str(general.student)).get_weights()
-    for ours, theirs in zip(student.backbone.get_weights(), expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    sample = [teacher.preprocessor(["good thing 3", "bad thing 4 5"])]
+    recipes.make_distiller(config, student, teacher, sample)
+    expected = BertEncoder.from_preset(str(general.student))
+    for ours, theirs in zip(student.backbone.weights, expected.weights, strict=True):
+        # The pooler and the head are the task's.
+        if "pooled" not in theirs.path:
+            np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
 
     values["student"] = {**values["student"], "overrides": {"num_layers": 1, "num_heads": 4}}
     other = parse_config(values, "values")
     student = recipes.make_student(other, teacher)
     with pytest.raises(TinyBertError, match=r"has .*token_embedding.* of shape \(72, 16\)"):
-        recipes.make_distiller(other, student, teacher, [])
+        recipes.make_distiller(other, student, teacher, sample)
 
 
 def test_a_start_that_is_nothing(tiny_values):
-    from tinybert_tf.training import sources
-
     tiny_values["student"]["start"] = "teachr"
     config = parse_config(tiny_values, "values")
     with pytest.raises(TinyBertError, match="'teachr' is neither teacher nor random nor"):
@@ -185,7 +192,7 @@ def test_another_vocabulary_is_refused(general_values, tiny_bert, tmp_path):
 def test_sequences_longer_than_the_position_table(general_values, corpus, monkeypatch):
     monkeypatch.setattr(CorpusBatches, "sequence_length", property(lambda self: 17))
     config = parse_config(general_values, "values")
-    with pytest.raises(TinyBertError, match="sequences of 17 tokens.*ends at 16"):
+    with pytest.raises(TinyBertError, match=r"sequences of 17 tokens.*ends at 16"):
         general_distill(config, RunDirectory.create(config, resume=False))
 
 
@@ -196,8 +203,6 @@ def test_sequences_longer_than_the_position_table(general_values, corpus, monkey
 def test_the_config_of_another_command(
     command, kind, message, general_values, tiny_values, tmp_path
 ):
-    import yaml
-
     path = tmp_path / "config.yaml"
     values = general_values if kind == "general" else tiny_values
     path.write_text(yaml.safe_dump(values), "utf-8")
@@ -208,3 +213,46 @@ def test_the_config_of_another_command(
     )
     assert done.returncode == 2 and message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_ten_random_moments(general_values, tmp_path):
+    """Killed by the system, in processes of their own: no clean-up, no last state."""
+    fit = general_values["distillation"]["stages"][0]["fit"]
+    fit.update(epochs=400, evaluations_per_epoch=1)
+    general_values.update(probe=None, checkpoint_minutes=0.005)
+
+    def command(name):
+        path = tmp_path / f"{name}.yaml"
+        values = {**general_values, "run_directory": str(tmp_path / name)}
+        path.write_text(yaml.safe_dump(values), "utf-8")
+        start = [sys.executable, "-m", "tinybert_tf", "general-distill", "--resume"]
+        return [*start, "--config", str(path)]
+
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    random = np.random.default_rng(11)
+    log, killed_at = tmp_path / "killed" / "metrics.jsonl", []
+    for _ in range(10):
+        before = log.stat().st_size if log.exists() else 0
+        process = subprocess.Popen(
+            command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and (not log.exists() or log.stat().st_size == before):
+            time.sleep(0.01)
+        time.sleep(random.uniform(0.0, 1.0))
+        assert process.poll() is None, "the run ended before it was killed"
+        process.kill()
+        process.wait()
+        killed_at.append(log.read_text("utf-8").count("\n"))
+    assert killed_at == sorted(killed_at) and killed_at[-1] > killed_at[0]
+    subprocess.run(command("killed"), check=True, capture_output=True)
+
+    whole, killed = (RunDirectory(tmp_path / name) for name in ("whole", "killed"))
+    expected = BertEncoder.from_preset(str(whole.student)).get_weights()
+    for ours, theirs in zip(
+        BertEncoder.from_preset(str(killed.student)).get_weights(), expected, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    ours, theirs = killed.read_results(), whole.read_results()
+    assert ours["general"]["best_dev"] == theirs["general"]["best_dev"]
+    assert ours["general"]["best_step"] == theirs["general"]["best_step"]

@@ -5,6 +5,7 @@ over a large corpus. Not here: the prediction term, which the paper found not to
 """
 
 import os
+import posixpath
 
 import keras
 
@@ -78,7 +79,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
             )
             stage.fit()
         stage.load_best()
-    run.add_results(history=_dev_history(run), corpus=batches.summary())
+    run.add_results(history=_dev_history(run), corpus=_corpus_figures(batches))
     save_encoder(student, tokenizer, run.student)
 
 
@@ -227,6 +228,13 @@ def _check_length(batches: CorpusBatches, *encoders: BertEncoder) -> None:
             f"The corpus has sequences of {batches.sequence_length} tokens, but a position "
             f"table ends at {longest}. Make the corpus with --sequence_length={longest}."
         )
+
+
+def _corpus_figures(batches: CorpusBatches) -> dict:
+    """Returns what was trained on, without the folders of this machine."""
+    figures = batches.summary()
+    inputs = [{**i, "name": posixpath.basename(i["name"])} for i in figures["inputs"]]
+    return {**figures, "inputs": inputs}
 
 
 def _dev_history(run: RunDirectory) -> list[dict]:

@@ -204,10 +204,14 @@ class RunDirectory:
         return self._summary_writer
 
 
-def environment() -> dict:
-    """Returns what a figure was measured on: command, versions, machine."""
+def environment(program: str = "python -m tinybert_tf") -> dict:
+    """Returns what a figure was measured on: command, versions, machine.
+
+    Args:
+        program: str. What the arguments were given to.
+    """
     return {
-        "command": " ".join(["python -m tinybert_tf", *sys.argv[1:]]),
+        "command": " ".join([program, *sys.argv[1:]]),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "machine": {
