@@ -8,7 +8,7 @@ from tinybert_tf.checkpoints.hugging_face import (
     load_text_classifier,
     save_text_classifier,
 )
-from tinybert_tf.checkpoints.keras_hub import from_keras_hub
+from tinybert_tf.checkpoints.keras_hub import from_keras_hub, masked_lm_from_keras_hub
 
 __all__ = [
     "from_keras_hub",
@@ -17,5 +17,6 @@ __all__ = [
     "load_projections",
     "load_span_classifier",
     "load_text_classifier",
+    "masked_lm_from_keras_hub",
     "save_text_classifier",
 ]

@@ -1,12 +1,13 @@
-"""Weights in from KerasHub: `BertBackbone` objects and presets."""
+"""Weights in from KerasHub: `BertBackbone` and `BertMaskedLM` objects and presets."""
 
 import os
 
 import keras
 import keras_nlp
+import numpy as np
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import BertEncoder, gelu_tanh
+from tinybert_tf.models import BertEncoder, BertMaskedLM, gelu_tanh
 
 
 def from_keras_hub(
@@ -46,6 +47,50 @@ def from_keras_hub(
     for ours, theirs in _layer_pairs(encoder, backbone):
         _copy(ours, theirs)
     return encoder
+
+
+def masked_lm_from_keras_hub(
+    masked_lm: keras_nlp.models.BertMaskedLM | str | os.PathLike, preprocessor=None, **kwargs
+) -> BertMaskedLM:
+    """Makes a `BertMaskedLM` with the weights of a KerasHub `BertMaskedLM`, head included.
+
+    Args:
+        masked_lm: KerasHub's `BertMaskedLM`, or str or path: a preset handle or directory.
+        preprocessor: `BertPreprocessor` or `None`.
+        **kwargs: Overrides of `BertEncoder` arguments, such as `dtype` or `dropout`.
+
+    Raises:
+        TinyBertError: if `masked_lm` is something else, or has a head that nobody trained.
+    """
+    if isinstance(masked_lm, str | os.PathLike):
+        name = os.fspath(masked_lm)
+        masked_lm = keras_nlp.models.BertMaskedLM.from_preset(name, preprocessor=None)
+    else:
+        name = "The KerasHub model"
+    if not isinstance(masked_lm, keras_nlp.models.BertMaskedLM):
+        raise TinyBertError(
+            f"masked_lm_from_keras_hub got a {type(masked_lm).__name__}, expected a KerasHub "
+            "BertMaskedLM or the name of its preset."
+        )
+    theirs = masked_lm.masked_lm_head
+    # KerasHub makes a new head for a preset of a backbone alone, and says nothing.
+    if not np.any(theirs._bias) and not np.any(theirs._intermediate_layer_norm.beta):
+        raise TinyBertError(
+            f"{name} has no trained masked-LM head: its biases are all zero. Presets of "
+            "backbones have none; take a preset saved from a trained BertMaskedLM, or a "
+            "BertForMaskedLM in the Hugging Face layout (load_masked_lm)."
+        )
+    model = BertMaskedLM(
+        from_keras_hub(masked_lm.backbone, **kwargs),
+        preprocessor=preprocessor,
+        head_activation=theirs.intermediate_activation,
+        head_layer_norm_epsilon=theirs.layer_norm_epsilon,
+    )
+    ours = model.masked_lm_head
+    _copy(ours._intermediate_dense, theirs._intermediate_dense)
+    _copy(ours._intermediate_layer_norm, theirs._intermediate_layer_norm)
+    ours._bias.assign(theirs._bias)
+    return model
 
 
 def _layer_pairs(encoder: BertEncoder, backbone) -> list[tuple[keras.Layer, keras.Layer]]:
