@@ -34,7 +34,7 @@ from tinybert_tf.training.config import (
 )
 from tinybert_tf.training.general import FineTuneProbe
 from tinybert_tf.training.run_directory import RunDirectory, environment
-from tinybert_tf.training.sources import load_plain_teacher, make_student_encoder
+from tinybert_tf.training.sources import load_plain_encoder, make_student_encoder
 
 STARTS = ("random", "teacher", "general")
 TASKS = {"cola": "CoLA", "mrpc": "MRPC", "rte": "RTE", "stsb": "STS-B"}
@@ -79,7 +79,7 @@ class _Starts:
 
     def __init__(self):
         config = load_config(_CONFIG.value)
-        teacher, self.tokenizer = load_plain_teacher(config)
+        teacher, self.tokenizer = load_plain_encoder(config.teacher, config.precision)
         self._make = functools.partial(make_student_encoder, config, teacher)
         cut = self._make()
         batches = CorpusBatches(config.corpus.directory, seed=config.seed).dataset()

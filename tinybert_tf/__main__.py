@@ -29,6 +29,8 @@ _USAGE = """Distils a BERT teacher into a TinyBERT student.
                                                  makes a student for any task, from a corpus
   python -m tinybert_tf corpus --input FILES... --output DIR
                                                  makes a corpus out of text; see its --help
+  python -m tinybert_tf pretrain-mlm --config FILE
+                                                 makes a masked LM of an encoder, from a corpus
   python -m tinybert_tf pack --run DIR --output DIR
                                                  saves its student as a preset in 8 bits
   python -m tinybert_tf report --run DIR         makes report.html again
@@ -73,8 +75,16 @@ def _general_distill(config, run):
     from tinybert_tf.training.general import general_distill
 
     general_distill(config, run)
-    reporting.print_table(reporting.general_table(run.read_results()))
+    reporting.print_table(reporting.dev_table(run.read_results()))
     print(f"report: {report.write_report(run)}")
+
+
+def _pretrain_mlm(config, run):
+    from tinybert_tf.training import reporting
+    from tinybert_tf.training.masked_lm import pretrain_masked_lm
+
+    pretrain_masked_lm(config, run)
+    reporting.print_table(reporting.dev_table(run.read_results()))
 
 
 def _report():
@@ -110,9 +120,12 @@ _COMMANDS = {
     "distill": _distill,
     "evaluate": _evaluate,
     "general-distill": _general_distill,
+    "pretrain-mlm": _pretrain_mlm,
 }
+# What their configs are for; those of the others are a task's.
+_PURPOSES = {"general-distill": "a general student", "pretrain-mlm": "a masked LM"}
 # These make the run directory, the others find it.
-_CREATING = ("run", "finetune", "general-distill")
+_CREATING = ("run", "finetune", *_PURPOSES)
 # These want a run directory in place of a config.
 _ON_RUNS = {"report": _report, "pack": _pack}
 _KNOWN = (*_COMMANDS, *_ON_RUNS)
@@ -140,17 +153,16 @@ def _run_command(command: str) -> None:
             f"{' and '.join(_ON_RUNS)}."
         )
     # Late, so that a mistake on the command line does not wait for TensorFlow.
-    from tinybert_tf.training.config import GeneralConfig, load_config
+    from tinybert_tf.training.config import load_config
     from tinybert_tf.training.reporting import print_config
     from tinybert_tf.training.run_directory import RunDirectory
 
     config = load_config(_CONFIG.value, _SET.value)
-    is_general = isinstance(config, GeneralConfig)
-    if is_general != (command == "general-distill"):
-        wanted = "a task" if is_general else "a corpus"
+    wanted = _PURPOSES.get(command, "a task")
+    if config.purpose != wanted:
         raise TinyBertError(
-            f"{command} wants a config with {wanted}; {_CONFIG.value} is for "
-            f"{'general-distill' if is_general else 'run'}."
+            f"{command} wants the config of {wanted}; {_CONFIG.value} is that of "
+            f"{config.purpose}."
         )
     print_config(config)
     if command in _CREATING:

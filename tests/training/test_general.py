@@ -18,7 +18,7 @@ from tinybert_tf.training.config import ProbeConfig, parse_config
 from tinybert_tf.training.fitting import StageFit
 from tinybert_tf.training.general import FineTuneProbe, general_distill
 from tinybert_tf.training.run_directory import RunDirectory
-from tinybert_tf.training.sources import load_plain_teacher
+from tinybert_tf.training.sources import load_plain_encoder
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_a_start_that_is_nothing(tiny_values):
 
 def test_the_probe_leaves_the_encoder_as_it_is(general_values, tiny_bert):
     config = parse_config(general_values, "values")
-    encoder, tokenizer = load_plain_teacher(config)
+    encoder, tokenizer = load_plain_encoder(config.teacher, config.precision)
     before = encoder.get_weights()
     probe = FineTuneProbe(ProbeConfig(**vars(config.probe)), tokenizer, seed=1)
     scores = probe.score(encoder)
@@ -198,7 +198,10 @@ def test_sequences_longer_than_the_position_table(general_values, corpus, monkey
 
 @pytest.mark.parametrize(
     ("command", "kind", "message"),
-    [("run", "general", "wants a config with a task"), ("general-distill", "task", "a corpus")],
+    [
+        ("run", "general", "wants the config of a task"),
+        ("general-distill", "task", "the config of a general student"),
+    ],
 )
 def test_the_config_of_another_command(
     command, kind, message, general_values, tiny_values, tmp_path

@@ -547,7 +547,10 @@ def test_a_run_ends_with_its_report(tiny_values, tmp_path):
         (["report", "--run", "x", "--resume"], "and nothing else"),
         (["reports", "--run", "x"], "Did you mean 'report'?"),
         (["evaluate", "--run", "x"], "evaluate wants --config, the run's YAML file"),
-        (["run", "--run", "x", "--config", "x.yaml"], "--run and --output are flags of report and pack"),
+        (
+            ["run", "--run", "x", "--config", "x.yaml"],
+            "--run and --output are flags of report and pack",
+        ),
     ],
 )
 def test_flags_that_do_not_go_together(arguments, message):

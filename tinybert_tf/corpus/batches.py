@@ -33,6 +33,9 @@ class CorpusBatches:
         seed: int or `None`. Of the shuffle; `None` keeps the order of shards, and sequences
             sorted by length within each.
 
+    Attributes:
+        has_masks: bool. Whether the corpus is masked.
+
     Raises:
         TinyBertError: if there is no finished corpus, a shard is missing or has another size,
             or the split is empty. A shard whose bytes were changed is found when it is read.
@@ -58,7 +61,7 @@ class CorpusBatches:
                 f"{self.directory} has no {split} sequences: it was made with "
                 f"--held_out {self.manifest.header.options.held_out} of few documents."
             )
-        self._has_masks = self.manifest.header.options.mask_probability > 0
+        self.has_masks = self.manifest.header.options.mask_probability > 0
 
     def __len__(self) -> int:
         """Sequences in an epoch."""
@@ -123,7 +126,7 @@ class CorpusBatches:
             `"mask_ids"`, the tokens that belong there. Both are padded with 0, a position
             that is never masked.
         """
-        names = (*_INPUTS, *_MASKS) if self._has_masks else _INPUTS
+        names = (*_INPUTS, *_MASKS) if self.has_masks else _INPUTS
         dataset = tf.data.Dataset.from_generator(
             lambda: self._generate(epochs, first_step),
             output_signature=dict.fromkeys(names, tf.TensorSpec((None, None), tf.int32)),
@@ -144,7 +147,7 @@ class CorpusBatches:
                 batches = self._batches(number, *rows["token_ids"][::-1])
                 for chosen in batches.plan(epoch)[skipped:]:
                     inputs, _ = batches.encoded.batch(chosen)
-                    if self._has_masks:
+                    if self.has_masks:
                         inputs |= {name: _padded(rows[name], chosen) for name in _MASKS}
                     yield inputs
 

@@ -2,7 +2,6 @@
 
 import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
-
 from apache_beam.runners import create_runner
 
 from tinybert_tf.corpus.pipeline import Corpus, PartWriter, Task

@@ -306,6 +306,8 @@ def _first_difference(theirs: dict, ours: dict, key: str = "") -> str:
             where = f"{key}.{name}" if key else name
             if isinstance(value, dict):
                 return _first_difference(theirs[name], value, where)
+            if isinstance(value, list):
+                return f"its {where} are others, or have changed"
             return f"its {where} is {theirs[name]}, here it is {value}"
     raise AssertionError("there is no difference")
 

@@ -280,6 +280,11 @@ class RunConfig:
         """Returns the task that the config names or describes."""
         return _resolve_task(self.task)
 
+    @property
+    def purpose(self) -> str:
+        """What the config makes, for messages."""
+        return "a task"
+
     def to_dict(self) -> dict:
         """Returns plain values: what a YAML file holds."""
         return pydantic.TypeAdapter(RunConfig).dump_python(self, mode="json")
@@ -359,15 +364,63 @@ class GeneralConfig:
                     "no task to predict. Set prediction=0"
                 )
 
+    @property
+    def purpose(self) -> str:
+        """What the config makes, for messages."""
+        return "a general student"
+
     def to_dict(self) -> dict:
         """Returns plain values: what a YAML file holds."""
         return pydantic.TypeAdapter(GeneralConfig).dump_python(self, mode="json")
 
 
+@_config
+class MaskedLMConfig:
+    """Training of a masked language model over a pretrained encoder.
+
+    Args:
+        run_directory: where everything the run makes goes.
+        corpus: `CorpusConfig`. Text with masks.
+        encoder: `WeightsConfig`.
+        fit: `FitConfig`.
+        train_encoder: whether the encoder learns too, or the head alone.
+        seed: of the head, dropout and the order of the text.
+        precision: see `RunConfig`.
+        strategy: of `tf.distribute`.
+        checkpoint_minutes: how much work a killed run may lose.
+    """
+
+    run_directory: str
+    corpus: CorpusConfig
+    encoder: WeightsConfig
+    fit: FitConfig
+    train_encoder: bool = True
+    seed: pydantic.NonNegativeInt = 42
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    strategy: Literal["none", "mirrored"] = "none"
+    checkpoint_minutes: pydantic.PositiveFloat = 2.0
+
+    @property
+    def purpose(self) -> str:
+        """What the config makes, for messages."""
+        return "a masked LM"
+
+    def to_dict(self) -> dict:
+        """Returns plain values: what a YAML file holds."""
+        return pydantic.TypeAdapter(MaskedLMConfig).dump_python(self, mode="json")
+
+
+def _kind_of(values: dict) -> type:
+    """Returns the class of a config by the key that no other class has."""
+    if "task" in values or "corpus" not in values:
+        return RunConfig
+    return MaskedLMConfig if "encoder" in values else GeneralConfig
+
+
 def load_config(
     path: str | os.PathLike, overrides: Sequence[str] = ()
-) -> RunConfig | GeneralConfig:
-    """Reads a run's YAML file: a `GeneralConfig` where it names a corpus, else a `RunConfig`.
+) -> RunConfig | GeneralConfig | MaskedLMConfig:
+    """Reads a run's YAML file: a task's, or with a corpus that of a student or a masked LM.
 
     Args:
         path: str or path.
@@ -389,7 +442,7 @@ def load_config(
     return parse_config(values, str(path))
 
 
-def parse_config(values: dict, source: str) -> RunConfig | GeneralConfig:
+def parse_config(values: dict, source: str) -> RunConfig | GeneralConfig | MaskedLMConfig:
     """Validates plain values.
 
     Args:
@@ -399,7 +452,7 @@ def parse_config(values: dict, source: str) -> RunConfig | GeneralConfig:
     Raises:
         TinyBertError: see `load_config`.
     """
-    cls = GeneralConfig if "corpus" in values else RunConfig
+    cls = _kind_of(values)
     try:
         return pydantic.TypeAdapter(cls).validate_python(values)
     except pydantic.ValidationError as error:

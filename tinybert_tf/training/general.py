@@ -23,7 +23,7 @@ from tinybert_tf.training.fitting import Checkpoints, Evaluator, StageFit, make_
 from tinybert_tf.training.recipes import make_distiller
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.sources import (
-    load_plain_teacher,
+    load_plain_encoder,
     make_student_encoder,
     read_split,
     take_random,
@@ -53,11 +53,11 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         return
     keras.utils.set_random_seed(config.seed)
     with make_strategy(config.strategy).scope():
-        teacher, tokenizer = load_plain_teacher(config)
+        teacher, tokenizer = load_plain_encoder(config.teacher, config.precision)
         student = make_student_encoder(config, teacher)
         batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
         batches.check_vocabulary(tokenizer)
-        _check_length(batches, student, teacher)
+        check_length(batches, student, teacher)
         distiller = make_distiller(config, student, teacher, _start_sample(config))
         evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
         for stage_config in config.distillation.stages:
@@ -193,7 +193,7 @@ def pack_student(run: RunDirectory, output: str | os.PathLike) -> dict:
             "general-distill`."
         )
     check_absent(output)
-    teacher, tokenizer = load_plain_teacher(config)
+    teacher, tokenizer = load_plain_encoder(config.teacher, config.precision)
     student = make_student_encoder(config, teacher)
     distiller = make_distiller(config, student, teacher, _start_sample(config))
     stage = config.distillation.stages[-1]
@@ -221,7 +221,8 @@ def _batches(config: GeneralConfig, split: str, tokens_per_batch: int) -> Corpus
     return CorpusBatches(config.corpus.directory, split, tokens_per_batch, seed=config.seed)
 
 
-def _check_length(batches: CorpusBatches, *encoders: BertEncoder) -> None:
+def check_length(batches: CorpusBatches, *encoders: BertEncoder) -> None:
+    """Raises TinyBertError if the sequences of a corpus are too long for an encoder."""
     longest = min(encoder.max_sequence_length for encoder in encoders)
     if batches.sequence_length > longest:
         raise TinyBertError(

@@ -15,7 +15,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_file, read_text_file
 from tinybert_tf.training import plots
 from tinybert_tf.training.config import GeneralConfig, RunConfig
-from tinybert_tf.training.reporting import ResultsTable, general_table, results_table
+from tinybert_tf.training.reporting import ResultsTable, dev_table, results_table
 from tinybert_tf.training.run_directory import RunDirectory
 
 # The browser itself refuses whatever would come from elsewhere.
@@ -100,7 +100,7 @@ def _add_losses(main: Element, results: dict) -> None:
     if not any("best_dev" in figures for figures in results.values() if figures):
         _add(section, "p", "The student is not scored yet.")
         return
-    content = general_table(results)
+    content = dev_table(results)
     _add_table(section, content)
     _add(section, "p", content.caption)
 

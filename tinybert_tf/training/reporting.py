@@ -104,26 +104,26 @@ def _maybe(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
 
 
-def general_table(results: dict) -> ResultsTable:
-    """Makes the table of a general distillation: held-out losses at its start and its best.
+def dev_table(results: dict) -> ResultsTable:
+    """Makes the table of a run without a task: held-out text at its start and at its best.
 
     Args:
         results: dict. What the run's `results.json` holds, a scored stage among it.
     """
-    stages = {k: v for k, v in results.items() if isinstance(v, dict) and "best_dev" in v}
-    columns = [results["student_start"]["dev"], *(f["best_dev"] for f in stages.values())]
+    start = {"start": results["student_start"]["dev"]} if "student_start" in results else {}
+    columns = start | {
+        f"{name}, step {figures['best_step']}": figures["best_dev"]
+        for name, figures in results.items()
+        if isinstance(figures, dict) and "best_dev" in figures
+    }
     return ResultsTable(
         title="held-out text",
-        caption="Losses of each term and, where it has several, of each layer. probe: a copy "
-        "that was fine-tuned on a small task.",
-        columns=(
-            "term",
-            "start",
-            *(f"{name}, step {figures['best_step']}" for name, figures in stages.items()),
-        ),
+        caption="attention, hidden, embedding: losses, of all layers and of each. probe: a "
+        "copy that was fine-tuned on a small task.",
+        columns=("figure", *columns),
         rows=tuple(
-            (term, *(_maybe(column.get(term), "{:.4f}") for column in columns))
-            for term in columns[-1]
+            (name, *(_maybe(column.get(name), "{:.4f}") for column in columns.values()))
+            for name in list(columns.values())[-1]
         ),
     )
 

@@ -121,6 +121,11 @@ class RunDirectory:
         return self.path / "student"
 
     @property
+    def masked_lm(self) -> pathlib.Path:
+        """The preset of a masked LM."""
+        return self.path / "masked_lm"
+
+    @property
     def exports(self) -> pathlib.Path:
         """The exported files, a folder for each quantization."""
         return self.path / "export"

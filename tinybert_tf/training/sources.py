@@ -101,16 +101,22 @@ def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
     return model
 
 
-def load_plain_teacher(config: GeneralConfig) -> tuple[BertEncoder, BertTokenizer]:
-    """Loads the teacher of a general distillation, and its vocabulary.
+def load_plain_encoder(
+    config: WeightsConfig, precision: str
+) -> tuple[BertEncoder, BertTokenizer]:
+    """Loads an encoder without a head, and its vocabulary.
+
+    Args:
+        config: `WeightsConfig`.
+        precision: str. See `RunConfig`.
 
     Raises:
         TinyBertError: if they cannot be read or do not fit each other.
     """
-    location = resolve_path(config.teacher.weights)
+    location = resolve_path(config.weights)
     kind = _layout(location)
-    tokenizer = _load_tokenizer(config.teacher, location, kind)
-    encoder = _load_encoder(location, kind, resolve_precision(config.precision), None)
+    tokenizer = _load_tokenizer(config, location, kind)
+    encoder = _load_encoder(location, kind, resolve_precision(precision), None)
     _check_vocabulary(encoder, tokenizer)
     return encoder, tokenizer
 

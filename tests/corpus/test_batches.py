@@ -1,0 +1,197 @@
+"""Batches of a corpus: every sequence once an epoch, from any step, and shards that are not."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from tinybert_tf.corpus import CorpusBatches, command
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.tokenization import BertTokenizer
+
+SMALL = ("--shard_megabytes", "0.002")
+TOKENS = 128
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, vocabulary_file, text):
+    directory = tmp_path_factory.mktemp("batches")
+    (directory / "text.txt").write_text(text, "utf-8")
+    command.main(
+        [
+            "corpus",
+            *("--input", str(directory / "text.txt"), "--output", str(directory / "corpus")),
+            *("--vocabulary", str(vocabulary_file), "--runner", "in_process"),
+            *("--sequence_length", "16", "--held_out", "0.2", *SMALL),
+        ]
+    )
+    return str(directory / "corpus")
+
+
+def rows(batches):
+    """The ids of each row without padding, in order."""
+    return [
+        tuple(ids[:count].tolist())
+        for batch in batches
+        for ids, count in zip(batch["token_ids"], batch["padding_mask"].sum(1), strict=True)
+    ]
+
+
+def as_list(dataset):
+    return list(dataset.as_numpy_iterator())
+
+
+def same(these, those):
+    return len(these) == len(those) and all(
+        a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a)
+        for a, b in zip(these, those, strict=True)
+    )
+
+
+def test_an_epoch_is_every_sequence_once(corpus):
+    plain = rows(as_list(CorpusBatches(corpus, tokens_per_batch=TOKENS).dataset()))
+    batches = CorpusBatches(corpus, tokens_per_batch=TOKENS, seed=3)
+    epochs = as_list(batches.dataset(epochs=2))
+    first, second = epochs[: len(epochs) // 2], epochs[len(epochs) // 2 :]
+    assert sorted(rows(first)) == sorted(rows(second)) == sorted(plain)
+    assert rows(first) != rows(second)
+    assert len(plain) == len(batches)
+    assert sum(map(len, plain)) == batches.tokens_per_epoch
+    manifest = json.loads(pathlib.Path(corpus, "manifest.json").read_text("utf-8"))
+    assert manifest["totals"]["train"]["sequences"] == len(plain)
+    assert manifest["totals"]["train"]["tokens"] == batches.tokens_per_epoch
+
+
+def test_the_inputs_are_those_of_an_encoder(corpus):
+    batches = CorpusBatches(corpus, tokens_per_batch=TOKENS, seed=3)
+    for batch in as_list(batches.dataset()):
+        assert set(batch) == {"token_ids", "segment_ids", "padding_mask"}
+        ids, mask = batch["token_ids"], batch["padding_mask"]
+        assert {x.dtype for x in batch.values()} == {np.dtype("int32")}
+        assert ids.shape[1] in (8, 16) and ids.size <= TOKENS
+        assert not batch["segment_ids"].any() and batch["segment_ids"].shape == ids.shape
+        # Padding is [PAD], of id 1, and comes last.
+        assert ((ids == 1) == (mask == 0)).all()
+        assert (np.diff(mask, axis=1) <= 0).all()
+        assert (ids[:, 0] == 2).all()
+
+
+def test_shards_come_in_an_order_of_the_epoch(corpus):
+    batches = CorpusBatches(corpus, tokens_per_batch=TOKENS, seed=3)
+    orders = [
+        [number for _, number, _ in batches._visits(e + 1, e * batches.steps_per_epoch)]
+        for e in range(3)
+    ]
+    assert all(sorted(order) == sorted(orders[0]) for order in orders)
+    assert len(orders[0]) > 4 and orders[0] != orders[1] != orders[2]
+
+
+def test_training_goes_on_at_any_step(corpus):
+    batches = CorpusBatches(corpus, tokens_per_batch=TOKENS, seed=3)
+    steps = batches.steps_per_epoch
+    whole = as_list(batches.dataset(epochs=2))
+    assert len(whole) == 2 * steps
+    for first_step in (0, 1, steps // 2, steps - 1, steps, steps + 5, 2 * steps - 1):
+        dataset = CorpusBatches(corpus, tokens_per_batch=TOKENS, seed=3).dataset(2, first_step)
+        assert dataset.cardinality() == 2 * steps - first_step
+        assert same(as_list(dataset), whole[first_step:])
+    other = as_list(CorpusBatches(corpus, tokens_per_batch=TOKENS, seed=4).dataset(2))
+    assert not same(other, whole)
+
+
+def test_the_steps_are_known_without_reading_shards(corpus, monkeypatch):
+    read = len(as_list(CorpusBatches(corpus, "held_out", TOKENS, seed=1).dataset()))
+    monkeypatch.setattr("tinybert_tf.corpus.shards.read_shard", None)
+    assert CorpusBatches(corpus, "held_out", TOKENS, seed=1).steps_per_epoch == read > 1
+
+
+def test_masked_corpora(make_corpus, text):
+    options = ("--mask_probability", "0.2", "--held_out", "0", *SMALL)
+    plain = CorpusBatches(make_corpus(text, "--held_out", "0", *SMALL, name="plain"))
+    original = rows(as_list(plain.dataset()))
+    batches = CorpusBatches(make_corpus(text, *options, name="masked"))
+    restored = []
+    for batch in as_list(batches.dataset()):
+        positions, ids = batch["mask_positions"], batch["mask_ids"]
+        assert positions.shape == ids.shape and positions.dtype == ids.dtype == np.int32
+        is_mask = positions > 0
+        assert (np.diff(is_mask.astype(int), axis=1) <= 0).all()
+        # Letters, and zeros after them.
+        assert (ids[is_mask] >= 5).all() and not ids[~is_mask].any()
+        lengths = batch["padding_mask"].sum(1) - 2
+        assert is_mask.sum(1).tolist() == [max(round(n * 0.2), 1) for n in lengths.tolist()]
+        assert is_mask.sum(1).max() == is_mask.shape[1]
+        row, column = np.nonzero(is_mask)
+        token_ids = batch["token_ids"].copy()
+        token_ids[row, positions[row, column]] = ids[row, column]
+        restored += rows([{**batch, "token_ids": token_ids}])
+    assert restored == original
+
+
+# === What cannot be trained on ===
+
+
+def test_the_vocabulary_is_compared(corpus, vocabulary_file):
+    batches = CorpusBatches(corpus)
+    batches.check_vocabulary(BertTokenizer(vocabulary_file))
+    with pytest.raises(
+        TinyBertError, match=r"25 tokens, uncased.* the model's 25 tokens, cased"
+    ):
+        batches.check_vocabulary(BertTokenizer(vocabulary_file, lowercase=False))
+    tokens = vocabulary_file.read_text("utf-8").split()
+    with pytest.raises(TinyBertError, match="another vocabulary than the model's"):
+        batches.check_vocabulary(BertTokenizer([*tokens[:-2], tokens[-1], tokens[-2]]))
+
+
+def test_a_missing_or_cut_shard_is_named(make_corpus, text):
+    directory = make_corpus(text, *SMALL)
+    path = sorted(directory.glob("train-*"))[2]
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    message = f"{path.name} has {len(content) - 1:,} bytes, expected {len(content):,}"
+    with pytest.raises(TinyBertError, match=message):
+        CorpusBatches(directory)
+    path.unlink()
+    with pytest.raises(TinyBertError, match=f"{path.name} is missing"):
+        CorpusBatches(directory)
+
+
+def test_a_changed_shard_is_named_when_it_is_read(make_corpus, text):
+    directory = make_corpus(text, *SMALL)
+    path = sorted(directory.glob("train-*"))[2]
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    batches = CorpusBatches(directory)
+    with pytest.raises(Exception, match=f"{path.name} is not the file that was written"):
+        as_list(batches.dataset())
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda values: values["header"].update(version=2), "is of version 2, expected 1"),
+        (lambda values: values.pop("shards"), "is not what `python -m tinybert_tf corpus`"),
+        (lambda values: values.update(extra=1), "is not what `python -m tinybert_tf corpus`"),
+    ],
+)
+def test_manifests_that_are_none(make_corpus, change, message):
+    directory = make_corpus("a b c\n")
+    values = json.loads((directory / "manifest.json").read_text("utf-8"))
+    change(values)
+    (directory / "manifest.json").write_text(json.dumps(values), "utf-8")
+    with pytest.raises(TinyBertError, match=message):
+        CorpusBatches(directory)
+
+
+def test_what_is_not_there(corpus, make_corpus, tmp_path):
+    with pytest.raises(
+        TinyBertError, match=r"holds no finished corpus: it has no manifest.json"
+    ):
+        CorpusBatches(tmp_path)
+    with pytest.raises(TinyBertError, match="split is 'dev', expected one of train, held_out"):
+        CorpusBatches(corpus, "dev")
+    directory = make_corpus("a b c\n", "--held_out", "0")
+    with pytest.raises(TinyBertError, match=r"no held_out sequences: .* --held_out 0.0"):
+        CorpusBatches(directory, "held_out")

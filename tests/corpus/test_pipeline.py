@@ -1,0 +1,211 @@
+"""Whole corpora: their records, the manifest, and what an interruption leaves."""
+
+import gzip
+import hashlib
+import json
+
+import pytest
+import tensorflow as tf
+
+from tinybert_tf.corpus import pipeline, shards
+from tinybert_tf.errors import TinyBertError
+
+CLS, SEP = 2, 3
+SMALL = ("--shard_megabytes", "0.002")
+
+
+def records(directory, split="train"):
+    """The ids of each record of a split, in order, read without the library."""
+    manifest = json.loads((directory / "manifest.json").read_text("utf-8"))
+    names = [s["name"] for s in manifest["shards"] if s["split"] == split]
+    found = []
+    for record in tf.data.TFRecordDataset([str(directory / name) for name in names]):
+        example = tf.train.Example.FromString(record.numpy())
+        found.append(list(example.features.feature["token_ids"].int64_list.value))
+    return found
+
+
+def files(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_records_and_manifest_by_hand(make_corpus):
+    directory = make_corpus("a b\nc\n\nd\n", "--held_out", "0", "--sequence_length", "8")
+    assert sorted(files(directory)) == ["manifest.json", "train-00000-000.tfrecord"]
+    assert records(directory) == [[CLS, 5, 6, 7, SEP], [CLS, 8, SEP]]
+    manifest = json.loads((directory / "manifest.json").read_text("utf-8"))
+    assert manifest["counts"] == {"documents": 2, "paragraphs": 3, "text_bytes": 5}
+    totals = {"shards": 1, "sequences": 2, "tokens": 8, "fill": 0.5}
+    nothing = {"shards": 0, "sequences": 0, "tokens": 0, "fill": 0.0}
+    assert manifest["totals"] == {"train": totals, "held_out": nothing}
+    content = (directory / "train-00000-000.tfrecord").read_bytes()
+    assert manifest["shards"] == [
+        {
+            "name": "train-00000-000.tfrecord",
+            "split": "train",
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "sequences": 2,
+            "tokens": 8,
+            "lengths": {"3": 1, "5": 1},
+        }
+    ]
+    tokens = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrst"]
+    assert manifest["header"]["vocabulary"] == {
+        "size": 25,
+        "sha256": hashlib.sha256("\n".join(tokens).encode()).hexdigest(),
+        "lowercase": True,
+        "pad_token_id": 1,
+    }
+
+
+def test_shards_of_any_size_hold_the_same_sequences(make_corpus, text):
+    options = ("--held_out", "0.2", "--short_sequence_probability", "0.3")
+    whole = make_corpus(text, *options, name="whole")
+    parts = make_corpus(text, *options, *SMALL, name="parts")
+    assert len(files(whole)) == 3 and len(files(parts)) > 10
+    for split in ("train", "held_out"):
+        assert records(whole, split) == records(parts, split) != []
+
+
+def test_every_token_of_the_text_is_there_once(make_corpus, text):
+    directory = make_corpus(text, "--held_out", "0.2", *SMALL)
+    found = records(directory) + records(directory, "held_out")
+    letters = sorted(chr(ord("a") + i - 5) for ids in found for i in ids[1:-1])
+    assert letters == sorted(text.replace(" ", "").replace("\n", ""))
+    assert all(ids[0] == CLS and ids[-1] == SEP and len(ids) <= 16 for ids in found)
+
+
+def test_held_out_documents_depend_on_their_text_alone(make_corpus, text):
+    def held_out(content, name):
+        directory = make_corpus(
+            content, "--held_out", "0.2", "--sequence_length", "99", name=name
+        )
+        return sorted(records(directory, "held_out"))
+
+    documents = text.strip().split("\n\n")
+    whole = held_out(text, "whole")
+    # 200 times 0.2, with a deviation of 5.7.
+    assert 10 < len(whole) < 75
+    assert held_out("\n\n".join(documents[::-1]), "reversed") == whole
+    halves = (
+        held_out("\n\n".join(documents[::2]), "even"),
+        held_out("\n\n".join(documents[1::2]), "odd"),
+    )
+    assert sorted(halves[0] + halves[1]) == whole
+
+
+def test_gzip_files_become_as_many_shards_as_plain_ones(make_corpus, text, tmp_path):
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    plain = make_corpus(text, *SMALL, name="plain")
+    packed = make_corpus(path, *SMALL, name="packed")
+    assert records(plain) == records(packed)
+    assert len(list(packed.glob("train-00000-*"))) == len(list(plain.glob("train-*-000*")))
+
+
+def test_one_document_of_many_batches_of_paragraphs(make_corpus, monkeypatch, text):
+    document = text.replace("\n\n", "\n")
+    expected = records(make_corpus(document, "--held_out", "0", name="one"))
+    monkeypatch.setattr(pipeline, "_TOKENIZED_BYTES", 50)
+    assert records(make_corpus(document, "--held_out", "0", name="many")) == expected
+
+
+# === Interrupted ===
+
+
+class Killed(BaseException):
+    """What no code expects."""
+
+
+def kill_at(monkeypatch, number):
+    """Ends the process, as it were, at the writing of a sequence; returns what was written."""
+    write, written = shards.ShardWriter.write, []
+
+    def killing(self, sequence):
+        written.append(sequence)
+        if len(written) == number:
+            raise Killed
+        write(self, sequence)
+
+    monkeypatch.setattr(shards.ShardWriter, "write", killing)
+    return written
+
+
+def test_a_corpus_goes_on_to_the_same_bytes(make_corpus, text, tmp_path, monkeypatch):
+    expected = files(make_corpus(text, *SMALL, name="at_once"))
+    with monkeypatch.context() as patch:
+        kill_at(patch, 300)
+        with pytest.raises(Killed):
+            make_corpus(text, *SMALL)
+    done = files(tmp_path / "corpus")
+    assert "manifest.json" not in done
+    # The shards that are there are whole.
+    whole = {name: content for name, content in done.items() if name.endswith(".tfrecord")}
+    assert whole and all(expected[name] == content for name, content in whole.items())
+    # A killed process does not clean up.
+    (tmp_path / "corpus" / ".partial-1-train-00099-000.tfrecord").write_bytes(b"half")
+    with monkeypatch.context() as patch:
+        second = kill_at(patch, None)
+        assert files(make_corpus(text, *SMALL)) == expected
+    totals = json.loads(expected["manifest.json"])["totals"]
+    # What was done was not done again.
+    assert len(second) < sum(split["sequences"] for split in totals.values())
+
+
+def test_shards_that_are_gone_or_cut_are_made_again(make_corpus, text, tmp_path, monkeypatch):
+    expected = files(make_corpus(text, *SMALL, name="at_once"))
+    with monkeypatch.context() as patch:
+        kill_at(patch, 300)
+        with pytest.raises(Killed):
+            make_corpus(text, *SMALL)
+    (tmp_path / "corpus" / "train-00000-000.tfrecord").unlink()
+    (tmp_path / "corpus" / "train-00001-000.tfrecord").write_bytes(b"cut")
+    assert files(make_corpus(text, *SMALL)) == expected
+
+
+# === What is no corpus ===
+
+
+@pytest.mark.parametrize("content", ["", "\n \n\n", "\u200b\n"])
+def test_no_text(make_corpus, content, capsys):
+    with pytest.raises(SystemExit):
+        make_corpus(content)
+    assert "There is no text to train on in" in capsys.readouterr().err
+
+
+def test_another_corpus_is_not_gone_on_with(make_corpus, capsys):
+    make_corpus("a b c\n")
+    make_corpus("a b c\n")
+    capsys.readouterr()
+    for options, message in (
+        (("--seed", "1"), "its options.seed is 0, here it is 1"),
+        (("--cased",), "its vocabulary.lowercase is True, here it is False"),
+    ):
+        with pytest.raises(SystemExit):
+            make_corpus("a b c\n", *options)
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        make_corpus("a b c d\n")
+    assert "holds another corpus: its inputs are others" in capsys.readouterr().err
+
+
+def test_a_directory_of_other_things(make_corpus, tmp_path, capsys):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "mine").touch()
+    with pytest.raises(SystemExit):
+        make_corpus("a\n")
+    assert "is not empty and holds no corpus" in capsys.readouterr().err
+    assert files(tmp_path / "corpus") == {"mine": b""}
+
+
+def test_a_bad_line_stops_the_corpus_and_leaves_no_manifest(make_corpus, tmp_path, capsys):
+    path = tmp_path / "bad.txt"
+    path.write_bytes(b"a b\n\n" * 100 + b"\xff\n")
+    with pytest.raises(SystemExit) as caught:
+        make_corpus(path, "--shard_megabytes", "0.0001")
+    assert caught.value.code == 2
+    assert "bad.txt, line 201: byte 0xff is not UTF-8" in capsys.readouterr().err
+    assert not (tmp_path / "corpus" / "manifest.json").exists()
+    with pytest.raises(TinyBertError, match="holds no finished corpus"):
+        shards.read_manifest(str(tmp_path / "corpus"))

@@ -1,0 +1,100 @@
+"""Scores of span classifiers while they train and when they are done."""
+
+import math
+
+from tinybert_tf.data.squad import (
+    SpanAnswer,
+    SpanPrediction,
+    SpanPredictor,
+    SpanTask,
+    SpanWindows,
+    decode_spans,
+)
+from tinybert_tf.training.squad_metrics import squad_v1_metrics, squad_v2_metrics
+
+
+class SpanEvaluator:
+    """Scores a model on questions.
+
+    Args:
+        task: `SpanTask`. Whose metrics.
+        model: `BertSpanClassifier`.
+        windows: `SpanWindows`.
+        max_answer_tokens: int. See `decode_spans`.
+    """
+
+    def __init__(
+        self, task: SpanTask, model, windows: SpanWindows, max_answer_tokens: int = 30
+    ):
+        self.task = task
+        self.windows = windows
+        self._max_answer_tokens = max_answer_tokens
+        self._predictor = SpanPredictor(model)
+
+    def predict(self) -> list[SpanPrediction]:
+        """Returns the answers to each question, in the order of the questions."""
+        logits = self._predictor(self.windows.encoded)
+        return decode_spans(self.windows, *logits, self._max_answer_tokens)
+
+    def score(self) -> dict[str, float]:
+        """Returns the metrics of the official script, in percent, the task's first."""
+        return span_metrics(self.task, self.windows, self.predict())
+
+    def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
+        """Tells whether scores are better than the best so far: by the first metric."""
+        metric = self.task.metrics[0]
+        return scores[metric] > best[metric]
+
+
+def span_metrics(
+    task: SpanTask, windows: SpanWindows, predictions: list[SpanPrediction]
+) -> dict[str, float]:
+    """Computes a task's metrics, its own first.
+
+    Args:
+        task: `SpanTask`.
+        windows: `SpanWindows`. What was predicted.
+        predictions: list of `SpanPrediction`, one for each question.
+
+    Returns:
+        dict of floats. See `squad_v1_metrics`, or for a task with unanswerable questions
+        `squad_v2_metrics`.
+    """
+    examples = windows.examples
+    ids = [example.id for example in examples]
+    texts = {i: p.text for i, p in zip(ids, predictions, strict=True)}
+    if task.has_unanswerable:
+        probabilities = {
+            i: p.no_answer_probability for i, p in zip(ids, predictions, strict=True)
+        }
+        figures = squad_v2_metrics(examples, texts, probabilities)
+    else:
+        figures = squad_v1_metrics(examples, texts)
+    return {name: figures[name] for name in task.metrics} | figures
+
+
+def reason_near_chance(
+    task: SpanTask, windows: SpanWindows, predictions: list[SpanPrediction]
+) -> str | None:
+    """Says why a model's answers are no better than guessing, or `None` if they are.
+
+    The first metric must be above what answering every question with its whole context
+    reaches (or no question, where the metric has the best threshold) by two standard errors,
+    of 50 / sqrt(n) at most.
+
+    Args:
+        task: `SpanTask`.
+        windows: `SpanWindows`.
+        predictions: list of `SpanPrediction`.
+    """
+    metric, contexts = task.metrics[0], [e.context for e in windows.examples]
+    guesses = [SpanPrediction((SpanAnswer(c, 0, len(c), 0.0),), 0.0) for c in contexts]
+    guessing = span_metrics(task, windows, guesses)[metric]
+    bound = guessing + 2.0 * 50.0 / math.sqrt(len(contexts))
+    score = span_metrics(task, windows, predictions)[metric]
+    if score > bound:
+        return None
+    return (
+        f"its {metric} is {score:.1f}, answering with the whole context gives {guessing:.1f} "
+        f"(with sampling error up to {bound:.1f})"
+    )
