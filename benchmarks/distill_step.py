@@ -129,13 +129,11 @@ class OurStep:
         self._next_step = 0
 
     def _make_distiller(self, **kwargs) -> TinyBertDistiller:
-        return TinyBertDistiller(
-            self.student,
-            self.teacher,
-            projections=_PROJECTIONS,
-            projection_kernel=self.projection_kernel,
-            **kwargs,
+        distiller = TinyBertDistiller(
+            self.student, self.teacher, projections=_PROJECTIONS, **kwargs
         )
+        distiller.projections[0].kernel.assign(self.projection_kernel)
+        return distiller
 
     def check(self, inputs: dict) -> tuple[dict, dict]:
         """Computes loss and gradient of a batch as released code defines them, dropout off.

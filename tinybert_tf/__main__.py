@@ -23,6 +23,9 @@ _USAGE = """Distils a BERT teacher into a TinyBERT student.
 
   python -m tinybert_tf run --config FILE        all steps below and the export
   python -m tinybert_tf finetune --config FILE   makes the run directory and its teacher
+  python -m tinybert_tf augment --config FILE    makes copies of the training examples, if the
+                                                 config has augmentation; what follows `--`
+                                                 are options of Apache Beam
   python -m tinybert_tf distill --config FILE    makes the student
   python -m tinybert_tf evaluate --config FILE   scores teacher and student
   python -m tinybert_tf general-distill --config FILE
@@ -46,6 +49,12 @@ def _finetune(config, run):
     recipes.finetune(config, run)
 
 
+def _augment(config, run, *beam_options):
+    from tinybert_tf.training.augmenting import augment
+
+    augment(config, run, beam_options or None)
+
+
 def _distill(config, run):
     from tinybert_tf.training import recipes
 
@@ -60,9 +69,12 @@ def _evaluate(config, run):
 
 
 def _run(config, run):
-    from tinybert_tf.training import recipes, report, reporting
+    from tinybert_tf.training import augmenting, recipes, report, reporting
 
+    augmenting.check_augmentation(config, run)
     recipes.finetune(config, run)
+    if config.augmentation is not None:
+        augmenting.augment(config, run)
     recipes.distill(config, run)
     recipes.evaluate(config, run)
     recipes.export_all(config, run)
@@ -117,6 +129,7 @@ def _check_run_flags(command: str, wanted: str, is_given: bool) -> None:
 _COMMANDS = {
     "run": _run,
     "finetune": _finetune,
+    "augment": _augment,
     "distill": _distill,
     "evaluate": _evaluate,
     "general-distill": _general_distill,
@@ -134,19 +147,22 @@ _KNOWN = (*_COMMANDS, *_ON_RUNS)
 @reporting_errors
 def main(argv):
     """Runs a command; a mistake in what it was given ends it with exit code 2."""
-    if len(argv) != 2 or argv[1] not in _KNOWN:
+    command, *options = argv[1:] or [""]
+    # What begins with a dash and is no flag stood behind `--`.
+    is_understood = not options or (command == "augment" and options[0].startswith("-"))
+    if command not in _KNOWN or not is_understood:
         given = " ".join(argv[1:]) or "nothing"
         raise TinyBertError(
             f"expected one command of {', '.join(_KNOWN)}; got {given}."
             f"{nearest_name(given, _KNOWN)}\n\n{_USAGE}"
         )
-    if argv[1] in _ON_RUNS:
-        _ON_RUNS[argv[1]]()
+    if command in _ON_RUNS:
+        _ON_RUNS[command]()
     else:
-        _run_command(argv[1])
+        _run_command(command, options)
 
 
-def _run_command(command: str) -> None:
+def _run_command(command: str, options: list[str]) -> None:
     if not _CONFIG.value or _RUN.value or _OUTPUT.value:
         raise TinyBertError(
             f"{command} wants --config, the run's YAML file; --run and --output are flags of "
@@ -173,7 +189,7 @@ def _run_command(command: str) -> None:
         opening = contextlib.nullcontext(existing)
     with opening as run:
         run.record_command(config.seed)
-        _COMMANDS[command](config, run)
+        _COMMANDS[command](config, run, *options)
 
 
 if __name__ == "__main__":

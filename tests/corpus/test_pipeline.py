@@ -26,7 +26,7 @@ def records(directory, split="train"):
 
 
 def files(directory):
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
 def test_records_and_manifest_by_hand(make_corpus):
@@ -95,13 +95,14 @@ def test_held_out_documents_depend_on_their_text_alone(make_corpus, text):
     assert sorted(halves[0] + halves[1]) == whole
 
 
-def test_gzip_files_become_as_many_shards_as_plain_ones(make_corpus, text, tmp_path):
+def test_gzip_files_become_several_shards(make_corpus, text, tmp_path):
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(text.encode()))
     plain = make_corpus(text, *SMALL, name="plain")
     packed = make_corpus(path, *SMALL, name="packed")
     assert records(plain) == records(packed)
-    assert len(list(packed.glob("train-00000-*"))) == len(list(plain.glob("train-*-000*")))
+    size = sum(len(line) for line in text.splitlines())
+    assert len(list(packed.glob("train-00000-*"))) == -(-size // 2000) > 5
 
 
 def test_one_document_of_many_batches_of_paragraphs(make_corpus, monkeypatch, text):

@@ -133,12 +133,13 @@ def test_a_widened_student_is_cut_back_to_what_it_was():
     for a, b in zip(expected["hidden_states"], theirs["hidden_states"], strict=True):
         np.testing.assert_allclose(np.tile(a, 2), b, atol=1e-4)
     initialize_from_teacher(student, teacher, [inputs])
-    ours = exposed(student, make_inputs(seed=6))
-    expected = exposed(small, make_inputs(seed=6))
-    for a, b in zip(ours["hidden_states"], expected["hidden_states"], strict=True):
-        # The pair of dimensions (x, x) is x sqrt(2) in an orthonormal basis.
-        np.testing.assert_allclose(a, b * np.sqrt(2.0), atol=2e-3)
-    for a, b in zip(ours["attention_scores"], expected["attention_scores"], strict=True):
+    held_out = make_inputs(seed=6)
+    token = held_out["padding_mask"].astype(bool)
+    ours, theirs = exposed(student, held_out), exposed(teacher, held_out)
+    basis = basis_of(student, teacher)
+    for a, b in zip(ours["hidden_states"], theirs["hidden_states"], strict=True):
+        np.testing.assert_allclose(np.array(a)[token], (b @ basis)[token], atol=2e-3)
+    for a, b in zip(ours["attention_scores"], theirs["attention_scores"], strict=True):
         np.testing.assert_allclose(a, b, atol=2e-3)
 
 
@@ -153,8 +154,8 @@ def test_fitted_layers_take_up_what_was_cut_away(monkeypatch):
         return measure(student, teacher, sample, held_out)
 
     fitted, plain = losses(30.0), losses(1e12)
-    assert fitted["attention"][0] < 0.7 * plain["attention"][0]
-    assert fitted["hidden"][0] < 0.7 * plain["hidden"][0]
+    assert fitted["attention"][0] < 0.6 * plain["attention"][0]
+    assert fitted["hidden"][0] < 0.85 * plain["hidden"][0]
 
 
 def test_classifier_head_is_carried_over():
@@ -167,17 +168,21 @@ def test_classifier_head_is_carried_over():
     )
 
 
-def test_a_narrow_classifier_answers_like_its_teacher():
+def test_a_narrow_classifier_answers_more_like_its_teacher(monkeypatch):
     teacher = BertTextClassifier(make_encoder(), 3, head_activation="relu")
     for variable in teacher.output_dense.variables:
         variable.assign(np.random.default_rng(2).normal(0.0, 1.0, variable.shape))
-    narrow = make_encoder(num_layers=2, hidden_dim=12, intermediate_dim=16, seed=1)
-    student = BertTextClassifier(narrow, 3, head_activation="relu")
-    initialize_from_teacher(student, teacher, [make_inputs(300)])
-    held_out = make_inputs(200, seed=6)
-    ours, theirs = (numpy(model(held_out, training=False)) for model in (student, teacher))
-    error = np.square(ours - theirs).mean(0) / theirs.var(0)
-    assert error.max() < 0.5
+    sample, held_out = make_inputs(300), make_inputs(200, seed=6)
+
+    def error(prior_tokens):
+        monkeypatch.setattr(student_init, "_PRIOR_TOKENS", prior_tokens)
+        narrow = make_encoder(hidden_dim=12, seed=1)
+        student = BertTextClassifier(narrow, 3, head_activation="relu")
+        initialize_from_teacher(student, teacher, [sample])
+        ours, theirs = (numpy(m(held_out, training=False)) for m in (student, teacher))
+        return np.square(ours - theirs).mean()
+
+    assert error(30.0) < 0.7 * error(1e12)
 
 
 def test_a_head_is_fitted_to_an_encoder_that_stays_as_it_is():
@@ -190,7 +195,8 @@ def test_a_head_is_fitted_to_an_encoder_that_stays_as_it_is():
     for ours, theirs in zip(encoder.variables, teacher.backbone.variables, strict=True):
         value = numpy(theirs)
         reads = value.shape[0] == 16 and any(
-            name in ours.path for name in ("query/k", "key/k", "value/k", "intermediate_dense/k")
+            name in ours.path
+            for name in ("query/k", "key/k", "value/k", "intermediate_dense/k")
         )
         writes = any(
             name in ours.path for name in ("embedding", "norm", "block/output", "output_dense")
@@ -231,15 +237,17 @@ def test_span_head_is_carried_over():
 
 def test_blocks_follow_the_mapping(plain_cut):
     teacher, student = make_encoder(num_layers=4), make_encoder(num_layers=2, seed=1)
-    inputs = make_inputs()
-    initialize_from_teacher(student, teacher, [inputs], mapping=[3, 1])
-    hidden = np.array(exposed(teacher, inputs)["hidden_states"][0])
-    # Student block 1 is teacher block 3: it does to the embeddings what that would.
-    first = student.transformer_layers[0](hidden, inputs["padding_mask"])
-    third = teacher.transformer_layers[2](hidden, inputs["padding_mask"])
-    np.testing.assert_allclose(first[1], third[1], atol=1e-4)
-    correlation = np.corrcoef(np.ravel(first[0]), np.ravel(third[0]))[0, 1]
-    assert correlation > 0.99
+    initialize_from_teacher(student, teacher, [make_inputs()], mapping=[3, 1])
+    for ours, theirs in ((0, 2), (1, 0)):
+        ours, theirs = student.transformer_layers[ours], teacher.transformer_layers[theirs]
+        np.testing.assert_allclose(
+            ours.intermediate_dense.kernel, theirs.intermediate_dense.kernel, atol=1e-5
+        )
+        forms = []
+        for attention in (ours.self_attention, theirs.self_attention):
+            query, key = numpy(attention.query.kernel), numpy(attention.key.kernel)
+            forms.append([query[:, c : c + 4] @ key[:, c : c + 4].T for c in range(0, 16, 4)])
+        np.testing.assert_allclose(*forms, atol=1e-4)
 
 
 def test_narrow_embeddings_are_principal_components():
@@ -272,22 +280,28 @@ def test_smaller_heads_change_the_scores_of_the_text_least(plain_cut):
 
     def form(attention, head, rows):
         columns = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
+        constant = np.append(np.zeros(len(rows) - 1), 1.0)[:, None]
         query, key = (
-            np.vstack([rows @ numpy(d.kernel)[:, columns], numpy(d.bias)[None, columns]])
+            rows @ numpy(d.kernel)[:, columns] + constant * numpy(d.bias)[columns]
             for d in (attention.query, attention.key)
         )
         return query @ key.T / np.sqrt(attention.head_dim)
 
-    states = np.array(exposed(student, inputs)["hidden_states"][0])
-    states = states[inputs["padding_mask"].astype(bool)]
+    token = inputs["padding_mask"].astype(bool)
+    states, teacher_states = (
+        np.array(exposed(model, inputs)["hidden_states"][0])[token]
+        for model in (student, teacher)
+    )
+    # What the student's states leave out of the teacher's, on average.
+    rest = (teacher_states - states @ basis.T).mean(0)
     states = np.hstack([states, np.ones((len(states), 1))])
+    rows = np.vstack([basis.T, rest])
     root = linalg.sqrtm(states.T @ states / len(states))
-    inverse = np.linalg.inv(root)
     assert (ours.head_dim, theirs.head_dim) == (3, 4)
     for head in range(4):
-        u, s, vt = np.linalg.svd(root @ form(theirs, head, basis.T) @ root)
-        best = inverse @ (u[:, :3] * s[:3]) @ vt[:3] @ inverse
-        np.testing.assert_allclose(form(ours, head, np.eye(12)), best, atol=1e-3)
+        u, s, vt = np.linalg.svd(root @ form(theirs, head, rows) @ root)
+        scores = root @ form(ours, head, np.eye(13, 12)) @ root
+        np.testing.assert_allclose(scores, (u[:, :3] * s[:3]) @ vt[:3], atol=1e-3)
 
 
 def test_fewer_heads_take_the_mean_of_their_group():

@@ -64,6 +64,37 @@ def test_one_step_on_pairs_of_texts(make_model, preprocessor):
     assert history["loss"][0] == pytest.approx(expected, rel=1e-4)
 
 
+def test_without_a_compiled_loss_it_is_the_mean_of_start_and_end(make_model, inputs):
+    """Over real tokens: cross entropies in numpy, rows weighted."""
+    model = make_model(dropout=0.0)
+    model.compile("sgd")
+    labels = np.array([[1, 3], [3, 3], [0, 0]])
+    logits = {name: value.numpy() for name, value in model(inputs).items()}
+    rows = []
+    for row, (start, end) in enumerate(labels):
+        length = inputs["padding_mask"][row].sum()
+        z = [logits["start_logits"][row, :length], logits["end_logits"][row, :length]]
+        losses = [np.log(np.exp(z[i]).sum()) - z[i][at] for i, at in enumerate((start, end))]
+        rows.append(np.mean(losses))
+    value = model.evaluate(inputs, labels, verbose=0)
+    assert value == pytest.approx(np.mean(rows), rel=1e-5)
+    weights = np.array([1.0, 0.5, 0.0])
+    value = model.evaluate(inputs, labels, sample_weight=weights, verbose=0)
+    assert value == pytest.approx(np.dot(rows, weights) / 3, rel=1e-5)
+
+
+def test_it_learns_spans(make_model, inputs):
+    model = make_model(dropout=0.0)
+    model.compile(keras.optimizers.Adam(0.03), jit_compile=False)
+    labels = np.array([[1, 3], [3, 3], [0, 1]])
+    model.fit(inputs, labels, epochs=60, verbose=0)
+    outputs = model(inputs)
+    # What is said of padding is not learned.
+    for i, name in enumerate(("start_logits", "end_logits")):
+        logits = np.where(inputs["padding_mask"] == 1, outputs[name].numpy(), -np.inf)
+        np.testing.assert_array_equal(logits.argmax(axis=-1), labels[:, i])
+
+
 def test_preset_round_trip(make_model, preprocessor, assert_same_model, tmp_path):
     model = make_model(preprocessor)
     model.save_to_preset(str(tmp_path))

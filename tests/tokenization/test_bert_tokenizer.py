@@ -154,6 +154,58 @@ def test_lower_case_does_not_follow_the_locale():
     assert result.stdout.strip() == "[[4], [4]]"
 
 
+def spans(tokenizer, text):
+    """The characters of each token."""
+    token_ids, starts, ends = tokenizer.tokenize_with_offsets(text)
+    assert token_ids.numpy().tolist() == tokenizer(text).numpy().tolist()
+    pairs = zip(starts.numpy(), ends.numpy(), strict=True)
+    return [(int(start), text[start:end]) for start, end in pairs]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (
+            "Unaffable, the!",
+            [(0, "Un"), (2, "aff"), (5, "able"), (9, ","), (11, "the"), (14, "!")],
+        ),
+        # Accents of one character or of two, dropped in both cases, and two upon each other.
+        ("Café the", [(0, "Café"), (5, "the")]),
+        ("cafe\u0301\u0302 the", [(0, "cafe\u0301\u0302"), (7, "the")]),
+        # Characters of several bytes, and of four; an unknown word is whole.
+        (
+            "ЯЯ 中国x 😀y the",
+            [(0, "Я"), (1, "Я"), (3, "中"), (4, "国"), (5, "x"), (7, "😀y"), (10, "the")],
+        ),
+        # What is dropped belongs to no token at its edge, but may stand inside of one.
+        ("\u200bthe\u200b ca\u200bfe", [(1, "the"), (6, "ca\u200bfe")]),
+        # Too long for a word; the final sigma's lower case depends on its neighbours.
+        ("y" * 101 + " the", [(0, "y" * 101), (102, "the")]),
+        ("ΟΔΟΣ the", [(0, "ΟΔΟΣ"), (5, "the")]),
+        ("\u0301the", [(1, "the")]),
+    ],
+)
+def test_offsets_are_characters_of_the_given_text(tokenizer, text, expected):
+    assert spans(tokenizer, text) == expected
+
+
+def test_offsets_of_a_cased_tokenizer():
+    cased = BertTokenizer([*SPECIAL, "Cafe", "##\u0301", "!"], lowercase=False)
+    assert spans(cased, "Cafe\u0301!") == [(0, "Cafe"), (4, "\u0301"), (5, "!")]
+
+
+def test_offsets_of_a_batch(tokenizer):
+    """An accent at the beginning of a text does not belong to the text before."""
+    token_ids, starts, ends = tokenizer.tokenize_with_offsets(["é cafe", "", "\u0301the !"])
+    assert token_ids.to_list() == tokenizer(["é cafe", "", "\u0301the !"]).to_list()
+    assert starts.to_list() == [[0, 2], [], [1, 5]]
+    assert ends.to_list() == [[1, 6], [], [4, 6]]
+    assert starts.dtype == ends.dtype == tf.int32
+    with pytest.raises(TinyBertError, match="no vocabulary"):
+        BertTokenizer().tokenize_with_offsets("a")
+
+
 def test_types_and_shapes(tokenizer):
     batch = tokenizer(tf.constant(["the cafe", ""]))
     assert isinstance(batch, tf.RaggedTensor)

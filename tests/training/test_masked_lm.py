@@ -20,7 +20,7 @@ def make_corpus(tiny_bert, tmp_path_factory):
     random = np.random.default_rng(3)
     documents = [
         " ".join([str(a)] * count + ["thing"] + [str(b)] * count)
-        for count in (2, 5)
+        for count in (4, 5)
         for a, b in random.integers(0, 8, (200, 2))
     ]
     (folder / "text.txt").write_text("\n\n".join(documents) + "\n", "utf-8")

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tinybert_tf.data import Task
 from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
@@ -37,6 +38,33 @@ def test_f1_of_three_classes_is_the_mean():
     # A class that nobody has or guesses counts as well, with 0.
     figures = compute_metrics(task, np.array([0, 1]), logits([0, 1], 3))
     assert figures["f1"] == pytest.approx(2 / 3)
+
+
+def test_metrics_of_random_answers():
+    """Against their definitions: Matthews is the correlation of two binary variables, Spearman
+    that of ranks, F1 the harmonic mean of precision and recall."""
+    random = np.random.default_rng(9)
+    labels, outputs = random.integers(0, 2, 500), random.normal(size=(500, 2))
+    answers = (outputs[:, 1] > outputs[:, 0]).astype(int)
+    figures = compute_metrics(BINARY, labels, outputs)
+    both = np.sum(labels & answers)
+    precision, recall = both / answers.sum(), both / labels.sum()
+    assert figures == pytest.approx(
+        {
+            "accuracy": np.mean(labels == answers),
+            "f1": 2 * precision * recall / (precision + recall),
+            "matthews": np.corrcoef(labels, answers)[0, 1],
+        }
+    )
+    scores, predicted = random.integers(0, 6, 500) / 1.0, random.normal(size=500).round(1)
+    figures = compute_metrics(SCORED, scores, predicted[:, None])
+    ranks = [stats.rankdata(scores), stats.rankdata(predicted)]
+    assert figures == pytest.approx(
+        {
+            "pearson": np.corrcoef(scores, predicted)[0, 1],
+            "spearman": np.corrcoef(*ranks)[0, 1],
+        }
+    )
 
 
 def test_correlations():

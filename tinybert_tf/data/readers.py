@@ -138,6 +138,9 @@ class _GlueLayout:
     splits: dict[str, str] = dataclasses.field(
         default_factory=lambda: {"train": "train.tsv", "dev": "dev.tsv"}
     )
+    test_splits: dict[str, str] = dataclasses.field(
+        default_factory=lambda: {"test": "test.tsv"}
+    )
 
 
 _GLUE_LAYOUTS = {
@@ -156,6 +159,10 @@ _GLUE_LAYOUTS = {
             "dev": "dev_matched.tsv",
             "dev_matched": "dev_matched.tsv",
             "dev_mismatched": "dev_mismatched.tsv",
+        },
+        test_splits={
+            "test_matched": "test_matched.tsv",
+            "test_mismatched": "test_mismatched.tsv",
         },
     ),
     "qnli": _GlueLayout("QNLI", ("question", "sentence", "label")),
@@ -180,7 +187,7 @@ def read_glue(task: Task, directory: str | os.PathLike, split: str) -> Examples:
             usable label.
     """
     layout, official = _glue_layout(task)
-    path = _glue_path(layout, pathlib.Path(directory), split)
+    path = _glue_path(layout, layout.splits, pathlib.Path(directory), split)
     records = _tsv_records(_read_data_file(path))
     header = layout.header or next(records)[1]
     rows = _pick_columns(path, header, layout.columns, records)
@@ -191,6 +198,59 @@ def read_glue(task: Task, directory: str | os.PathLike, split: str) -> Examples:
         return examples
     order = np.array([task.labels.index(name) for name in official.labels], np.int32)
     return Examples(examples.texts, order[examples.labels])
+
+
+def read_glue_test(task: Task, directory: str | os.PathLike, split: str = "test") -> Examples:
+    """Reads a test set of GLUE, whose labels are not public: every row, in its order.
+
+    Args:
+        task: Task. One of `GLUE_TASKS`, or a copy of one with its labels in another order.
+        directory: str or path. The folder of the task ("SST-2", "MRPC", ...).
+        split: str. "test"; for MNLI "test_matched" or "test_mismatched".
+
+    Returns:
+        `Examples`. Their labels are -1, or for regression `nan`.
+
+    Raises:
+        TinyBertError: if the task is none of GLUE's, the file cannot be read, lacks a column,
+            or has a row of too few or too many fields. None is left out: a prediction is
+            wanted for each.
+    """
+    layout, _ = _glue_layout(task)
+    path = _glue_path(layout, layout.test_splits, pathlib.Path(directory), split)
+    # Unlike the other files of CoLA, its test file has a header too.
+    records = _tsv_records(_read_data_file(path))
+    header = next(records)[1]
+    columns = _find_columns(path, tuple(header), layout.columns[:-1])
+    rows = []
+    for line, fields in records:
+        if len(fields) != len(header):
+            raise TinyBertError(
+                f"{path}, line {line}: {len(fields)} fields, expected {len(header)}. Get the "
+                "file of GLUE again: a prediction is wanted for each of its rows."
+            )
+        rows.append([fields[column] for column in columns])
+    if not rows:
+        raise TinyBertError(f"{path}: there are no rows, expected one or more.")
+    labels = np.full(len(rows), np.nan if task.is_regression else -1)
+    dtype = np.float32 if task.is_regression else np.int32
+    return Examples(tuple(zip(*rows, strict=True)), labels.astype(dtype))
+
+
+def further_dev_splits(task: Task, source: str) -> dict[str, str]:
+    """Returns the labelled splits to report beside `dev`: the mismatched one of MNLI.
+
+    Args:
+        task: Task.
+        source: str. `"glue"` or `"tfds"`; whose names of splits.
+
+    Returns:
+        dict of str by str. What its figures are called, and the split.
+    """
+    if task.name != "mnli":
+        return {}
+    names = {"glue": "dev_mismatched", "tfds": "validation_mismatched"}
+    return {"mismatched": names[source]} if source in names else {}
 
 
 def read_tfds(
@@ -215,16 +275,16 @@ def read_tfds(
     import tensorflow_datasets as tfds
 
     source = f"TFDS data set {name!r}"
-    builder = _tfds_builder(tfds, name, data_dir)
+    builder = tfds_builder(tfds, name, data_dir)
     features = builder.info.features
     _find_columns(source, tuple(features), (*task.text_fields, task.label_field))
     for field in task.text_fields:
-        if _tfds_scalar_dtype(features[field]) != np.object_:
+        if tfds_scalar_dtype(features[field]) != np.object_:
             raise TinyBertError(
                 f"{source}: feature '{field}' is {features[field]}, not a text."
             )
     names = _tfds_label_names(tfds, task, source, features[task.label_field])
-    _prepare_tfds(builder, source, split)
+    prepare_tfds(builder, source, split)
     rows = _tfds_rows(tfds, task, builder.as_dataset(split=split), names)
     return _to_examples(task, f"{source} ({split}), example", rows, _MAX_UNUSABLE_SHARE)
 
@@ -415,19 +475,22 @@ def _glue_layout(task: Task) -> tuple[_GlueLayout, Task]:
     return _GLUE_LAYOUTS[task.name], official
 
 
-def _glue_path(layout: _GlueLayout, directory: pathlib.Path, split: str) -> pathlib.Path:
-    if split not in layout.splits:
+def _glue_path(
+    layout: _GlueLayout, splits: dict[str, str], directory: pathlib.Path, split: str
+) -> pathlib.Path:
+    if split not in splits:
+        kind = "labelled" if splits is layout.splits else "test"
         raise TinyBertError(
-            f"{layout.folder} has no labelled split '{split}'. Known: "
-            f"{', '.join(layout.splits)}.{nearest_name(split, layout.splits)}"
+            f"{layout.folder} has no {kind} split '{split}'. Known: "
+            f"{', '.join(splits)}.{nearest_name(split, splits)}"
         )
-    file = layout.splits[split]
+    file = splits[split]
     if not os.path.exists(directory / file):
         inside = directory / layout.folder
         hint = f" Did you mean '{inside}'?" if os.path.exists(inside / file) else ""
         raise TinyBertError(
             f"{directory} holds no {file}, expected the GLUE folder '{layout.folder}' with "
-            f"{', '.join(sorted(set(layout.splits.values())))}.{hint}"
+            f"{', '.join(sorted(set(splits.values())))}.{hint}"
         )
     return directory / file
 
@@ -442,7 +505,8 @@ def _check_same_labels(task: Task, names: Sequence[str] | None, source: str) -> 
         )
 
 
-def _tfds_builder(tfds, name: str, data_dir: str | os.PathLike | None):
+def tfds_builder(tfds, name: str, data_dir: str | os.PathLike | None):
+    """Returns the builder of a data set, or raises a `TinyBertError`."""
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
@@ -456,7 +520,7 @@ def _tfds_builder(tfds, name: str, data_dir: str | os.PathLike | None):
         raise TinyBertError(f"TFDS cannot open the data set {name!r}: {error}") from error
 
 
-def _tfds_scalar_dtype(feature) -> type:
+def tfds_scalar_dtype(feature) -> type:
     """Returns the NumPy type of a feature (text is `object`), `NoneType` if it is no scalar."""
     info = feature.get_tensor_info()
     # A nested feature answers with a dictionary.
@@ -466,7 +530,7 @@ def _tfds_scalar_dtype(feature) -> type:
 def _tfds_label_names(tfds, task: Task, source: str, feature) -> tuple[str, ...] | None:
     """Returns the names the label feature counts, or None for a score."""
     names = tuple(feature.names) if isinstance(feature, tfds.features.ClassLabel) else None
-    if names is None and not np.issubdtype(_tfds_scalar_dtype(feature), np.floating):
+    if names is None and not np.issubdtype(tfds_scalar_dtype(feature), np.floating):
         raise TinyBertError(
             f"{source}: feature '{task.label_field}' is {feature}, expected a ClassLabel or a "
             "floating point score. Write the set to a file and read it with read_table."
@@ -475,7 +539,8 @@ def _tfds_label_names(tfds, task: Task, source: str, feature) -> tuple[str, ...]
     return names
 
 
-def _prepare_tfds(builder, source: str, split: str) -> None:
+def prepare_tfds(builder, source: str, split: str) -> None:
+    """Downloads and prepares a data set unless it is, and checks that it has the split."""
     try:
         builder.download_and_prepare()
     except ImportError as error:

@@ -322,9 +322,7 @@ class TinyBertDistiller(keras.Model):
                 totals[term] = totals.get(term, 0.0) + np.stack(values) * counts[term].numpy()
                 weights[term] = weights.get(term, 0.0) + counts[term].numpy()
         if not totals:
-            raise TinyBertError(
-                "There is no batch to measure on. Give at least one."
-            )
+            raise TinyBertError("There is no batch to measure on. Give at least one.")
         return {term: (totals[term] / weights[term]).tolist() for term in totals}
 
     def _measure_batch(self, x):

@@ -63,9 +63,8 @@ class LinearFit:
             float64 array like `prior`, or [n + 1, targets].
         """
         rows = np.arange(len(self._inputs)) if inputs is None else np.append(inputs, -1)
-        prior = prior[rows]
-        unexplained = self._products[rows] - self._inputs[np.ix_(rows, rows)] @ prior
-        return prior + linalg.solve(self._penalized(rows), unexplained, assume_a="pos")
+        unexplained = self._unexplained(rows, prior)
+        return prior[rows] + linalg.solve(self._penalized(rows), unexplained, assume_a="pos")
 
     def select(self, prior: np.ndarray, count: int) -> np.ndarray:
         """Chooses the inputs that the targets are best fitted from, by elimination.
@@ -86,12 +85,15 @@ class LinearFit:
         while len(left) > count:
             rows = np.append(left, -1)
             inverse = linalg.inv(self._penalized(rows))
-            coefficients = self.solve(prior, left)[:-1]
-            growth = np.square(coefficients).sum(1) / np.diag(inverse)[:-1]
+            coefficients = prior[rows] + inverse @ self._unexplained(rows, prior)
+            growth = (np.square(coefficients).sum(1) / np.diag(inverse))[:-1]
             # Few at a time: what is missed changes with what is left.
             size = min(max(len(left) // 20, 1), len(left) - count)
             left = np.sort(left[np.argsort(growth, kind="stable")[size:]])
         return left
+
+    def _unexplained(self, rows: np.ndarray, prior: np.ndarray) -> np.ndarray:
+        return self._products[rows] - self._inputs[np.ix_(rows, rows)] @ prior[rows]
 
     def _penalized(self, rows: np.ndarray) -> np.ndarray:
         squares = np.diag(self.input_moments)[:-1]

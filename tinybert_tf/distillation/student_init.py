@@ -18,8 +18,10 @@ dimensions and units by norms, and SliceGPT (Ashkboos et al., arXiv 2401.15024),
 to principal components. `benchmarks/student_start.py` compares.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 
+import keras
 import numpy as np
 from keras import ops
 from scipy import linalg
@@ -71,8 +73,13 @@ def initialize_from_teacher(
     basis = _find_basis(text, min(source.hidden_dim, target.hidden_dim))
 
     hidden = _fit_embeddings(text, source, target, basis)
+    # For people who wait, not for log files.
+    progress = keras.utils.Progbar(
+        target.num_layers, verbose=int(sys.stdout.isatty()), unit_name="block"
+    )
     for block, g in zip(target.transformer_layers, layers[1:], strict=True):
         hidden = _fit_block(text, block, g, hidden, basis)
+        progress.add(1)
     units = _fit_pooler(text, target, hidden, basis)
     _fit_head(text, student, teacher, hidden, units, basis)
 

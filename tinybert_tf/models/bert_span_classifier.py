@@ -67,4 +67,6 @@ class BertSpanClassifier(BertTask, keras_nlp.models.Task):
         is_token = ops.cast(x["padding_mask"], "bool")[:, None]
         # A Keras loss, because it knows how many replicas there are.
         cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if sample_weight is not None:
+            sample_weight = ops.reshape(sample_weight, (-1, 1))
         return cross_entropy(y, ops.where(is_token, logits, -1e30), sample_weight)

@@ -10,6 +10,7 @@ import pydantic
 import yaml
 from pydantic.dataclasses import dataclass
 
+from tinybert_tf.augmentation import AugmentationOptions, default_copies
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
 from tinybert_tf.distillation.stages import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
@@ -18,7 +19,10 @@ from tinybert_tf.files import read_text_file
 from tinybert_tf.models import ARCHITECTURES
 
 # A stage's figures stand in `results.json` beside these, its checkpoints beside the teacher's.
-_TAKEN = ("commands", "finetune", "teacher", "student_start", "evaluation", "export", "latency")
+_TAKEN = (
+    *("commands", "finetune", "teacher", "augmentation", "student_start"),
+    *("evaluation", "export", "latency"),
+)
 
 _strict = pydantic.ConfigDict(extra="forbid")
 
@@ -167,7 +171,12 @@ class StudentConfig:
 
 @_config
 class StageConfig:
-    """A stage: the weights of its terms (see `tinybert_tf.distillation.Stage`) and its fit."""
+    """A stage: the weights of its terms (see `tinybert_tf.distillation.Stage`) and its fit.
+
+    Args:
+        augmented: whether it learns from the augmented copies beside the training examples;
+            `None` means that it does if there are any.
+    """
 
     name: str
     fit: FitConfig
@@ -176,6 +185,7 @@ class StageConfig:
     embedding: float = 0.0
     prediction: float = 0.0
     temperature: float = 1.0
+    augmented: bool | None = None
 
     def stage(self) -> Stage:
         """Returns the stage without its fit."""
@@ -202,6 +212,30 @@ class DistillationConfig:
             raise ValueError(f"stages must be at least one, of different names; got {names}")
         for stage in self.stages:
             stage.stage()
+
+
+@_config
+class AugmentationConfig(AugmentationOptions):
+    """The fields of `AugmentationOptions`, and what the copies are made with.
+
+    Args:
+        masked_lm: `WeightsConfig`. A BERT with its masked-LM head; its vocabulary may be
+            another one than the teacher's.
+        word_vectors: file in GloVe's or word2vec's format, for words of several tokens; `None`
+            leaves them to the masked LM.
+        copies: see `AugmentationOptions`; `None` is the paper's number for the task.
+        examples_per_shard: what a killed run may lose, and what a worker does at once.
+    """
+
+    masked_lm: WeightsConfig = dataclasses.field(kw_only=True)
+    word_vectors: str | None = None
+    copies: pydantic.PositiveInt | None = None
+    examples_per_shard: pydantic.PositiveInt = 512
+
+    def options(self) -> AugmentationOptions:
+        """Returns the options without masked LM, word vectors and shards."""
+        fields = [field.name for field in dataclasses.fields(AugmentationOptions)]
+        return AugmentationOptions(**{name: getattr(self, name) for name in fields})
 
 
 @_config
@@ -246,6 +280,16 @@ def _resolve_task(task: str | TaskConfig) -> Task:
     return GLUE_TASKS[task]
 
 
+def _check_not_augmented(distillation: DistillationConfig) -> None:
+    for stage in distillation.stages:
+        if stage.augmented:
+            raise ValueError(
+                f"stage '{stage.name}' has augmented: true, but the config has no "
+                "augmentation. Say what the copies are made with (augmentation.masked_lm), or "
+                "leave it out"
+            )
+
+
 @_config
 class RunConfig:
     """A run: from a teacher's weights to a distilled, exported student.
@@ -259,6 +303,7 @@ class RunConfig:
             elsewhere.
         strategy: of `tf.distribute`.
         checkpoint_minutes: how much work a killed run may lose.
+        augmentation: `AugmentationConfig`, or `None` to learn from the examples alone.
     """
 
     run_directory: str
@@ -272,9 +317,18 @@ class RunConfig:
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     strategy: Literal["none", "mirrored"] = "none"
     checkpoint_minutes: pydantic.PositiveFloat = 2.0
+    augmentation: AugmentationConfig | None = None
 
     def __post_init__(self):
-        self.resolved_task()
+        task = self.resolved_task()
+        if self.augmentation is None:
+            _check_not_augmented(self.distillation)
+        elif self.augmentation.copies is None:
+            # In the file of the run it is a number, whatever becomes of the default.
+            augmentation = dataclasses.replace(
+                self.augmentation, copies=default_copies(task.name)
+            )
+            object.__setattr__(self, "augmentation", augmentation)
 
     def resolved_task(self) -> Task:
         """Returns the task that the config names or describes."""
@@ -363,6 +417,7 @@ class GeneralConfig:
                     f"stage '{stage.name}' has a prediction term, but a general student has "
                     "no task to predict. Set prediction=0"
                 )
+        _check_not_augmented(self.distillation)
 
     @property
     def purpose(self) -> str:

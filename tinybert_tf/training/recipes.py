@@ -1,10 +1,11 @@
 """The steps of a run: fine-tune the teacher, distil the student, evaluate both, export.
 
 Each step reads what the one before left in the run directory, is skipped where its result
-is there, and goes on where it was killed. Not here: general distillation and data
-augmentation.
+is there, and goes on where it was killed. Not here: general distillation (`general.py`) and
+data augmentation (`augmenting.py`).
 """
 
+import dataclasses
 import functools
 import os
 import shutil
@@ -30,6 +31,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertEncoder, BertTextClassifier, encoder_of
 from tinybert_tf.tokenization import BertPreprocessor
+from tinybert_tf.training.augmenting import add_copies
 from tinybert_tf.training.config import ExportConfig, GeneralConfig, RunConfig
 from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
 from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
@@ -40,6 +42,7 @@ from tinybert_tf.training.sources import (
     load_teacher,
     make_student,
     read_split,
+    read_training_examples,
     take_random,
 )
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
@@ -96,10 +99,11 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
 
     Args:
         config: `RunConfig`.
-        run: `RunDirectory`. With a teacher.
+        run: `RunDirectory`. With a teacher and, if the config augments, augmented copies.
 
     Raises:
-        TinyBertError: if there is no teacher, or it is near chance, or it does not fit.
+        TinyBertError: if there is no teacher or no copies, or the teacher is near chance or
+            does not fit.
     """
     if run.student.exists():
         return
@@ -109,6 +113,7 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
         teacher = load_classifier(run.teacher, dtype=resolve_precision(config.precision))
         train, dev = _training_data(config, task, teacher.preprocessor)
         _check_teacher(run, task, teacher, dev)
+        with_copies = add_copies(config, run, train, teacher.preprocessor)
         student = make_student(config, teacher)
         preprocessor, student.preprocessor = student.preprocessor, None
         sample = _random_batches(train, config.seed)
@@ -118,7 +123,8 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
             run.add_results(student_start={"dev": evaluator.score()})
         for stage_config in config.distillation.stages:
             fit = stage_config.fit
-            batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
+            examples = train if stage_config.augmented is False else with_copies
+            batches = BucketedBatches(examples, fit.tokens_per_batch, seed=config.seed)
             optimizer = make_optimizer(fit.optimizer, fit.epochs * batches.steps_per_epoch)
             distiller.compile(optimizer, stage=stage_config.stage())
             stage = StageFit(
@@ -228,7 +234,10 @@ def export_student(
 def _made_by(config: RunConfig) -> dict:
     """Returns what of a config may travel with its model: no paths, no names of files."""
     values = config.to_dict()
-    return {key: values[key] for key in ("student", "distillation", "seed", "precision")}
+    made = {key: values[key] for key in ("student", "distillation", "seed", "precision")}
+    if config.augmentation is not None:
+        made["augmentation"] = dataclasses.asdict(config.augmentation.options())
+    return made
 
 
 def export_text_model(run: RunDirectory, output: str | os.PathLike, kind: str) -> dict:
@@ -295,8 +304,7 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
 def _training_data(
     config: RunConfig, task: Task, preprocessor
 ) -> tuple[EncodedExamples, EncodedExamples]:
-    train = read_split(task, config.data, "train")
-    train = take_random(train, config.data.max_train_examples, config.seed)
+    train = read_training_examples(config)
     check_training_labels(task, train, config.data.train)
     dev = read_split(task, config.data, "dev")
     print(f"{len(train):,} training and {len(dev):,} dev examples", flush=True)

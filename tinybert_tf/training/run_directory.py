@@ -31,6 +31,7 @@ class RunDirectory:
     | `tensorboard/` | the same as events |
     | `checkpoints/` | what a killed run goes on from |
     | `teacher/`, `student/` | the best models, as KerasHub presets |
+    | `augmented/` | copies of the training examples, where the config augments them |
     | `export/` | the student as TFLite, a folder for each quantization |
     | `results.json` | all figures, and the commands, versions and machine they are from |
     | `report.html` | the same as a page with plots |
@@ -119,6 +120,11 @@ class RunDirectory:
     def student(self) -> pathlib.Path:
         """The preset of the distilled student."""
         return self.path / "student"
+
+    @property
+    def augmented(self) -> pathlib.Path:
+        """The augmented copies of the training examples."""
+        return self.path / "augmented"
 
     @property
     def masked_lm(self) -> pathlib.Path:

