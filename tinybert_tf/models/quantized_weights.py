@@ -43,6 +43,8 @@ def save_quantized_weights(model: keras.Model, path: str | os.PathLike) -> None:
         tensors[name + _SCALE] = scale
     with atomic_file(path) as aside:
         save_file(tensors, aside)
+        # It is written for its owner alone.
+        pathlib.Path(aside).chmod(0o644)
 
 
 def load_quantized_weights(model: keras.Model, path: str | os.PathLike) -> None:
