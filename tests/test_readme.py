@@ -78,4 +78,5 @@ def test_python_example(tmp_path, monkeypatch):
         names["student"].predict(["a film to remember"], verbose=0),
         atol=1e-6,
     )
-    assert keras.ops.shape(names["kernel"]) == (312, 24)
+    projection = names["distiller"].projections[0]
+    assert keras.ops.shape(projection.kernel) == (312, 24)

@@ -12,7 +12,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
 from tinybert_tf.training.config import FitConfig, OptimizerConfig
-from tinybert_tf.training.fitting import StageFit, averaged_weights, make_optimizer
+from tinybert_tf.training.fitting import (
+    Evaluator,
+    StageFit,
+    averaged_weights,
+    make_optimizer,
+)
 from tinybert_tf.training.run_directory import RunDirectory
 
 TASK = Task("binary", ("text",), "label", ("no", "yes"), None, ("matthews", "accuracy"))
@@ -23,7 +28,7 @@ class Killed(Exception):
     """Stands for what ends a process."""
 
 
-class ScriptedEvaluator:
+class ScriptedEvaluator(Evaluator):
     """Gives the scores it was told to, and remembers the weights it gave them to."""
 
     task = TASK
