@@ -13,7 +13,7 @@ from tinybert_tf.corpus import command as corpus_command
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
 from tinybert_tf.tokenization import BertTokenizer
-from tinybert_tf.training import fitting, recipes, sources
+from tinybert_tf.training import fitting, recipes, sources, stages
 from tinybert_tf.training.config import ProbeConfig, parse_config
 from tinybert_tf.training.fitting import StageFit
 from tinybert_tf.training.general import FineTuneProbe, general_distill
@@ -139,7 +139,7 @@ def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
     teacher = recipes.load_classifier(task_run.teacher)
     student = recipes.make_student(config, teacher)
     sample = [teacher.preprocessor(["good thing 3", "bad thing 4 5"])]
-    recipes.make_distiller(config, student, teacher, sample)
+    stages.start_student(config, stages.make_distiller(config, student, teacher), sample)
     expected = BertEncoder.from_preset(str(general.student))
     for ours, theirs in zip(student.backbone.weights, expected.weights, strict=True):
         # The pooler and the head are the task's.
@@ -149,8 +149,9 @@ def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
     values["student"] = {**values["student"], "overrides": {"num_layers": 1, "num_heads": 4}}
     other = parse_config(values, "values")
     student = recipes.make_student(other, teacher)
+    distiller = stages.make_distiller(other, student, teacher)
     with pytest.raises(TinyBertError, match=r"has .*token_embedding.* of shape \(72, 16\)"):
-        recipes.make_distiller(other, student, teacher, sample)
+        stages.start_student(other, distiller, sample)
 
 
 def test_a_start_that_is_nothing(tiny_values):

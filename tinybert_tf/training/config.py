@@ -20,7 +20,7 @@ from tinybert_tf.models import ARCHITECTURES
 
 # A stage's figures stand in `results.json` beside these, its checkpoints beside the teacher's.
 _TAKEN = (
-    *("commands", "finetune", "teacher", "augmentation", "student_start"),
+    *("commands", "finetune", "teacher", "augmentation", "student_start", "student_head"),
     *("evaluation", "export", "latency"),
 )
 
@@ -29,6 +29,11 @@ _strict = pydantic.ConfigDict(extra="forbid")
 
 def _config(cls):
     return dataclass(cls, frozen=True, config=_strict)
+
+
+def _run_config(cls):
+    # By keyword: what every run has comes first, defaults and all.
+    return dataclass(cls, frozen=True, config=_strict, kw_only=True)
 
 
 @_config
@@ -290,33 +295,45 @@ def _check_not_augmented(distillation: DistillationConfig) -> None:
             )
 
 
-@_config
-class RunConfig:
-    """A run: from a teacher's weights to a distilled, exported student.
+@_run_config
+class AnyRunConfig:
+    """What every run has.
 
     Args:
         run_directory: where everything the run makes goes.
-        task: a GLUE task's name, or a task of one's own.
-        seed: of weights, dropout and the order of examples.
-        precision: a Keras dtype policy of both models. `"auto"` is mixed_bfloat16
-            where the processor multiplies bfloat16 itself, twice as fast, and float32
-            elsewhere.
+        seed: of weights, dropout and the order of what is trained on.
+        precision: a Keras dtype policy of all models. `"auto"` is mixed_bfloat16 where the
+            processor multiplies bfloat16 itself, twice as fast, and float32 elsewhere.
         strategy: of `tf.distribute`.
         checkpoint_minutes: how much work a killed run may lose.
-        augmentation: `AugmentationConfig`, or `None` to learn from the examples alone.
     """
 
     run_directory: str
+    seed: pydantic.NonNegativeInt = 42
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    strategy: Literal["none", "mirrored"] = "none"
+    checkpoint_minutes: pydantic.PositiveFloat = 2.0
+
+    def to_dict(self) -> dict:
+        """Returns plain values: what a YAML file holds."""
+        return pydantic.TypeAdapter(type(self)).dump_python(self, mode="json")
+
+
+@_run_config
+class RunConfig(AnyRunConfig):
+    """A run: from a teacher's weights to a distilled, exported student.
+
+    Args:
+        task: a GLUE task's name, or a task of one's own.
+        augmentation: `AugmentationConfig`, or `None` to learn from the examples alone.
+    """
+
     task: str | TaskConfig
     data: DataConfig
     teacher: TeacherConfig
     distillation: DistillationConfig
     student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
     export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
-    seed: pydantic.NonNegativeInt = 42
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    strategy: Literal["none", "mirrored"] = "none"
-    checkpoint_minutes: pydantic.PositiveFloat = 2.0
     augmentation: AugmentationConfig | None = None
 
     def __post_init__(self):
@@ -338,10 +355,6 @@ class RunConfig:
     def purpose(self) -> str:
         """What the config makes, for messages."""
         return "a task"
-
-    def to_dict(self) -> dict:
-        """Returns plain values: what a YAML file holds."""
-        return pydantic.TypeAdapter(RunConfig).dump_python(self, mode="json")
 
 
 @_config
@@ -382,33 +395,23 @@ class ProbeConfig:
         return _resolve_task(self.task)
 
 
-@_config
-class GeneralConfig:
+@_run_config
+class GeneralConfig(AnyRunConfig):
     """General distillation: from a pretrained teacher to a student for any task.
 
     Args:
-        run_directory: where everything the run makes goes.
         corpus: `CorpusConfig`. Plain text; there are no labels.
         teacher: `WeightsConfig`. An encoder; a head is not looked at.
         distillation: `DistillationConfig`. Stages without a prediction term.
         student: `StudentConfig`.
         probe: `ProbeConfig` or `None`.
-        seed: of weights, dropout and the order of the text.
-        precision: see `RunConfig`.
-        strategy: of `tf.distribute`.
-        checkpoint_minutes: how much work a killed run may lose.
     """
 
-    run_directory: str
     corpus: CorpusConfig
     teacher: WeightsConfig
     distillation: DistillationConfig
     student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
     probe: ProbeConfig | None = None
-    seed: pydantic.NonNegativeInt = 42
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    strategy: Literal["none", "mirrored"] = "none"
-    checkpoint_minutes: pydantic.PositiveFloat = 2.0
 
     def __post_init__(self):
         for stage in self.distillation.stages:
@@ -424,45 +427,27 @@ class GeneralConfig:
         """What the config makes, for messages."""
         return "a general student"
 
-    def to_dict(self) -> dict:
-        """Returns plain values: what a YAML file holds."""
-        return pydantic.TypeAdapter(GeneralConfig).dump_python(self, mode="json")
 
-
-@_config
-class MaskedLMConfig:
+@_run_config
+class MaskedLMConfig(AnyRunConfig):
     """Training of a masked language model over a pretrained encoder.
 
     Args:
-        run_directory: where everything the run makes goes.
         corpus: `CorpusConfig`. Text with masks.
         encoder: `WeightsConfig`.
         fit: `FitConfig`.
         train_encoder: whether the encoder learns too, or the head alone.
-        seed: of the head, dropout and the order of the text.
-        precision: see `RunConfig`.
-        strategy: of `tf.distribute`.
-        checkpoint_minutes: how much work a killed run may lose.
     """
 
-    run_directory: str
     corpus: CorpusConfig
     encoder: WeightsConfig
     fit: FitConfig
     train_encoder: bool = True
-    seed: pydantic.NonNegativeInt = 42
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    strategy: Literal["none", "mirrored"] = "none"
-    checkpoint_minutes: pydantic.PositiveFloat = 2.0
 
     @property
     def purpose(self) -> str:
         """What the config makes, for messages."""
         return "a masked LM"
-
-    def to_dict(self) -> dict:
-        """Returns plain values: what a YAML file holds."""
-        return pydantic.TypeAdapter(MaskedLMConfig).dump_python(self, mode="json")
 
 
 def _kind_of(values: dict) -> type:

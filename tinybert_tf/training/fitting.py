@@ -227,6 +227,10 @@ class StageFit:
         self.checkpoints = Checkpoints(run.checkpoints, name)
         self.total_steps = config.epochs * batches.steps_per_epoch
 
+    def has_begun(self) -> bool:
+        """Tells whether there is a state to go on from."""
+        return bool(self.checkpoints.states())
+
     def fit(self) -> dict[str, float]:
         """Trains to the end of the stage and returns its last dev metrics.
 

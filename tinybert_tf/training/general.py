@@ -19,15 +19,16 @@ from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.models.quantized_weights import save_quantized_preset
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training.config import GeneralConfig, ProbeConfig
-from tinybert_tf.training.fitting import Checkpoints, Evaluator, StageFit, make_optimizer
-from tinybert_tf.training.recipes import make_distiller
+from tinybert_tf.training.fitting import Checkpoints, Evaluator, make_optimizer
 from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.saving import save_preset
 from tinybert_tf.training.sources import (
     load_plain_encoder,
     make_student_encoder,
     read_split,
     take_random,
 )
+from tinybert_tf.training.stages import fit_stages, make_distiller
 from tinybert_tf.training.strategies import make_strategy
 
 # Batches of the corpus that the student's start is measured on.
@@ -58,29 +59,16 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
         batches.check_vocabulary(tokenizer)
         check_length(batches, student, teacher)
-        distiller = make_distiller(config, student, teacher, _start_sample(config))
+        distiller = make_distiller(config, student, teacher)
         evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
-        for stage_config in config.distillation.stages:
-            fit = stage_config.fit
-            batches = _batches(config, "train", fit.tokens_per_batch)
-            optimizer = make_optimizer(fit.optimizer, fit.epochs * batches.steps_per_epoch)
-            distiller.compile(optimizer, stage=stage_config.stage())
-            if "student_start" not in run.read_results():
-                run.add_results(student_start={"dev": evaluator.score()})
-            stage = StageFit(
-                stage_config.name,
-                distiller,
-                student,
-                evaluator,
-                batches,
-                fit,
-                run,
-                config.checkpoint_minutes,
-            )
-            stage.fit()
-        stage.load_best()
+
+        def batches_of(stage):
+            return _batches(config, "train", stage.fit.tokens_per_batch)
+
+        sample = list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
+        fit_stages(config, run, distiller, evaluator, batches_of, sample)
     run.add_results(history=_dev_history(run), corpus=_corpus_figures(batches))
-    save_encoder(student, tokenizer, run.student)
+    save_preset(student, BertPreprocessor(tokenizer), run.student)
 
 
 class FineTuneProbe:
@@ -157,21 +145,6 @@ class _HeldOutEvaluator:
         return scores["loss"] < best["loss"]
 
 
-def save_encoder(encoder: BertEncoder, tokenizer: BertTokenizer, directory) -> None:
-    """Saves an encoder and its vocabulary as a preset in float32, whatever it was trained in.
-
-    Args:
-        encoder: `BertEncoder`.
-        tokenizer: `BertTokenizer`.
-        directory: str or path. The folder to make.
-    """
-    saved = BertEncoder.from_config({**encoder.get_config(), "dtype": "float32"})
-    saved.set_weights(encoder.get_weights())
-    with atomic_directory(directory) as path:
-        saved.save_to_preset(str(path))
-        BertPreprocessor(tokenizer).save_to_preset(str(path))
-
-
 def pack_student(run: RunDirectory, output: str | os.PathLike) -> dict:
     """Saves the student of a general distillation as a preset with weights in 8 bits.
 
@@ -195,7 +168,7 @@ def pack_student(run: RunDirectory, output: str | os.PathLike) -> dict:
     check_absent(output)
     teacher, tokenizer = load_plain_encoder(config.teacher, config.precision)
     student = make_student_encoder(config, teacher)
-    distiller = make_distiller(config, student, teacher, _start_sample(config))
+    distiller = make_distiller(config, student, teacher)
     stage = config.distillation.stages[-1]
     distiller.compile(make_optimizer(stage.fit.optimizer, 1), stage=stage.stage())
     Checkpoints(run.checkpoints, stage.name).restore(distiller)
@@ -210,11 +183,6 @@ def pack_student(run: RunDirectory, output: str | os.PathLike) -> dict:
             scores[name] = evaluator.score()
     run.add_results(packed=scores)
     return scores
-
-
-def _start_sample(config: GeneralConfig) -> list[dict]:
-    batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
-    return list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
 
 
 def _batches(config: GeneralConfig, split: str, tokens_per_batch: int) -> CorpusBatches:

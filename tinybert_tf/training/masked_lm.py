@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_directory
-from tinybert_tf.models import BertEncoder, BertMaskedLM
+from tinybert_tf.models import BertMaskedLM
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.config import MaskedLMConfig
 from tinybert_tf.training.fitting import StageFit, make_optimizer
 from tinybert_tf.training.general import check_length
 from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.saving import save_preset
 from tinybert_tf.training.sources import load_plain_encoder
 from tinybert_tf.training.strategies import make_strategy
 
@@ -65,7 +65,7 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         )
         stage.fit()
         stage.load_best()
-    _save_masked_lm(model, tokenizer, run.masked_lm)
+    save_preset(model, BertPreprocessor(tokenizer), run.masked_lm)
 
 
 class MaskedBatches:
@@ -132,12 +132,3 @@ def _split_labels(inputs: dict):
     ids = inputs.pop("mask_ids")
     # Padding of masks has position 0, [CLS], which is never masked.
     return inputs, ids, tf.cast(inputs["mask_positions"] > 0, tf.float32)
-
-
-def _save_masked_lm(model: BertMaskedLM, tokenizer, directory) -> None:
-    """Saves it as a preset in float32, whatever it was trained in."""
-    encoder = BertEncoder.from_config({**model.backbone.get_config(), "dtype": "float32"})
-    saved = BertMaskedLM(encoder, preprocessor=BertPreprocessor(tokenizer))
-    saved.set_weights(model.get_weights())
-    with atomic_directory(directory) as path:
-        saved.save_to_preset(str(path))

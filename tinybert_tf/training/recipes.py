@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import os
 import shutil
-from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -21,30 +20,23 @@ from tinybert_tf.data import (
     check_training_labels,
     encode_examples,
 )
-from tinybert_tf.distillation import (
-    TinyBertDistiller,
-    initialize_from_teacher,
-    initialize_head,
-    resolve_layer_mapping,
-)
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_directory
-from tinybert_tf.models import BertEncoder, BertTextClassifier, encoder_of
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.augmenting import add_copies
-from tinybert_tf.training.config import ExportConfig, GeneralConfig, RunConfig
+from tinybert_tf.training.config import ExportConfig, RunConfig
 from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
 from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
 from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.saving import save_preset
 from tinybert_tf.training.sources import (
     load_classifier,
-    load_student_start,
     load_teacher,
     make_student,
     read_split,
     read_training_examples,
     take_random,
 )
+from tinybert_tf.training.stages import fit_stages, make_distiller
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
 
 # Training examples that the student's start is fitted on.
@@ -75,7 +67,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
         if config.teacher.fine_tune is not None:
             train, dev = _training_data(config, task, preprocessor)
             _fit_teacher(config, run, task, teacher, train, dev)
-    _save_model(teacher, preprocessor, run.teacher)
+    save_preset(teacher, preprocessor, run.teacher)
 
 
 def _fit_teacher(config, run, task, teacher, train, dev) -> None:
@@ -94,8 +86,7 @@ def _fit_teacher(config, run, task, teacher, train, dev) -> None:
 def distill(config: RunConfig, run: RunDirectory) -> None:
     """Distils the teacher of the run into a student, stage by stage, and saves the best.
 
-    Stages follow each other with their last weights; the student that is saved is the one
-    that scored best on the dev set in the last stage.
+    The student that is saved is the one that scored best on the dev set in the last stage.
 
     Args:
         config: `RunConfig`.
@@ -116,30 +107,16 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
         with_copies = add_copies(config, run, train, teacher.preprocessor)
         student = make_student(config, teacher)
         preprocessor, student.preprocessor = student.preprocessor, None
-        sample = _random_batches(train, config.seed)
-        distiller = make_distiller(config, student, teacher, sample)
+
+        def batches_of(stage):
+            examples = train if stage.augmented is False else with_copies
+            return BucketedBatches(examples, stage.fit.tokens_per_batch, seed=config.seed)
+
+        distiller = make_distiller(config, student, teacher)
         evaluator = Evaluator(task, student, dev)
-        if "student_start" not in run.read_results():
-            run.add_results(student_start={"dev": evaluator.score()})
-        for stage_config in config.distillation.stages:
-            fit = stage_config.fit
-            examples = train if stage_config.augmented is False else with_copies
-            batches = BucketedBatches(examples, fit.tokens_per_batch, seed=config.seed)
-            optimizer = make_optimizer(fit.optimizer, fit.epochs * batches.steps_per_epoch)
-            distiller.compile(optimizer, stage=stage_config.stage())
-            stage = StageFit(
-                stage_config.name,
-                distiller,
-                student,
-                evaluator,
-                batches,
-                fit,
-                run,
-                config.checkpoint_minutes,
-            )
-            stage.fit()
-        stage.load_best()
-    _save_model(student, preprocessor, run.student)
+        sample = _random_batches(train, config.seed)
+        fit_stages(config, run, distiller, evaluator, batches_of, sample)
+    save_preset(student, preprocessor, run.student)
 
 
 def evaluate(config: RunConfig, run: RunDirectory) -> dict:
@@ -332,56 +309,3 @@ def _random_batches(train: EncodedExamples, seed: int) -> list[dict]:
     count = min(_START_SAMPLE, len(train))
     rows = np.random.default_rng(seed).permutation(len(train))[:count]
     return [train.batch(part)[0] for part in np.array_split(rows, -(-count // 64))]
-
-
-def make_distiller(
-    config: RunConfig | GeneralConfig, student, teacher, sample: Sequence[dict]
-) -> TinyBertDistiller:
-    """Makes the distiller of a config, its student started as the config says.
-
-    Args:
-        config: `RunConfig` or `GeneralConfig`.
-        student: `BertTextClassifier` or `BertEncoder`. With random weights.
-        teacher: a model of the same class.
-        sample: sequence of encoder inputs. Text that the start is fitted on.
-
-    Raises:
-        TinyBertError: if student, teacher and start do not fit each other.
-    """
-    options = config.distillation
-    source, target = encoder_of(teacher), encoder_of(student)
-    # Resolved once: rounding is announced.
-    mapping = resolve_layer_mapping(options.mapping, target.num_layers, source.num_layers)[1:]
-    if config.student.start == "teacher":
-        initialize_from_teacher(student, teacher, sample, mapping)
-    elif config.student.start != "random":
-        load_student_start(config, target)
-        if student is not target:
-            initialize_head(student, teacher, sample)
-    distiller = TinyBertDistiller(
-        student,
-        teacher,
-        mapping=mapping,
-        projections=options.projections,
-        attention_heads=options.attention_heads,
-        reference_compatible=options.reference_compatible,
-    )
-    distiller.fit_projections(sample)
-    return distiller
-
-
-def _save_model(model: BertTextClassifier, preprocessor, directory) -> None:
-    """Saves a model as a preset in float32, whatever it was trained in."""
-    encoder = BertEncoder.from_config({**model.backbone.get_config(), "dtype": "float32"})
-    saved = BertTextClassifier(
-        encoder,
-        model.num_classes,
-        preprocessor=preprocessor,
-        labels=model.labels,
-        activation=model.activation,
-        head_activation=model.head_activation,
-        dropout=model.dropout,
-    )
-    saved.set_weights(model.get_weights())
-    with atomic_directory(directory) as path:
-        saved.save_to_preset(str(path))

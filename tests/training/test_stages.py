@@ -1,0 +1,99 @@
+"""What happens between the stages of a distillation."""
+
+import numpy as np
+import pytest
+
+from tinybert_tf.data import BucketedBatches, encode_examples
+from tinybert_tf.tokenization import BertPreprocessor
+from tinybert_tf.training import recipes, stages
+from tinybert_tf.training.config import parse_config
+from tinybert_tf.training.fitting import Evaluator, StageFit
+from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.sources import read_training_examples
+
+
+class TurnedAround(StageFit):
+    """Trains nothing; its intermediate stage turns the last hidden states around."""
+
+    def fit(self):
+        if self.name == "intermediate":
+            norm = self.scored.backbone.transformer_layers[-1].output_norm
+            norm.gamma.assign(-norm.gamma)
+            norm.beta.assign(-norm.beta)
+
+    def load_best(self):
+        """Leaves the weights as they are."""
+
+
+@pytest.fixture
+def distillation(tiny_values, monkeypatch):
+    """What `fit_stages` takes: a student of its teacher's shape, which starts as its teacher."""
+    monkeypatch.setattr(stages, "StageFit", TurnedAround)
+    sizes = {"num_layers": 2, "hidden_dim": 24, "num_heads": 4, "intermediate_dim": 48}
+    tiny_values["student"]["overrides"] = sizes
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    recipes.finetune(config, run)
+    teacher = recipes.load_classifier(run.teacher)
+    student = recipes.make_student(config, teacher)
+    preprocessor, student.preprocessor = student.preprocessor, None
+    encoded = encode_examples(read_training_examples(config), preprocessor)
+    batches = BucketedBatches(encoded, 256, seed=1)
+    return {
+        "config": config,
+        "run": run,
+        "distiller": stages.make_distiller(config, student, teacher),
+        "evaluator": Evaluator(config.resolved_task(), student, encoded),
+        "batches_of": lambda stage: batches,
+        "sample": [encoded.batch(np.arange(len(encoded)))[0]] * 20,
+    }
+
+
+def logits_of(distillation):
+    """The student's and the teacher's logits, and how far the teacher's are apart."""
+    distiller, inputs = distillation["distiller"], distillation["sample"][0]
+    student, teacher = (
+        np.asarray(model(inputs, training=False))
+        for model in (distiller.student, distiller.teacher)
+    )
+    return student, teacher
+
+
+def test_the_head_follows_the_hidden_states(distillation):
+    stages.fit_stages(**distillation)
+    student, teacher = logits_of(distillation)
+    # Turned around, the hidden states hold what they did: a linear head can say the same.
+    np.testing.assert_allclose(student, teacher, atol=0.05 * np.ptp(teacher))
+    results = distillation["run"].read_results()
+    assert results["student_head"] == results["student_start"]
+
+
+def test_no_head_is_fitted_in_a_stage_that_has_begun(distillation, monkeypatch):
+    monkeypatch.setattr(TurnedAround, "has_begun", lambda stage: stage.name == "prediction")
+    stages.fit_stages(**distillation)
+    student, teacher = logits_of(distillation)
+    assert np.abs(student - teacher).max() > 0.5 * np.ptp(teacher)
+    assert "student_head" not in distillation["run"].read_results()
+
+
+def test_no_start_is_fitted_in_a_run_that_has_begun(distillation, monkeypatch):
+    before = distillation["distiller"].student.get_weights()
+    monkeypatch.setattr(TurnedAround, "has_begun", lambda stage: True)
+    monkeypatch.setattr(TurnedAround, "fit", lambda stage: None)
+    stages.fit_stages(**distillation)
+    for ours, theirs in zip(
+        distillation["distiller"].student.get_weights(), before, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert "student_start" not in distillation["run"].read_results()
+
+
+def test_a_model_is_saved_in_float32(tiny_values):
+    tiny_values["precision"] = "mixed_bfloat16"
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    recipes.finetune(config, run)
+    saved = recipes.load_classifier(run.teacher)
+    assert saved.backbone.dtype_policy.name == "float32"
+    assert isinstance(saved.preprocessor, BertPreprocessor)
+    assert saved.labels == config.resolved_task().labels

@@ -1,0 +1,37 @@
+"""Models of a run as presets, in float32 whatever they were trained in."""
+
+import os
+
+from tinybert_tf.files import atomic_directory
+from tinybert_tf.models import BertEncoder
+from tinybert_tf.tokenization import BertPreprocessor
+
+
+def save_preset(model, preprocessor: BertPreprocessor, directory: str | os.PathLike) -> None:
+    """Saves a model and its preprocessor as a preset.
+
+    Args:
+        model: `BertEncoder` or a task model.
+        preprocessor: `BertPreprocessor`.
+        directory: str or path. The folder to make.
+
+    Raises:
+        TinyBertError: if the folder is there and not empty.
+    """
+    is_encoder = isinstance(model, BertEncoder)
+    if is_encoder:
+        saved = _empty_copy(model)
+    else:
+        encoder = _empty_copy(model.backbone)
+        config = {**model.get_config(), "backbone": encoder, "preprocessor": preprocessor}
+        saved = type(model).from_config(config)
+    saved.set_weights(model.get_weights())
+    with atomic_directory(directory) as path:
+        saved.save_to_preset(str(path))
+        # A task model has saved it already.
+        if is_encoder:
+            preprocessor.save_to_preset(str(path))
+
+
+def _empty_copy(encoder: BertEncoder) -> BertEncoder:
+    return BertEncoder.from_config({**encoder.get_config(), "dtype": "float32"})
