@@ -126,6 +126,7 @@ def _distil(figures: dict) -> None:
             "examples": config.data.max_train_examples,
             "before training": results["student_start"]["dev"]["accuracy"],
             "after stage one": results["intermediate"]["dev"]["accuracy"],
+            "with its head fitted again": results["student_head"]["dev"]["accuracy"],
             "after stage two": results["prediction"]["dev"]["accuracy"],
         }
         print(row, flush=True)

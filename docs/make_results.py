@@ -120,6 +120,12 @@ READING = (
 
 
 STARTS = ("random", "teacher", "general")
+DISTILLED = (
+    "before training",
+    "after stage one",
+    "with its head fitted again",
+    "after stage two",
+)
 SMALL_TASKS = (
     ("cola", "CoLA", "matthews"),
     ("mrpc", "MRPC", "f1"),
@@ -236,7 +242,7 @@ def general_student_section() -> list[str]:
     if scores:
         rows = [
             [moment, *(_spread(scores, moment, start=s) for s in STARTS)]
-            for moment in ("before training", "after stage one", "after stage two")
+            for moment in DISTILLED
         ]
         parts += [
             f"SST-2 distilled from its teacher with {scores[0]['examples']:,} sentences "

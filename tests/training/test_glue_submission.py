@@ -7,7 +7,13 @@ import pytest
 
 from tinybert_tf.data import GLUE_TASKS, Task, further_dev_splits, read_glue, read_glue_test
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.training.glue_submission import write_glue_predictions
+from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.tokenization import BertPreprocessor
+from tinybert_tf.training.config import parse_config
+from tinybert_tf.training.glue_submission import predict_glue, write_glue_predictions
+from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.saving import save_preset
+from tinybert_tf.training.sources import load_classifier, load_plain_encoder
 
 
 def one_hot(answers, classes):
@@ -149,3 +155,60 @@ def test_mnli_has_a_second_dev_set(tmp_path):
     )
     split = further_dev_splits(mnli, "glue")["mismatched"]
     assert read_glue(mnli, tmp_path, split).labels.tolist() == [1]
+
+
+# === From a run to its files ===
+
+
+@pytest.fixture
+def mnli_run(tiny_values, tiny_bert, tmp_path):
+    """A run of MNLI with a random student; its test sets are whole."""
+    random = np.random.default_rng(1)
+    for split, count in (("test_matched", 9796), ("test_mismatched", 9847)):
+        words = [" ".join(map(str, row)) for row in random.integers(0, 64, (count, 3))]
+        lines = [f"{i}\t{text}\tgood thing" for i, text in enumerate(words)]
+        table = "\n".join(["index\tsentence1\tsentence2", *lines]) + "\n"
+        (tmp_path / f"{split}.tsv").write_text(table, "utf-8")
+    data = {"format": "glue", "source": str(tmp_path), "train": "train", "dev": "dev"}
+    values = {**tiny_values, "task": "mnli", "data": {**data, "max_tokens": 16}}
+    config = parse_config(values, "values")
+    run = RunDirectory.create(config, resume=False)
+    encoder, tokenizer = load_plain_encoder(config.teacher, "float32")
+    student = BertTextClassifier(encoder, 3, labels=GLUE_TASKS["mnli"].labels)
+    # Otherwise one label for all texts would pass.
+    for weight in (encoder.pooled_dense.kernel, student.output_dense.kernel):
+        weight.assign(random.normal(0.0, 2.0, weight.shape))
+    save_preset(student, BertPreprocessor(tokenizer, 16), run.student)
+    return run
+
+
+def test_the_files_of_a_run(mnli_run, tmp_path):
+    output = tmp_path / "submission"
+    assert predict_glue(mnli_run, output) == ["MNLI-m.tsv", "MNLI-mm.tsv"]
+    student = load_classifier(mnli_run.student)
+    for file, split in (("MNLI-m.tsv", "test_matched"), ("MNLI-mm.tsv", "test_mismatched")):
+        texts = [
+            line.split("\t")[1:]
+            for line in (tmp_path / f"{split}.tsv").read_text().splitlines()[1:51]
+        ]
+        logits = student(student.preprocessor(tuple(map(list, zip(*texts, strict=True)))))
+        names = [student.labels[i] for i in np.asarray(logits).argmax(-1)]
+        answers = [line.split("\t")[1] for line in (output / file).read_text().splitlines()]
+        assert answers[1:51] == names
+        assert len(set(names)) > 1
+
+
+def test_a_part_of_a_test_set_is_refused(mnli_run, tmp_path):
+    path = tmp_path / "test_mismatched.tsv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(TinyBertError, match=r"MNLI-mm\.tsv: got .* \(9846, 3\), expected"):
+        predict_glue(mnli_run, tmp_path / "submission")
+    assert not (tmp_path / "submission").exists()
+
+
+def test_a_run_of_another_task_is_refused(tiny_values, tmp_path):
+    run = RunDirectory.create(parse_config(tiny_values, "values"), resume=False)
+    with pytest.raises(
+        TinyBertError, match=r"is no run of a GLUE task with `data.format: glue`"
+    ):
+        predict_glue(run, tmp_path / "submission")

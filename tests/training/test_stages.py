@@ -27,7 +27,7 @@ class TurnedAround(StageFit):
 
 @pytest.fixture
 def distillation(tiny_values, monkeypatch):
-    """What `fit_stages` takes: a student of its teacher's shape, which starts as its teacher."""
+    """What `fit_stages` takes: the student starts as its teacher."""
     monkeypatch.setattr(stages, "StageFit", TurnedAround)
     sizes = {"num_layers": 2, "hidden_dim": 24, "num_heads": 4, "intermediate_dim": 48}
     tiny_values["student"]["overrides"] = sizes

@@ -5,9 +5,12 @@ import pathlib
 
 import numpy as np
 
+from tinybert_tf.data import Predictor, encode_examples, read_glue_test
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import atomic_directory, atomic_file
+from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.sources import load_classifier, resolve_path
 
 # The files of each task and the examples of their test sets. AX is GLUE's diagnostic set,
 # which models of MNLI answer.
@@ -22,8 +25,45 @@ _FILES = {
     "rte": {"RTE.tsv": 3_000},
     "wnli": {"WNLI.tsv": 146},
 }
+# The splits that they answer; the diagnostic set is none of MNLI's folder.
+_SPLITS = {"MNLI-m.tsv": "test_matched", "MNLI-mm.tsv": "test_mismatched", "AX.tsv": None}
 # The site wants the names of these tasks' labels; of the others, 0 and 1.
 _NAMED = ("mnli", "qnli", "rte")
+
+
+def predict_glue(run: RunDirectory, output: str | os.PathLike) -> list[str]:
+    """Writes what the student of a run says about the test sets of its GLUE task.
+
+    Args:
+        run: `RunDirectory`. With a student, of a GLUE task that was read from GLUE's folder.
+        output: str or path. The folder to make, a file for each test set.
+
+    Returns:
+        list of str. The names of the files.
+
+    Raises:
+        TinyBertError: if the run has no student or another kind of data, a test set cannot be
+            read or is not whole, or the folder is there and not empty.
+    """
+    config = run.config()
+    task = config.resolved_task() if config.purpose == "a task" else None
+    if task is None or task.name not in _FILES or config.data.format != "glue":
+        raise TinyBertError(
+            f"{run.path} is no run of a GLUE task with `data.format: glue`: there is no test "
+            "set to predict."
+        )
+    student = load_classifier(run.student)
+    preprocessor, student.preprocessor = student.preprocessor, None
+    predictor, written = Predictor(student), []
+    with atomic_directory(output) as folder:
+        for file in _FILES[task.name]:
+            split = _SPLITS.get(file, "test")
+            if split is not None:
+                examples = read_glue_test(task, resolve_path(config.data.source), split)
+                predictions = predictor(encode_examples(examples, preprocessor))
+                write_glue_predictions(task, predictions, folder / file)
+                written.append(file)
+    return written
 
 
 def write_glue_predictions(
