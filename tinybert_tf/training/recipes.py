@@ -39,8 +39,8 @@ from tinybert_tf.training.sources import (
 from tinybert_tf.training.stages import fit_stages, make_distiller
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
 
-# Training examples that the student's start is fitted on.
-_START_SAMPLE = 4096
+# Tokens of training examples that the student's start is fitted on; more change little.
+_START_TOKENS = 32_768
 # Training examples that an export may measure on.
 _CALIBRATION_EXAMPLES = 5000
 
@@ -114,7 +114,7 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
 
         distiller = make_distiller(config, student, teacher)
         evaluator = Evaluator(task, student, dev)
-        sample = _random_batches(train, config.seed)
+        sample = _start_sample(train, config.seed)
         fit_stages(config, run, distiller, evaluator, batches_of, sample)
     save_preset(student, preprocessor, run.student)
 
@@ -304,8 +304,9 @@ def _check_teacher(run: RunDirectory, task: Task, teacher, dev: EncodedExamples)
         )
 
 
-def _random_batches(train: EncodedExamples, seed: int) -> list[dict]:
-    """Returns examples that the student's start is measured on."""
-    count = min(_START_SAMPLE, len(train))
-    rows = np.random.default_rng(seed).permutation(len(train))[:count]
-    return [train.batch(part)[0] for part in np.array_split(rows, -(-count // 64))]
+def _start_sample(train: EncodedExamples, seed: int) -> list[dict]:
+    """Returns batches of random examples, of like length, that the student is started on."""
+    rows = np.random.default_rng(seed).permutation(len(train))
+    rows = rows[: 1 + np.searchsorted(np.cumsum(train.lengths[rows]), _START_TOKENS)]
+    rows = rows[np.argsort(train.lengths[rows], kind="stable")]
+    return [train.batch(part)[0] for part in np.array_split(rows, -(-len(rows) // 64))]

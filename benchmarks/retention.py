@@ -1,0 +1,148 @@
+"""What students keep of their teachers on GLUE, and what each part of the method is worth.
+
+    python benchmarks/retention.py --tasks sst2,cola,mrpc,rte,stsb
+    python benchmarks/retention.py --tasks mrpc --ablation
+
+Without `--ablation`: the whole of configs/glue/TASK_minilm.yaml for each task and seed, as in
+`runs/TASK_minilm_SEED`. With it: the same student with one part left out at a time, from the
+teacher and the copies of the task's whole run, which must be there.
+
+Scores are GLUE's first metric of the task on its dev set, on which checkpoints are chosen,
+too. Figures go to docs/results/retention.json and ablation.json as they come; what is there
+already is not run again.
+
+Deliberately not here: tuning for a task; the test sets, whose labels are not public.
+"""
+
+import itertools
+import json
+import pathlib
+import shutil
+
+import keras
+from absl import app, flags
+from rich.progress import track
+
+from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_directory, atomic_file
+from tinybert_tf.training import augmenting, recipes
+from tinybert_tf.training.config import load_config
+from tinybert_tf.training.run_directory import RunDirectory, environment
+
+_RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"
+
+# What is set in the config of a task to leave a part out.
+_FIRST, _SECOND = "distillation.stages.0", "distillation.stages.1"
+PARTS = {
+    "nothing": (),
+    "augmentation": ("augmentation=null",),
+    "general distillation": ("student.start=teacher",),
+    "any start": ("student.start=random",),
+    "attention": (f"{_FIRST}.attention=0",),
+    "hidden": (f"{_FIRST}.hidden=0",),
+    "embedding": (f"{_FIRST}.embedding=0",),
+    # Pooler and head are fitted in closed form where the stage begins; it then stands still.
+    "prediction": (f"{_SECOND}.fit.epochs=1", f"{_SECOND}.fit.optimizer.learning_rate=1e-12"),
+    "uniform mapping, for top": ("distillation.mapping=top",),
+    "uniform mapping, for bottom": ("distillation.mapping=bottom",),
+}
+
+_TASKS = flags.DEFINE_list("tasks", ["sst2", "cola", "mrpc", "rte", "stsb"], "Which tasks.")
+_SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds, from 42.", lower_bound=1)
+_ABLATION = flags.DEFINE_bool("ablation", False, "Leave parts out.")
+_PARTS = flags.DEFINE_list("parts", list(PARTS), "Which parts to leave out.")
+_SET = flags.DEFINE_multi_string("set", [], "key=value, in the config of every run.")
+
+
+def _config(task: str, seed: int, run_directory: str, *overrides: str):
+    path = f"configs/glue/{task}_minilm.yaml"
+    own = [f"seed={seed}", f"run_directory={run_directory}", "export.profiles=[]"]
+    return load_config(path, [*own, *_SET.value, *overrides])
+
+
+def run_chain(config) -> dict:
+    """Runs a config to its evaluation; returns the figures of its `results.json`."""
+    with RunDirectory.creating(config, resume=True) as run:
+        run.record_command(config.seed)
+        recipes.finetune(config, run)
+        if config.augmentation is not None:
+            augmenting.augment(config, run)
+        recipes.distill(config, run)
+        recipes.evaluate(config, run)
+    keras.backend.clear_session()
+    return run.read_results()
+
+
+def _row(config, results: dict) -> dict:
+    metric = config.resolved_task().metrics[0]
+    scores = {name: results["evaluation"][name][metric] for name in ("teacher", "student")}
+    stages = [stage.name for stage in config.distillation.stages]
+    return {
+        "metric": metric,
+        **scores,
+        "retention": results["evaluation"]["retention"],
+        "copies": results.get("augmentation", {}).get("rows", 0),
+        "start": results["student_start"]["dev"][metric],
+        "minutes": sum(results[stage]["seconds"] for stage in stages) / 60,
+    }
+
+
+def _whole_run(task: str, seed: int) -> str:
+    return f"runs/{task}_minilm_{seed}"
+
+
+def measure_whole(task: str, seed: int) -> dict:
+    """Returns the figures of a task's whole run."""
+    config = _config(task, seed, _whole_run(task, seed))
+    return _row(config, run_chain(config))
+
+
+def measure_without(part: str, task: str, seed: int) -> dict:
+    """Returns the figures of a task's student without a part."""
+    whole = RunDirectory.open(_whole_run(task, seed))
+    if not whole.teacher.exists():
+        raise TinyBertError(f"{whole.path} has no teacher yet. Leave out --ablation first.")
+    teacher = (f"teacher.weights={whole.teacher}", "teacher.fine_tune=null")
+    directory = pathlib.Path(f"runs/ablation/{task}_{part.replace(' ', '_')}_{seed}")
+    config = _config(task, seed, str(directory), *teacher, *PARTS[part])
+    copies = directory / "augmented"
+    if config.augmentation is not None and not copies.exists():
+        # Made once: they hold for each of these runs.
+        with RunDirectory.creating(config, resume=True), atomic_directory(copies) as path:
+            shutil.copytree(whole.augmented, path, dirs_exist_ok=True)
+    return _row(config, run_chain(config))
+
+
+def _measure(output: pathlib.Path, wanted: list[dict], measure) -> None:
+    figures = {"environments": [], "rows": []}
+    if output.exists():
+        figures = json.loads(output.read_text("utf-8"))
+    figures["environments"].append(environment("python benchmarks/retention.py"))
+    done = [{name: row[name] for name in wanted[0]} for row in figures["rows"]]
+    for key in track([key for key in wanted if key not in done], output.stem):
+        row = {**key, **measure(**key)}
+        print(row, flush=True)
+        figures["rows"].append(row)
+        with atomic_file(output) as path:
+            path.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+@reporting_errors
+def main(argv):
+    """Measures what is missing."""
+    del argv
+    unknown = [part for part in _PARTS.value if part not in PARTS]
+    if unknown:
+        raise TinyBertError(f"--parts: {unknown[0]!r} is none of {', '.join(PARTS)}.")
+    runs = itertools.product(range(42, 42 + _SEEDS.value), _TASKS.value)
+    keys = [{"task": task, "seed": seed} for seed, task in runs]
+    if _ABLATION.value:
+        keys = [{"part": part, **key} for key in keys for part in _PARTS.value]
+        _measure(_RESULTS / "ablation.json", keys, measure_without)
+    else:
+        _measure(_RESULTS / "retention.json", keys, measure_whole)
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)
