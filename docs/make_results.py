@@ -292,10 +292,10 @@ def retention_section() -> list[str]:
         "## Retention",
         "`configs/glue/*_minilm.yaml`: MiniLM teacher, general student, augmentation, two "
         "stages. *Start*: the general student with pooler and head fitted to its teacher, not "
-        "trained. *Minutes*: both stages, beside other work. Checkpoints were chosen on the same dev "
-        "sets. The paper's TinyBERT-4 keeps "
-        f"{PAPER_RETENTION:.1%} of BERT-base on GLUE's nine test sets (arXiv 1909.10351, "
-        "table 1), from a general student of 2,500 M words and with ten times the copies.",
+        "trained. *Minutes*: both stages, beside other work. Checkpoints were chosen on the "
+        f"same dev sets. The paper's TinyBERT-4 keeps {PAPER_RETENTION:.1%} of BERT-base on "
+        "GLUE's nine test sets (arXiv 1909.10351, table 1), from a general student of 2,500 M "
+        "words and with ten times the copies.",
         _last_command(figures),
         table(header, rows),
         f"Mean retention: {statistics.mean(kept):.1%}.",
