@@ -53,7 +53,7 @@ test-slow: setup
 test-beam:
 	$(PYTHON) -m venv .venv-beam
 	.venv-beam/bin/pip install --quiet --editable '.[beam]' 'pytest>=8.3'
-	.venv-beam/bin/python -m pytest tests/corpus
+	.venv-beam/bin/python -m pytest tests/corpus tests/augmentation/test_write_augmented.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -87,40 +87,26 @@ def test_binary(tmp_path, line_end):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("name", "content", "message"),
     [
-        (
-            b"up 1 2\nflat 1\n",
-            r"vectors\.txt, line 2: 1 value\(s\), expected 2 as in the first",
-        ),
-        (b"up 1 2\nflat 1.0 2.0 3.0\n", "line 2: 3 values, expected 2 as in the first row"),
-        (b"2 2\nup 1 2\nflat\n", r"line 3: 0 value\(s\), expected 2"),
-        (b"up 1 2\nflat 1 x\n", "line 2: could not convert string to float: b'x'"),
-        (b"up 1 2\nflat 1 nan\n", "line 2: a value is not finite"),
-        (b"up\n", r"line 1: 0 value\(s\), expected 1"),
-        (b"", "holds no vector of a lower-case word"),
-        (b"Up 1 2\n", "holds no vector of a lower-case word"),
+        ("a.txt", b"up 1 2\nflat 1\n", r"a\.txt, line 2: 1 value\(s\), expected 2 as in"),
+        ("a.txt", b"up 1 2\nflat 1.0 2.0 3.0\n", "line 2: 3 values, expected 2 as in the"),
+        ("a.txt", b"2 2\nup 1 2\nflat\n", r"line 3: 0 value\(s\), expected 2"),
+        ("a.txt", b"up 1 2\nflat 1 x\n", "line 2: could not convert string to float: b'x'"),
+        ("a.txt", b"up 1 2\nflat 1 nan\n", "line 2: a value is not finite"),
+        ("a.txt", b"up\n", r"line 1: 0 value\(s\), expected 1"),
+        ("a.txt", b"", "holds no vector of a lower-case word"),
+        ("a.txt", b"Up 1 2\n", "holds no vector of a lower-case word"),
+        ("a.bin", binary(b"")[:-1], r"a\.bin, word 4 of 4: the file ends before it"),
+        ("a.bin", b"4 2\n", "word 1 of 4: the file ends before it"),
+        ("a.bin", b"up 1 2\n", "line 1: expected the number of words and of dimensions"),
+        ("a.bin", b"1 1\nup \x00\x00\x80\x7f", "word 1 of 1: a value is not finite"),
     ],
 )
-def test_bad_text(tmp_path, content, message):
-    (tmp_path / "vectors.txt").write_bytes(content)
+def test_files_that_are_no_vectors(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(TinyBertError, match=message):
-        read_word_vectors(tmp_path / "vectors.txt")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (binary(b"")[:-1], r"vectors\.bin, word 4 of 4: the file ends before it"),
-        (b"4 2\n", "word 1 of 4: the file ends before it"),
-        (b"up 1 2\n", "line 1: expected the number of words and of dimensions"),
-        (b"1 1\nup \x00\x00\x80\x7f", "word 1 of 1: a value is not finite"),
-    ],
-)
-def test_bad_binary(tmp_path, content, message):
-    (tmp_path / "vectors.bin").write_bytes(content)
-    with pytest.raises(TinyBertError, match=message):
-        read_word_vectors(tmp_path / "vectors.bin")
+        read_word_vectors(tmp_path / name)
 
 
 def test_files_that_cannot_be_read(tmp_path):

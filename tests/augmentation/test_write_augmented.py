@@ -182,7 +182,7 @@ def test_beam_is_missing(make_job, monkeypatch):
         (lambda path: path.unlink(), r"augmented-00002\.jsonl is missing"),
         (
             lambda path: path.write_bytes(path.read_bytes()[:-5]),
-            r"bytes, [\d,]+ were written",
+            r"bytes, expected [\d,]+\. Copy it again",
         ),
         (
             lambda path: path.write_bytes(path.read_bytes()[:-2] + b" \n"),
@@ -212,7 +212,7 @@ def test_manifests_that_cannot_be_used(make_job, tmp_path):
     with pytest.raises(TinyBertError, match="is of version 9, expected 1"):
         list(read_augmented(TASK, directory))
     path.write_text("{", "utf-8")
-    with pytest.raises(TinyBertError, match=r"manifest\.json is not what augmentation writes"):
+    with pytest.raises(TinyBertError, match="remove the directory and augment again"):
         list(read_augmented(TASK, directory))
 
 
@@ -232,6 +232,13 @@ def test_rows_that_cannot_be_used(make_job, tmp_path, row, message):
     with pytest.raises(TinyBertError, match=rf"train\.jsonl, {message}"):
         write_augmented(make_job(read_examples=lambda: read_table(TASK, path)))
     assert not (tmp_path / "augmented").exists()
+
+
+def test_an_unknown_runner_of_beam(make_job):
+    pytest.importorskip("apache_beam", reason="needs the extra [beam]")
+    message = "does not take the options --runner=SnailRunner: "
+    with pytest.raises(TinyBertError, match=message):
+        write_augmented(make_job(), beam_options=["--runner=SnailRunner"])
 
 
 def test_beam_writes_the_same_bytes(make_job, tmp_path):

@@ -47,4 +47,4 @@ def test_a_bad_line_is_named(make_with_beam, tmp_path, capsys):
 def test_an_unknown_runner(make_with_beam, capsys):
     with pytest.raises(SystemExit):
         make_with_beam("a\n", name="unknown", runner="SnailRunner")
-    assert "--runner SnailRunner" in capsys.readouterr().err
+    assert "does not take the options --runner=SnailRunner: " in capsys.readouterr().err

@@ -133,7 +133,18 @@ def kill_at(monkeypatch, number):
     return written
 
 
-def test_a_corpus_goes_on_to_the_same_bytes(make_corpus, text, tmp_path, monkeypatch):
+def leave_as_killed(directory):
+    """A killed process does not clean up."""
+    (directory / ".partial-1-train-00099-000.tfrecord").write_bytes(b"half")
+
+
+def lose_and_cut(directory):
+    (directory / "train-00000-000.tfrecord").unlink()
+    (directory / "train-00001-000.tfrecord").write_bytes(b"cut")
+
+
+@pytest.mark.parametrize("damage", [leave_as_killed, lose_and_cut])
+def test_a_corpus_goes_on_to_the_same_bytes(make_corpus, text, tmp_path, monkeypatch, damage):
     expected = files(make_corpus(text, *SMALL, name="at_once"))
     with monkeypatch.context() as patch:
         kill_at(patch, 300)
@@ -144,25 +155,13 @@ def test_a_corpus_goes_on_to_the_same_bytes(make_corpus, text, tmp_path, monkeyp
     # The shards that are there are whole.
     whole = {name: content for name, content in done.items() if name.endswith(".tfrecord")}
     assert whole and all(expected[name] == content for name, content in whole.items())
-    # A killed process does not clean up.
-    (tmp_path / "corpus" / ".partial-1-train-00099-000.tfrecord").write_bytes(b"half")
+    damage(tmp_path / "corpus")
     with monkeypatch.context() as patch:
         second = kill_at(patch, None)
         assert files(make_corpus(text, *SMALL)) == expected
     totals = json.loads(expected["manifest.json"])["totals"]
     # What was done was not done again.
     assert len(second) < sum(split["sequences"] for split in totals.values())
-
-
-def test_shards_that_are_gone_or_cut_are_made_again(make_corpus, text, tmp_path, monkeypatch):
-    expected = files(make_corpus(text, *SMALL, name="at_once"))
-    with monkeypatch.context() as patch:
-        kill_at(patch, 300)
-        with pytest.raises(Killed):
-            make_corpus(text, *SMALL)
-    (tmp_path / "corpus" / "train-00000-000.tfrecord").unlink()
-    (tmp_path / "corpus" / "train-00001-000.tfrecord").write_bytes(b"cut")
-    assert files(make_corpus(text, *SMALL)) == expected
 
 
 # === What is no corpus ===

@@ -11,6 +11,7 @@ from tinybert_tf.data import (
     EncodedExamples,
     Examples,
     Predictor,
+    concatenate_examples,
     encode_examples,
 )
 from tinybert_tf.errors import TinyBertError
@@ -89,6 +90,19 @@ def test_chunks_leave_no_seam(preprocessor, monkeypatch):
     assert encoded.lengths.tolist() == [3, 4, 5, 6, 7, 8, 3, 4]
     assert encoded.token_ids[encoded.row_splits[:-1]].tolist() == [2] * 8
     assert encoded.token_ids[encoded.row_splits[1:] - 1].tolist() == [3] * 8
+
+
+def test_concatenated_examples(preprocessor):
+    one, two = (
+        encode_examples(Examples((texts,), np.array(labels, "int32")), preprocessor)
+        for texts, labels in ((("a b", "c"), [1, 0]), (("d", "e e d"), [0, 1]))
+    )
+    both = concatenate_examples([one, two])
+    assert both.token_ids.tolist() == [2, 5, 6, 3, 2, 7, 3, 2, 8, 3, 2, 9, 9, 8, 3]
+    assert both.segment_ids.tolist() == [0] * 15
+    assert both.row_splits.tolist() == [0, 4, 7, 10, 15]
+    assert both.labels.tolist() == [1, 0, 0, 1]
+    assert both.pad_token_id == 1
 
 
 # === Padding ===

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from tinybert_tf.augmentation import Augmenter
-from tinybert_tf.data import Examples, encode_examples, read_table
+from tinybert_tf.data import read_table
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, BertMaskedLM
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training import recipes
-from tinybert_tf.training.augmenting import augment, concatenate_examples, make_job
+from tinybert_tf.training.augmenting import augment, make_job
 from tinybert_tf.training.config import parse_config
 from tinybert_tf.training.run_directory import RunDirectory
 
@@ -209,27 +209,6 @@ def test_the_length_is_the_position_table_s(finished):
     propose = job.make_augmenter(job.options)._propose
     assert propose._masked_lm.preprocessor.sequence_length == 32
     assert propose.tokenizer.get_vocabulary() == VOCABULARY
-
-
-def test_concatenated_examples():
-    preprocessor = BertPreprocessor(BertTokenizer(VOCABULARY), 16)
-    one, two = (
-        encode_examples(Examples((texts,), np.array(labels, "int32")), preprocessor)
-        for texts, labels in (
-            (("good film", "bad"), [1, 0]),
-            (("plot", "thing thing plot"), [0, 1]),
-        )
-    )
-    both = concatenate_examples([one, two])
-    inputs, labels = both.batch(np.array([3, 1, 2, 0]), length=5)
-    cls, sep = 2, 3
-    assert inputs["token_ids"].tolist() == [
-        [cls, 8, 8, 7, sep],
-        [cls, 6, sep, 0, 0],
-        [cls, 7, sep, 0, 0],
-        [cls, 9, 5, sep, 0],
-    ]
-    assert labels.tolist() == [1, 0, 0, 1]
 
 
 # === What cannot be used ===

@@ -19,18 +19,18 @@ from tinybert_tf.augmentation.augmenter import (
 )
 from tinybert_tf.augmentation.shards import (
     MANIFEST,
+    WAY_OUT,
     Header,
     Manifest,
     Shard,
     check_shard,
     make_header,
-    read_json,
     read_manifest,
     write_shard,
 )
-from tinybert_tf.corpus.shards import remove_partial_files, write_json
 from tinybert_tf.data import Examples, Task
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.file_systems import read_json, remove_partial_files, write_json
 
 _HEADER = "unfinished.json"
 
@@ -125,10 +125,15 @@ def write_augmented(
             _run_in_process(worker, missing, len(examples))
         else:
             # Late, as Beam is an extra.
-            from tinybert_tf.augmentation.beam import run_on_beam
+            from tinybert_tf.beam import write_on_beam
 
-            run_on_beam(job, missing, beam_options)
+            write_on_beam(functools.partial(_make_worker, job), missing, beam_options)
     return _finish(job.directory, header)
+
+
+def _make_worker(job: AugmentationJob) -> ShardWorker:
+    """Returns the worker of a process that has not read the examples."""
+    return ShardWorker(job, job.read_examples())
 
 
 class _SpeedColumn(ProgressColumn):
@@ -161,7 +166,7 @@ def _check_directory(directory: str, header: Header) -> None:
     if tf.io.gfile.exists(f"{directory}/{MANIFEST}"):
         theirs = read_manifest(directory).header
     elif tf.io.gfile.exists(path := f"{directory}/{_HEADER}"):
-        theirs = read_json(path, Header)
+        theirs = read_json(path, Header, WAY_OUT)
     elif tf.io.gfile.listdir(directory):
         raise TinyBertError(
             f"{directory} is not empty and holds no augmentation. Name another directory."
@@ -189,7 +194,7 @@ def _is_done(directory: str, number: int) -> bool:
     if tf.io.gfile.exists(path):
         # What was cut or changed is made again.
         with contextlib.suppress(TinyBertError):
-            check_shard(directory, read_json(path, Shard))
+            check_shard(directory, read_json(path, Shard, WAY_OUT))
             return True
     return False
 
@@ -197,7 +202,7 @@ def _is_done(directory: str, number: int) -> bool:
 def _finish(directory: str, header: Header) -> Manifest:
     """Writes the manifest out of the summaries."""
     paths = [_summary_path(directory, number) for number in range(header.num_shards)]
-    shards = tuple(read_json(path, Shard) for path in paths)
+    shards = tuple(read_json(path, Shard, WAY_OUT) for path in paths)
     statistics = functools.reduce(
         operator.add, (shard.statistics for shard in shards), Statistics()
     )

@@ -9,13 +9,13 @@ import tensorflow as tf
 from pydantic.dataclasses import dataclass
 
 from tinybert_tf.augmentation.augmenter import AugmentationOptions, Statistics
-from tinybert_tf.corpus.shards import hash_file, whole_file
 from tinybert_tf.data import Examples, Task, read_table
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.file_systems import find_fault, read_json, whole_file
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-_AGAIN = "Copy it again, or remove the directory and augment again."
+WAY_OUT = "Copy it again, or remove the directory and augment again."
 
 _model = dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"), kw_only=True)
 
@@ -138,30 +138,8 @@ def check_shard(directory: str, shard: Shard) -> None:
     Raises:
         TinyBertError: if it is missing, cut or changed.
     """
-    path = f"{directory}/{shard.name}"
-    if not tf.io.gfile.exists(path):
-        raise TinyBertError(f"{path} is missing. {_AGAIN}")
-    size = tf.io.gfile.stat(path).length
-    if size != shard.size:
-        raise TinyBertError(f"{path} has {size:,} bytes, {shard.size:,} were written. {_AGAIN}")
-    if hash_file(path) != shard.sha256:
-        raise TinyBertError(f"{path} is not the file that was written. {_AGAIN}")
-
-
-def read_json(path: str, kind: type):
-    """Reads a dataclass of this module.
-
-    Raises:
-        TinyBertError: if the file holds something else.
-    """
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            return pydantic.TypeAdapter(kind).validate_json(file.read())
-    except (pydantic.ValidationError, UnicodeDecodeError) as error:
-        raise TinyBertError(
-            f"{path} is not what augmentation writes: {error}. Remove the directory and "
-            "augment again."
-        ) from error
+    if fault := find_fault(f"{directory}/{shard.name}", shard.size, shard.sha256):
+        raise TinyBertError(f"{fault}. {WAY_OUT}")
 
 
 def read_manifest(directory: str) -> Manifest:
@@ -176,7 +154,7 @@ def read_manifest(directory: str) -> Manifest:
             f"{directory} holds no finished augmentation: it has no {MANIFEST}. Augment again; "
             "what is there already is kept."
         )
-    manifest = read_json(path, Manifest)
+    manifest = read_json(path, Manifest, WAY_OUT)
     if manifest.header.version != FORMAT_VERSION:
         raise TinyBertError(
             f"{path} is of version {manifest.header.version}, expected {FORMAT_VERSION}. "

@@ -13,6 +13,7 @@ from tinybert_tf.corpus.options import SPLITS, Vocabulary
 from tinybert_tf.corpus.shards import RaggedRows
 from tinybert_tf.data.pipeline import BucketedBatches, EncodedExamples
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.file_systems import to_json
 
 _INPUTS = ("token_ids", "segment_ids", "padding_mask")
 _MASKS = ("mask_positions", "mask_ids")
@@ -38,7 +39,9 @@ class CorpusBatches:
 
     Raises:
         TinyBertError: if there is no finished corpus, a shard is missing or has another size,
-            or the split is empty. A shard whose bytes were changed is found when it is read.
+            or the split is empty. A shard whose bytes were changed is found when it is read,
+            before which a large corpus would be read for minutes: its batches end in an error
+            of TensorFlow with the message.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class CorpusBatches:
 
     def summary(self) -> dict:
         """Returns what identifies and measures the corpus, for the results of a run."""
-        content = shards.to_json(self.manifest)
+        content = to_json(self.manifest)
         return {**content["header"], "counts": content["counts"], "totals": content["totals"]}
 
     def check_vocabulary(self, tokenizer) -> None:

@@ -129,9 +129,10 @@ def _make(corpus, runner: str, runner_options: list[str]):
         if runner == _IN_PROCESS:
             pipeline.run_in_process(corpus)
         else:
-            from tinybert_tf.corpus.beam import run_on_beam
-
-            run_on_beam(corpus, runner, runner_options)
+            # Not DirectRunner: that looks on the network for a server to run before it does
+            # the same.
+            name = "FnApiRunner" if runner == _DIRECT else runner
+            pipeline.run_on_beam(corpus, [*runner_options, f"--runner={name}"])
     return corpus.finish()
 
 

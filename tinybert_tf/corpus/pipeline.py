@@ -28,6 +28,13 @@ from tinybert_tf.corpus.options import (
 )
 from tinybert_tf.corpus.packing import Packer
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.file_systems import (
+    find_fault,
+    read_json,
+    remove_partial_files,
+    to_json,
+    write_json,
+)
 from tinybert_tf.tokenization import BertTokenizer
 
 _HEADER = "unfinished.json"
@@ -88,7 +95,7 @@ class PartWriter:
             # Raised, it would be tried again by some runners and wrapped by all.
             summary = Summary(error=str(error))
         tf.io.gfile.makedirs(f"{self._directory}/{_SUMMARIES}")
-        shards.write_json(_summary_path(self._directory, task), summary)
+        write_json(_summary_path(self._directory, task), summary)
         return summary
 
     def _write_part(self, task: Task) -> Summary:
@@ -218,7 +225,7 @@ class Corpus:
         if errors:
             raise TinyBertError("\n".join(errors))
         manifest = make_manifest(self.header, summaries)
-        shards.write_json(f"{self.directory}/{shards.MANIFEST}", manifest)
+        write_json(f"{self.directory}/{shards.MANIFEST}", manifest)
         tf.io.gfile.rmtree(f"{self.directory}/{_SUMMARIES}")
         tf.io.gfile.remove(f"{self.directory}/{_HEADER}")
         return manifest
@@ -229,13 +236,15 @@ class Corpus:
 
     def _summary(self, task: Task) -> Summary | None:
         path = _summary_path(self.directory, task)
-        return shards.read_json(path, Summary) if tf.io.gfile.exists(path) else None
+        if not tf.io.gfile.exists(path):
+            return None
+        return read_json(path, Summary, shards.WAY_OUT)
 
     def _is_done(self, task: Task) -> bool:
         summary = self._summary(task)
         if summary is None or summary.error:
             return False
-        return not any(shards.find_fault(self.directory, shard) for shard in summary.shards)
+        return not any(find_fault(f"{self.directory}/{s.name}", s.size) for s in summary.shards)
 
     def _has_manifest(self) -> bool:
         return tf.io.gfile.exists(f"{self.directory}/{shards.MANIFEST}")
@@ -246,21 +255,21 @@ class Corpus:
         if self._has_manifest():
             theirs = shards.read_manifest(self.directory).header
         elif tf.io.gfile.exists(unfinished):
-            theirs = shards.read_json(unfinished, Header)
+            theirs = read_json(unfinished, Header, shards.WAY_OUT)
         elif tf.io.gfile.listdir(self.directory):
             raise TinyBertError(
                 f"{self.directory} is not empty and holds no corpus. Name another --output."
             )
         else:
             theirs = self.header
-            shards.write_json(unfinished, self.header)
+            write_json(unfinished, self.header)
         if theirs != self.header:
             raise TinyBertError(
                 f"{self.directory} holds another corpus: "
-                f"{_first_difference(shards.to_json(theirs), shards.to_json(self.header))}. "
+                f"{_first_difference(to_json(theirs), to_json(self.header))}. "
                 "Name another --output, or remove this one."
             )
-        shards.remove_partial_files(self.directory)
+        remove_partial_files(self.directory)
 
 
 def run_in_process(corpus: Corpus) -> None:
@@ -269,6 +278,23 @@ def run_in_process(corpus: Corpus) -> None:
     for task in corpus.open_tasks():
         if writer.write(task).error:
             return
+
+
+def run_on_beam(corpus: Corpus, options: Sequence[str]) -> None:
+    """Does what is to be done on the workers of Apache Beam.
+
+    Args:
+        corpus: `Corpus`.
+        options: sequence of str. See `write_on_beam`.
+
+    Raises:
+        TinyBertError: if Beam does not take the options.
+    """
+    # Late, as Beam is an extra.
+    from tinybert_tf.beam import write_on_beam
+
+    make_writer = functools.partial(PartWriter, **corpus.writer_arguments())
+    write_on_beam(make_writer, corpus.open_tasks(), options)
 
 
 def make_manifest(header: Header, summaries: Sequence[Summary]) -> Manifest:

@@ -4,6 +4,7 @@ from tinybert_tf.data.pipeline import (
     BucketedBatches,
     EncodedExamples,
     Predictor,
+    concatenate_examples,
     encode_examples,
 )
 from tinybert_tf.data.readers import (
@@ -40,6 +41,7 @@ __all__ = [
     "SpanWindows",
     "Task",
     "check_training_labels",
+    "concatenate_examples",
     "decode_spans",
     "encode_examples",
     "encode_windows",

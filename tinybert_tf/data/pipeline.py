@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -95,6 +96,22 @@ def encode_examples(examples: Examples, preprocessor) -> EncodedExamples:
         row_splits=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]),
         labels=examples.labels,
         pad_token_id=preprocessor.tokenizer.pad_token_id,
+    )
+
+
+def concatenate_examples(parts: Sequence[EncodedExamples]) -> EncodedExamples:
+    """Returns the examples of all parts, in their order.
+
+    Args:
+        parts: sequence of `EncodedExamples`. Of one preprocessor and one task.
+    """
+    lengths = np.concatenate([part.lengths for part in parts])
+    return EncodedExamples(
+        token_ids=np.concatenate([part.token_ids for part in parts]),
+        segment_ids=np.concatenate([part.segment_ids for part in parts]),
+        row_splits=np.concatenate([[0], np.cumsum(lengths)]),
+        labels=np.concatenate([part.labels for part in parts]),
+        pad_token_id=parts[0].pad_token_id,
     )
 
 

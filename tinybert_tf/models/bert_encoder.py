@@ -6,8 +6,8 @@ import keras_nlp
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models.bert_layers import BertTransformerLayer
 from tinybert_tf.models.presets import ARCHITECTURES
-from tinybert_tf.models.quantized_weights import is_quantized_preset, load_preset_weights
-from tinybert_tf.presets import PRESETS, resolve_preset
+from tinybert_tf.models.quantized_weights import QuantizedPresets
+from tinybert_tf.presets import PRESETS
 
 
 def _initializer():
@@ -20,7 +20,7 @@ def encoder_of(model: keras.Model) -> "BertEncoder":
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
-class BertEncoder(keras_nlp.models.Backbone):
+class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
     """BERT encoder (Devlin et al., arXiv 1810.04805).
 
     Inputs are a dictionary of int tensors [batch, seq]: `token_ids`, `segment_ids` and
@@ -209,12 +209,6 @@ class BertEncoder(keras_nlp.models.Backbone):
         Raises:
             TinyBertError: if weights are asked of a named architecture.
         """
-        preset = resolve_preset(preset)
-        if is_quantized_preset(preset):
-            encoder = super().from_preset(preset, load_weights=False, **kwargs)
-            if load_weights:
-                load_preset_weights(encoder, preset)
-            return encoder
         if preset not in ARCHITECTURES:
             return super().from_preset(preset, load_weights=load_weights, **kwargs)
         if load_weights:

@@ -2,11 +2,10 @@
 
 import keras
 
-from tinybert_tf.models.quantized_weights import is_quantized_preset, load_preset_weights
-from tinybert_tf.presets import resolve_preset
+from tinybert_tf.models.quantized_weights import QuantizedPresets
 
 
-class BertTask:
+class BertTask(QuantizedPresets):
     """Mixin of the task models: a head over an encoder whose inside can be asked for.
 
     A subclass applies its head in `apply_head`, both to build itself and in `expose`.
@@ -38,21 +37,3 @@ class BertTask:
         outputs = encoder(encoder_inputs)
         outputs["predictions"] = self.apply_head(outputs, **head_inputs)
         return keras.Model(self.input, outputs, name=f"{self.name}_exposed")
-
-    @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
-        """Makes a task model from a preset; see `keras_nlp.models.Task.from_preset`.
-
-        Args:
-            preset: str. A preset of the package (`tinybert_tf.presets.PRESETS`) or a KerasHub
-                preset (directory or handle).
-            load_weights: bool. `False` for random weights.
-            **kwargs: arguments of the constructor, such as `num_classes`.
-        """
-        preset = resolve_preset(preset)
-        if not is_quantized_preset(preset):
-            return super().from_preset(preset, load_weights=load_weights, **kwargs)
-        task = super().from_preset(preset, load_weights=False, **kwargs)
-        if load_weights:
-            load_preset_weights(task.backbone, preset)
-        return task

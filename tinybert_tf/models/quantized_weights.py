@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_file
+from tinybert_tf.presets import PackagePresets, resolve_preset
 
 QUANTIZED_WEIGHTS = "model.int8.safetensors"
 
@@ -93,19 +94,29 @@ def save_quantized_preset(encoder: keras.Model, directory: str | os.PathLike) ->
     (directory / _KERAS_WEIGHTS).unlink()
 
 
-def is_quantized_preset(preset: str) -> bool:
-    """Tells whether a preset is a folder with weights in 8 bits."""
-    return (pathlib.Path(preset) / QUANTIZED_WEIGHTS).exists()
+class QuantizedPresets(PackagePresets):
+    """Mixin of models: `from_preset` knows presets whose weights are in 8 bits, too."""
 
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Makes a model from a preset; see the class of KerasHub.
 
-def load_preset_weights(encoder: keras.Model, directory: str) -> None:
-    """Sets an encoder's weights to those of a preset in 8 bits.
+        Args:
+            preset: str or path. A preset of the package (`tinybert_tf.presets.PRESETS`) or a
+                KerasHub preset (directory or handle).
+            load_weights: bool. `False` for random weights.
+            **kwargs: arguments of the constructor, such as `num_classes`.
 
-    Args:
-        encoder: `BertEncoder`. Of the preset's architecture; changed in place.
-        directory: str. What `save_quantized_preset` wrote.
-    """
-    load_quantized_weights(encoder, pathlib.Path(directory) / QUANTIZED_WEIGHTS)
+        Raises:
+            TinyBertError: if its weights in 8 bits cannot be read.
+        """
+        quantized = pathlib.Path(resolve_preset(preset)) / QUANTIZED_WEIGHTS
+        if not (load_weights and quantized.exists()):
+            return super().from_preset(preset, load_weights=load_weights, **kwargs)
+        model = super().from_preset(preset, load_weights=False, **kwargs)
+        # They are an encoder's; the head of a task model stays as it begins.
+        load_quantized_weights(getattr(model, "backbone", model), quantized)
+        return model
 
 
 def _named_weights(model: keras.Model) -> dict[str, keras.Variable]:

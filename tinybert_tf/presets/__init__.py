@@ -23,3 +23,18 @@ def resolve_preset(preset: str | os.PathLike) -> str:
     if preset not in PRESETS:
         return str(preset)
     return str(importlib.resources.files(__package__) / preset)
+
+
+class PackagePresets:
+    """Mixin of KerasHub's classes: `from_preset` knows the presets of the package, too."""
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Makes an object from a preset; see the class of KerasHub.
+
+        Args:
+            preset: str or path. A preset of the package (`PRESETS`) or a KerasHub preset
+                (directory or handle).
+            **kwargs: arguments of the constructor and of the class of KerasHub.
+        """
+        return super().from_preset(resolve_preset(preset), **kwargs)

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.presets import resolve_preset
+from tinybert_tf.presets import PackagePresets
 from tinybert_tf.tokenization.bert_tokenizer import BertTokenizer, to_string_tensor
 
 # [CLS] and two [SEP], which are never truncated.
@@ -16,7 +16,7 @@ MIN_SEQUENCE_LENGTH = 3
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
-class BertPreprocessor(keras_nlp.models.Preprocessor):
+class BertPreprocessor(PackagePresets, keras_nlp.models.Preprocessor):
     """Turns texts, or pairs of texts, into the inputs of a BERT encoder.
 
     A text becomes `[CLS] a [SEP]`, a pair `[CLS] a [SEP] b [SEP]`. What does not fit is
@@ -65,17 +65,6 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.built = True
-
-    @classmethod
-    def from_preset(cls, preset, **kwargs):
-        """Makes a preprocessor from a preset.
-
-        Args:
-            preset: str. A preset of the package (`tinybert_tf.presets.PRESETS`) or a KerasHub
-                preset (directory or handle).
-            **kwargs: arguments of the constructor.
-        """
-        return super().from_preset(resolve_preset(preset), **kwargs)
 
     @property
     def sequence_length(self) -> int:

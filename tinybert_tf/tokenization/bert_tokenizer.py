@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.presets import resolve_preset
+from tinybert_tf.presets import PackagePresets
 from tinybert_tf.tokenization import vocabulary as vocab
 
 VOCABULARY_FILENAME = "vocabulary.txt"
@@ -30,7 +30,7 @@ _WORD_END = f" +|{_WORD_OF_ITS_OWN}"
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
-class BertTokenizer(keras_nlp.tokenizers.Tokenizer):
+class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
     """Turns text into the WordPiece ids of original BERT.
 
     A text is cleaned (control and format characters dropped, every separator made a
@@ -74,17 +74,6 @@ class BertTokenizer(keras_nlp.tokenizers.Tokenizer):
         self.file_assets = [VOCABULARY_FILENAME]
         self.set_vocabulary(vocabulary)
         self.built = True
-
-    @classmethod
-    def from_preset(cls, preset, **kwargs):
-        """Makes a tokenizer from a preset.
-
-        Args:
-            preset: str. A preset of the package (`tinybert_tf.presets.PRESETS`) or a KerasHub
-                preset (directory or handle).
-            **kwargs: arguments of the constructor.
-        """
-        return super().from_preset(resolve_preset(preset), **kwargs)
 
     # === Vocabulary ===
 

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
-import numpy as np
 from rich.progress import track
 
 from tinybert_tf.augmentation import (
@@ -16,7 +15,7 @@ from tinybert_tf.augmentation import (
     write_augmented,
 )
 from tinybert_tf.augmentation.shards import read_manifest
-from tinybert_tf.data import EncodedExamples, encode_examples
+from tinybert_tf.data import EncodedExamples, concatenate_examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.config import AugmentationConfig, RunConfig
@@ -140,19 +139,3 @@ def add_copies(
     copies = [encode_examples(part, preprocessor) for part in parts]
     print(f"{manifest.statistics.rows:,} augmented copies", flush=True)
     return concatenate_examples([train, *copies])
-
-
-def concatenate_examples(parts: Sequence[EncodedExamples]) -> EncodedExamples:
-    """Returns the examples of all parts, in their order.
-
-    Args:
-        parts: sequence of `EncodedExamples`. Of one preprocessor and one task.
-    """
-    lengths = np.concatenate([part.lengths for part in parts])
-    return EncodedExamples(
-        token_ids=np.concatenate([part.token_ids for part in parts]),
-        segment_ids=np.concatenate([part.segment_ids for part in parts]),
-        row_splits=np.concatenate([[0], np.cumsum(lengths)]),
-        labels=np.concatenate([part.labels for part in parts]),
-        pad_token_id=parts[0].pad_token_id,
-    )
