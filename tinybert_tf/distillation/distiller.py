@@ -74,6 +74,7 @@ class TinyBertDistiller(keras.Model):
     distiller.fit_projections(sample)
     distiller.compile(keras.optimizers.AdamW(4e-4), stage=INTERMEDIATE)
     distiller.fit(dataset, epochs=2)
+    initialize_head(student, teacher, sample)
     distiller.compile(keras.optimizers.AdamW(1e-4), stage=PREDICTION)
     distiller.fit(dataset)
     ```
