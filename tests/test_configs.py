@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from tinybert_tf.data import GLUE_TASKS
+from tinybert_tf.data import GLUE_TASKS, SPAN_TASKS
 from tinybert_tf.training.config import MaskedLMConfig, load_config
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
@@ -66,6 +66,24 @@ def test_six_layers_are_one_override(name):
     path = CONFIGS / "glue" / f"{name}.yaml"
     config = load_config(path, ["student.architecture=tinybert_6l_768d"])
     assert config.student.start == "teacher"
+
+
+@pytest.mark.parametrize("name", ["squad_v1", "squad_v2"])
+def test_the_settings_of_squad(name):
+    """Those of the large sets of GLUE, over the windows of `run_squad.py`."""
+    config = load_config(CONFIGS / "squad" / f"{name}.yaml")
+    assert config.resolved_task() == SPAN_TASKS[name]
+    assert config.data.max_tokens == 384
+    windows = config.data.windows
+    assert (windows.doc_stride, windows.max_query_tokens) == (128, 64)
+    assert windows.max_answer_tokens == 30
+    intermediate, prediction = config.distillation.stages
+    assert (intermediate.fit.epochs, prediction.fit.epochs) == (10, 3)
+    assert intermediate.fit.tokens_per_batch == prediction.fit.tokens_per_batch == 32 * 384
+    small = load_config(CONFIGS / "squad" / f"{name}_minilm.yaml")
+    assert small.resolved_task() == SPAN_TASKS[name]
+    assert small.data.windows == windows
+    assert small.student.start == "tinybert_4l_312d_en"
 
 
 @pytest.mark.parametrize("name", ["cola", "mrpc", "rte", "stsb"])

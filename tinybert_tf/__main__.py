@@ -1,6 +1,6 @@
 """`python -m tinybert_tf COMMAND --config FILE [--set key=value]`, see `_USAGE`.
 
-`python -m tinybert_tf report --run DIR` makes the page of a run again.
+`python -m tinybert_tf report --run DIR` makes the page of a run again, or one of several runs.
 """
 
 import contextlib
@@ -16,8 +16,16 @@ _SET = flags.DEFINE_multi_string(
     "set", [], "key=value that replaces a key of the config, such as student.dropout=0."
 )
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with an existing run directory.")
-_RUN = flags.DEFINE_string("run", None, "report, pack: the run directory.")
-_OUTPUT = flags.DEFINE_string("output", None, "pack: the folder to make.")
+_RUN = flags.DEFINE_multi_string(
+    "run", [], "report, pack, predict: the run directory; report takes several."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "pack, predict: the folder to make; report of several runs: the page."
+)
+_TEXT = flags.DEFINE_string(
+    "text", None, "report: the text whose attention is shown, in place of a test example."
+)
+_TEXT_PAIR = flags.DEFINE_string("text_pair", None, "report: the second text of a pair.")
 
 _USAGE = """Distils a BERT teacher into a TinyBERT student.
 
@@ -36,10 +44,15 @@ _USAGE = """Distils a BERT teacher into a TinyBERT student.
                                                  makes a masked LM of an encoder, from a corpus
   python -m tinybert_tf pack --run DIR --output DIR
                                                  saves its student as a preset in 8 bits
+  python -m tinybert_tf predict --run DIR --output DIR
+                                                 answers GLUE's test sets, for its site
   python -m tinybert_tf report --run DIR         makes report.html again
+  python -m tinybert_tf report --run DIR --run DIR ... --output FILE
+                                                 compares runs in a table
 
   --set key=value   replaces a key of the config; may be given several times
   --resume          goes on with an existing run directory
+  --text TEXT       report: shows the attention in this text (--text_pair: a second one)
 """
 
 
@@ -100,27 +113,58 @@ def _pretrain_mlm(config, run):
 
 
 def _report():
-    is_given = bool(_RUN.value and not _OUTPUT.value)
-    _check_run_flags("report", "--run, the run directory", is_given)
-    from tinybert_tf.training.report import write_report
+    runs, is_sweep = _RUN.value, len(_RUN.value) > 1
+    has_text = bool(_TEXT.present)
+    _check_run_flags(
+        "report",
+        "--run, the run directory (and --text), or several of them and --output, the page",
+        runs and is_sweep == bool(_OUTPUT.value) and not (is_sweep and has_text),
+        not _TEXT_PAIR.present or has_text,
+    )
+    from tinybert_tf.training import attention_maps, report, sweep
     from tinybert_tf.training.run_directory import RunDirectory
 
-    print(f"report: {write_report(RunDirectory.open(_RUN.value))}")
+    directories = [RunDirectory.open(path) for path in runs]
+    if is_sweep:
+        print(f"report: {sweep.write_sweep(directories, _OUTPUT.value)}")
+        return
+    (run,) = directories
+    if has_text:
+        attention_maps.save_attention_to(run, _TEXT.value, _TEXT_PAIR.value)
+    print(f"report: {report.write_report(run)}")
 
 
 def _pack():
-    is_given = bool(_RUN.value and _OUTPUT.value)
-    _check_run_flags("pack", "--run, the run directory, and --output", is_given)
+    _check_run_flags(
+        "pack",
+        "--run, the run directory, and --output",
+        len(_RUN.value) == 1 and _OUTPUT.value,
+        not _TEXT.present and not _TEXT_PAIR.present,
+    )
     from tinybert_tf.training import reporting
     from tinybert_tf.training.general import pack_student
     from tinybert_tf.training.run_directory import RunDirectory
 
-    scores = pack_student(RunDirectory.open(_RUN.value), _OUTPUT.value)
+    scores = pack_student(RunDirectory.open(_RUN.value[0]), _OUTPUT.value)
     reporting.print_table(reporting.packed_table(_OUTPUT.value, scores))
 
 
-def _check_run_flags(command: str, wanted: str, is_given: bool) -> None:
-    if not is_given or _CONFIG.value or _SET.value or _RESUME.value:
+def _predict():
+    _check_run_flags(
+        "predict",
+        "--run, the run directory, and --output",
+        len(_RUN.value) == 1 and _OUTPUT.value,
+        not _TEXT.present and not _TEXT_PAIR.present,
+    )
+    from tinybert_tf.training.glue_submission import predict_glue
+    from tinybert_tf.training.run_directory import RunDirectory
+
+    files = predict_glue(RunDirectory.open(_RUN.value[0]), _OUTPUT.value)
+    print(f"{_OUTPUT.value}: {', '.join(files)}")
+
+
+def _check_run_flags(command: str, wanted: str, *conditions) -> None:
+    if not all(conditions) or _CONFIG.value or _SET.value or _RESUME.value:
         raise TinyBertError(
             f"{command} wants {wanted}, and nothing else; its config is in there."
         )
@@ -140,7 +184,7 @@ _PURPOSES = {"general-distill": "a general student", "pretrain-mlm": "a masked L
 # These make the run directory, the others find it.
 _CREATING = ("run", "finetune", *_PURPOSES)
 # These want a run directory in place of a config.
-_ON_RUNS = {"report": _report, "pack": _pack}
+_ON_RUNS = {"report": _report, "pack": _pack, "predict": _predict}
 _KNOWN = (*_COMMANDS, *_ON_RUNS)
 
 
@@ -163,10 +207,12 @@ def main(argv):
 
 
 def _run_command(command: str, options: list[str]) -> None:
-    if not _CONFIG.value or _RUN.value or _OUTPUT.value:
+    others = (_RUN, _OUTPUT, _TEXT, _TEXT_PAIR)
+    if not _CONFIG.value or any(flag.present for flag in others):
         raise TinyBertError(
-            f"{command} wants --config, the run's YAML file; --run and --output are flags of "
-            f"{' and '.join(_ON_RUNS)}."
+            f"{command} wants --config, the run's YAML file; "
+            f"{', '.join(f'--{flag.name}' for flag in others)} are flags of "
+            f"{', '.join(_ON_RUNS)}."
         )
     # Late, so that a mistake on the command line does not wait for TensorFlow.
     from tinybert_tf.training.config import load_config

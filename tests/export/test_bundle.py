@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from tinybert_tf.data import Examples
+from tinybert_tf.data import Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import (
     TaskCard,
@@ -244,8 +244,12 @@ def test_a_regressor_of_pairs(make_classifier, pairs, tmp_path):
 
 
 def test_a_span_classifier_of_pairs(span_classifier, pairs, tmp_path):
-    export_bundle(span_classifier, pairs, tmp_path, "float32", lengths=(6,))
+    """Given as token ids, as windows of contexts are."""
+    encoded = encode_examples(pairs, span_classifier.preprocessor)
+    export_bundle(span_classifier, encoded, tmp_path, "float32", lengths=(6,))
     info = read_json(tmp_path / "bundle.json")
+    assert info["task"]["num_texts"] == 2
+    assert info["accuracy"]["examples"] == 20
     assert info["task"]["type"] == "span"
     assert [output["name"] for output in info["outputs"]] == ["end_logits", "start_logits"]
     golden = read_json(tmp_path / "golden.json")["examples"][0]

@@ -8,9 +8,16 @@ import pytest
 import tensorflow as tf
 from scipy import special
 
+from tinybert_tf.data import encode_examples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import keras_outputs, load_profile
-from tinybert_tf.export.verify import Verification, _check_content, _check_result, verify
+from tinybert_tf.export import convert, keras_outputs, load_profile
+from tinybert_tf.export.verify import (
+    Verification,
+    _check_content,
+    _check_result,
+    _comparable,
+    verify,
+)
 
 LENGTH = 12
 
@@ -134,6 +141,54 @@ def test_tolerances(change, message):
     _check_result(dataclasses.replace(GOOD, **at_its_edge), profile)
     with pytest.raises(TinyBertError, match=f"dynamic_int8 file is not close.*{message}"):
         _check_result(dataclasses.replace(GOOD, **change), profile)
+
+
+def test_a_metric_in_percent_may_fall_by_percent():
+    profile = load_profile("dynamic_int8")
+    result = dataclasses.replace(GOOD, keras_metrics={"f1": 80.0}, metrics={"f1": 79.1})
+    _check_result(result, profile, best_metric=100.0)
+    result = dataclasses.replace(result, metrics={"f1": 78.9})
+    with pytest.raises(
+        TinyBertError, match=r"f1 falls by 1\.1000 to 78\.9000, at most 1\.0 is allowed"
+    ):
+        _check_result(result, profile, best_metric=100.0)
+
+
+def test_logits_of_tokens_are_compared_as_probabilities():
+    """Whatever is added to them; the third of the first text is padding."""
+    logits = np.log([[1.0, 3.0, 1.0], [1.0, 1.0, 2.0]]) - 9.0
+    outputs = {"start_logits": logits, "score": logits}
+    compared = _comparable(outputs, np.array([2, 3]))
+    probabilities = [[0.25, 0.75, 0.0], [0.25, 0.25, 0.5]]
+    np.testing.assert_allclose(compared["start_logits"], probabilities, atol=1e-12)
+    np.testing.assert_array_equal(compared["score"], logits)
+
+
+def test_scored_spans_are_judged_by_their_score(span_classifier, pairs):
+    """A Keras model that chose another span, which is as good, is none that differs."""
+    encoded = encode_examples(pairs, span_classifier.preprocessor)
+    content = convert(span_classifier, (LENGTH,), load_profile("float32"))
+    expected = keras_outputs(span_classifier, encoded)
+    chosen = {name: values.copy() for name, values in expected.items()}
+    logits = chosen["start_logits"][0]
+    second, best = np.argsort(logits[: encoded.lengths[0]])[-2:]
+    logits[second] = logits[best] + 1e-3
+    profile = load_profile("float32")
+    tolerance = dataclasses.replace(profile.tolerance, max_difference=1.0, mean_difference=1.0)
+    profile = dataclasses.replace(profile, tolerance=tolerance)
+    shapes = []
+
+    def score(labels, outputs):
+        shapes.append((len(labels), sorted(outputs), outputs["end_logits"].shape))
+        return {"f1": 50.0}
+
+    arguments = (content, span_classifier, encoded, chosen, profile)
+    checked = verify(*arguments, score, best_metric=100.0)
+    assert checked.label_agreement == 1 - 1 / len(pairs)
+    shape = (len(pairs), encoded.lengths.max())
+    assert shapes == [(len(pairs), ["end_logits", "start_logits"], shape)] * 2
+    with pytest.raises(TinyBertError, match=r"95\.0% of 20 examples get Keras's label"):
+        verify(*arguments)
 
 
 def test_a_regression_has_no_labels_to_agree_on():

@@ -89,6 +89,8 @@ def test_what_a_run_leaves_behind(finished):
         "teacher",
         "student",
         "results.json",
+        "predictions.jsonl",
+        "attention.json",
     }
     assert run.config() == config
     assert {path.name for path in run.checkpoints.iterdir()} == {
@@ -230,6 +232,6 @@ def test_retention_of_a_teacher_without_merit(finished, monkeypatch):
     """A metric that is 0 has no shares."""
     config, run, _ = finished
     before = run.read_results()
-    monkeypatch.setattr(recipes, "compute_metrics", lambda *_: {"accuracy": 0.0})
+    monkeypatch.setattr(fitting, "compute_metrics", lambda *_: {"accuracy": 0.0})
     assert recipes.evaluate(config, run)["retention"] is None
     run.add_results(**before)

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 import yaml
 
+from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.training import plots
+from tinybert_tf.training.attention_maps import AttentionMaps, save_attention_maps
 from tinybert_tf.training.config import parse_config
+from tinybert_tf.training.predictions import Predictions, save_predictions
 from tinybert_tf.training.report import write_report
 from tinybert_tf.training.run_directory import RunDirectory
 
@@ -438,6 +441,8 @@ def test_a_run_that_has_only_begun(run):
     }
     assert notes == {
         "Summary": "Teacher and student are not evaluated yet.",
+        "Predictions": "No predictions of the test examples are saved; `evaluate` saves them.",
+        "Attention": "No attention is saved; `evaluate` and `report --text` save it.",
         "Exported files": "No file is exported yet.",
         "Training": "Nothing is logged yet.",
         "Commands": "No command is recorded.",
@@ -476,6 +481,166 @@ def test_a_line_of_something_else(run):
     with open(run.path / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write("[1, 2]\n")
     with pytest.raises(TinyBertError, match=r"metrics\.jsonl, line 2: .*got '\[1, 2\]'"):
+        write_report(run)
+
+
+# === What teacher and student say ===
+
+
+def say(run, labels, teacher, student, texts=None):
+    """Saves predictions of examples, from the log-odds of the second label."""
+    texts = texts or tuple(f"text {i}" for i in range(len(labels)))
+    outputs = [np.stack([np.zeros(len(odds)), odds], axis=1) for odds in (teacher, student)]
+    examples = Examples((tuple(texts),), np.array(labels, "int32"))
+    save_predictions(
+        run.predictions, run.config().resolved_task(), Predictions(examples, *outputs)
+    )
+
+
+def tables(page, title):
+    return {
+        text_of(table.find("caption")): [
+            [text_of(cell) for cell in row] for row in table.iter("tr")
+        ]
+        for table in section(page, title).iter("table")
+    }
+
+
+def test_confusions_are_counted(run):
+    # Of four negative ones the student finds three, of three positive ones one.
+    odds = [-1.0, -2.0, -3.0, 1.0, 1.0, -1.0, -2.0]
+    labels = [0, 0, 0, 0, 1, 1, 1]
+    say(run, labels, [8.0 * label - 4.0 for label in labels], odds)
+    page = read_page(write_report(run))
+    found = tables(page, "Predictions")
+    assert found["Confusion matrix of the student"] == [
+        ["true", "negative", "positive"],
+        ["negative", "3", "1"],
+        ["positive", "2", "1"],
+    ]
+    assert [row[1:] for row in found["Confusion matrix of the teacher"][1:]] == [
+        ["4", "0"],
+        ["0", "3"],
+    ]
+    cells = [td for td in section(page, "Predictions").iter("td") if td.get("style")]
+    shares = [cell.get("style").removeprefix("--share: ") for cell in cells]
+    assert shares[:4] == ["0.750", "0.250", "0.667", "0.333"]
+
+
+def test_errors_of_the_student_alone_are_listed(run):
+    # Log-odds of ln 3 and ln 9: probabilities of 3/4 and 9/10.
+    student = [-np.log(3.0), np.log(9.0), 5.0, -5.0]
+    say(run, [1, 0, 1, 1], [2.0, -2.0, 1.0, -1.0], student, ["one", NASTY, "three", "four"])
+    page = read_page(write_report(run))
+    # The last is the teacher's error, too. The probability of e^2 to 1 is 0.8808.
+    assert tables(page, "Predictions")["Errors of the student alone"] == [
+        ["example", "sentence", "true", "student", "teacher"],
+        ["2", NASTY, "negative", "positive 90.0%", "negative 88.1%"],
+        ["1", "one", "positive", "negative 75.0%", "positive 88.1%"],
+    ]
+    assert not list(page.iter("b"))
+    assert "2 of 2, its most confident answers first." in text_of(section(page, "Predictions"))
+
+
+def test_no_more_than_twenty_errors_are_listed(run):
+    odds = np.arange(1.0, 31.0)
+    say(run, [0] * 30, -odds, odds)
+    page = read_page(write_report(run))
+    _, *rows = tables(page, "Predictions")["Errors of the student alone"]
+    assert [row[0] for row in rows] == [str(i) for i in range(30, 10, -1)]
+    assert "20 of 30, " in text_of(section(page, "Predictions"))
+
+
+def test_a_student_without_errors_of_its_own(run):
+    say(run, [0, 1], [-1.0, 1.0], [-2.0, 3.0])
+    page = read_page(write_report(run))
+    assert "There are none." in text_of(section(page, "Predictions"))
+    assert "Errors of the student alone" not in tables(page, "Predictions")
+
+
+def test_a_regression_has_scatters(tiny_values):
+    tiny_values["task"] |= {"labels": None, "score_range": [0, 5], "metrics": ["pearson"]}
+    run = RunDirectory.create(parse_config(tiny_values, "values"), resume=False)
+    labels, teacher, student = (
+        np.array(scores, "float32")
+        for scores in ([1.0, 2.0, 4.0], [1.5, 2.0, 3.5], [3.0, 2.25, 4.0])
+    )
+    examples = Examples((("a", "b", "c"),), labels)
+    both = Predictions(examples, teacher[:, None], student[:, None])
+    save_predictions(run.predictions, run.config().resolved_task(), both)
+    page = read_page(write_report(run))
+    plot = figures(page, "Predictions")
+    for name, scores in (("student", student), ("teacher", teacher)):
+        svg = plot[f"Scores of the {name} against the true ones"]
+        points = np.array(
+            [
+                (float(u.get("x")), float(u.get("y")))
+                for u in axes_of(svg).iter("use")
+                if "var(--first)" in u.get("style")
+            ]
+        )
+        assert_linear(points[:, 0], labels)
+        assert_linear(points[:, 1], scores)
+    # Of |3 - 1| + |2.25 - 2| + 0 and of 0.5 + 0 + 0.5 a third.
+    assert "mean error 0.750" in text_of(plot["Scores of the student against the true ones"])
+    assert "mean error 0.333" in text_of(plot["Scores of the teacher against the true ones"])
+    (errors,) = tables(page, "Predictions").values()
+    assert errors[1:] == [
+        ["1", "a", "1.00", "3.00", "1.50"],
+        ["2", "b", "2.00", "2.25", "2.00"],
+    ]
+
+
+def cells_of(svg):
+    """The shade of each cell that is drawn, by its position in units of a cell."""
+    found = {}
+    frame = svg.find("rect")
+    left, top, size = (float(frame.get(name)) for name in ("x", "y", "width"))
+    side = size / 2
+    for path in svg.iter("path"):
+        shade = float(re.search(r"fill-opacity: (\S+)", path.get("style"))[1])
+        for x, y in re.findall(r"M(\S+) ([\d.]+)h", path.get("d")):
+            found[round((float(y) - top) / side), round((float(x) - left) / side)] = shade
+    return found
+
+
+def test_attention_stands_side_by_side(run):
+    teacher = np.array([[[0.36, 0.64], [1.0, 0.0]], [[0.5, 0.5], [0.5, 0.5]]])
+    student = np.array([[[0.16, 0.84], [0.0, 1.0]], [[0.5, 0.5], [0.5, 0.5]]])
+    maps = AttentionMaps(("[CLS]", "<b>&"), (3, 6), teacher, student)
+    save_attention_maps(run.attention, maps)
+    page = read_page(write_report(run))
+    plot = figures(page, "Attention")
+    # Rows differ by 0.2 and 1.
+    assert list(plot) == [
+        "Teacher, block 3",
+        "Student, block 1: 0.60 from it",
+        "Teacher, block 6",
+        "Student, block 2: 0.00 from it",
+    ]
+    # Square roots.
+    assert cells_of(plot["Teacher, block 3"]) == {(0, 0): 0.6, (0, 1): 0.8, (1, 0): 1.0}
+    assert cells_of(plot["Student, block 1: 0.60 from it"]) == {
+        (0, 0): 0.4,
+        (0, 1): 0.92,
+        (1, 1): 1.0,
+    }
+    said = text_of(plot["Teacher, block 3"].find("title"))
+    assert "[CLS] to <b>& 0.64, <b>& to [CLS] 1.00" in said
+    assert texts(plot["Teacher, block 3"]).count("<b>&") == 2
+    assert text_of(section(page, "Attention").find("blockquote")) == "[CLS] <b>&"
+    assert not list(page.iter("b"))
+
+
+def test_a_masked_lm_has_no_report(tmp_path):
+    values = {
+        "run_directory": str(tmp_path / "run"),
+        "corpus": {"directory": "corpus"},
+        "encoder": {"weights": "encoder"},
+        "fit": {"epochs": 1, "optimizer": {"learning_rate": 0.1}},
+    }
+    run = RunDirectory.create(parse_config(values, "values"), resume=False)
+    with pytest.raises(TinyBertError, match="is that of a masked LM"):
         write_report(run)
 
 
@@ -535,6 +700,13 @@ def test_a_run_ends_with_its_report(tiny_values, tmp_path):
     stages = [text_of(h3) for h3 in training.iter("h3")]
     assert stages == ["finetune", "intermediate", "prediction"]
     assert len(list(section(page, "Summary").iter("tr"))) == 3
+    counts = tables(page, "Predictions")["Confusion matrix of the student"]
+    assert sum(int(count) for row in counts[1:] for count in row[1:]) == 32
+    # The one block of the student beside the teacher's last.
+    assert [name.split(":")[0] for name in figures(page, "Attention")] == [
+        "Teacher, block 2",
+        "Student, block 1",
+    ]
     content = path.read_bytes()
     assert write_report(RunDirectory.open(path.parent)).read_bytes() == content
 
@@ -549,8 +721,15 @@ def test_a_run_ends_with_its_report(tiny_values, tmp_path):
         (["evaluate", "--run", "x"], "evaluate wants --config, the run's YAML file"),
         (
             ["run", "--run", "x", "--config", "x.yaml"],
-            "--run and --output are flags of report and pack",
+            "--run, --output, --text, --text_pair are flags of report",
         ),
+        (
+            ["run", "--text", "", "--config", "x.yaml"],
+            "--text, --text_pair are flags of report",
+        ),
+        (["report", "--run", "x", "--output", "y"], "or several of them and --output"),
+        (["report", "--run", "x", "--run", "y"], "or several of them and --output"),
+        (["report", "--run", "x", "--text_pair", "y"], "(and --text)"),
     ],
 )
 def test_flags_that_do_not_go_together(arguments, message):

@@ -10,9 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib import metadata as package_metadata
 
-import numpy as np
-
-from tinybert_tf.data import Examples, encode_examples
+from tinybert_tf.data import EncodedExamples, Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import runtime
 from tinybert_tf.export.conversion import convert, output_names, signature_names
@@ -37,23 +35,24 @@ class TaskCard:
     Args:
         name: str.
         split: str. Which of the task's data the files are verified on.
-        score: function of labels and outputs that returns the task's metrics, the one to
-            judge by first; or `None`.
+        score: see `verify`.
+        best_metric: see `verify`.
     """
 
     name: str = "task"
     split: str = "test"
-    score: Callable[[np.ndarray, np.ndarray], dict] | None = None
+    score: Callable | None = None
+    best_metric: float = 1.0
 
 
 def export_bundle(
     model,
-    examples: Examples,
+    examples: Examples | EncodedExamples,
     output: str | os.PathLike,
     profile: str | Profile = DEFAULT_PROFILE,
     sequence_length: int | None = None,
     lengths: Sequence[int] | None = None,
-    calibration: Examples | None = None,
+    calibration: Examples | EncodedExamples | None = None,
     task: TaskCard | None = None,
     card: ModelCard | None = None,
     made_by: dict | None = None,
@@ -64,14 +63,17 @@ def export_bundle(
 
     Args:
         model: `BertTextClassifier` or `BertSpanClassifier`, float32, with a preprocessor.
-        examples: `Examples`. Real ones, not trained on, to verify the files on.
+        examples: `Examples`, or what is no whole text, such as the windows of contexts, as
+            `EncodedExamples` no longer than `sequence_length`. Real ones, not trained on, to
+            verify the files on.
         output: str or path. A folder that does not exist or is empty.
         profile: str or `Profile`. See `load_profile`.
         sequence_length: int or `None`. The static length of `model.tflite` and the longest of
             `model_multi.tflite`; `None` is the preprocessor's.
         lengths: sequence of int or `None`. Of `model_multi.tflite`; `None` is 16, 32, 64, ...
             up to `sequence_length`. One length makes no such file.
-        calibration: `Examples` or `None`. Training ones, for profiles that measure on them.
+        calibration: as `examples`, or `None`. Training ones, for profiles that measure on
+            them.
         task: `TaskCard` or `None`.
         card: `ModelCard` or `None`.
         made_by: dict or `None`. What else `bundle.json` says of how the files were made.
@@ -104,8 +106,10 @@ def export_bundle(
     if len(lengths) > 1:
         plan[MULTI_MODEL] = lengths
     preprocessor = BertPreprocessor(model.preprocessor.tokenizer, length)
-    encoded = encode_examples(examples, preprocessor)
-    measured = None if calibration is None else encode_examples(calibration, preprocessor)
+    encoded = _encode(examples, preprocessor)
+    measured = None if calibration is None else _encode(calibration, preprocessor)
+    # The second of two texts is segment 1.
+    num_texts = 1 + int(encoded.segment_ids.max())
     expected = runtime.keras_outputs(model, encoded)
 
     files, checks = {}, {}
@@ -123,12 +127,14 @@ def export_bundle(
                 files["vocab.txt"],
                 files.get("labels.txt"),
             )
-        checks[name] = verify(content, model, encoded, expected, profile, task.score)
+        checks[name] = verify(
+            content, model, encoded, expected, profile, task.score, task.best_metric
+        )
         files[name] = content
     models = {name: files[name] for name in plan}
-    golden = make_golden(models, preprocessor, len(examples.texts))
+    golden = make_golden(models, preprocessor, num_texts)
     files["golden.json"] = _json(golden)
-    info = _info(model, profile, plan, files, checks[MODEL], len(examples.texts), task, card)
+    info = _info(model, profile, plan, files, checks[MODEL], num_texts, task, card)
     info["made_by"] = {**_versions(), "profile": _profile_values(profile), **(made_by or {})}
     _write(output, files, info)
     return _report(info, models, checks, encoded)
@@ -197,6 +203,13 @@ def check_app(app: str | os.PathLike) -> None:
         raise TinyBertError(
             f"{app} has no app/src/main. Name the folder of the Android demo, android_demo."
         )
+
+
+def _encode(
+    examples: Examples | EncodedExamples, preprocessor: BertPreprocessor
+) -> EncodedExamples:
+    is_encoded = isinstance(examples, EncodedExamples)
+    return examples if is_encoded else encode_examples(examples, preprocessor)
 
 
 def _labels(model) -> list[str]:

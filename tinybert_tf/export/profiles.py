@@ -21,10 +21,11 @@ class Tolerance:
     """How far a file may be from the Keras model before its export fails.
 
     Args:
-        max_difference: of one probability, score or logit.
+        max_difference: of one probability or score.
         mean_difference: over all examples and outputs.
-        label_agreement: least share of examples with Keras's label (or span).
-        metric_drop: most that the task's first metric may lose.
+        label_agreement: least share of examples with Keras's label, or span where spans are
+            not scored.
+        metric_drop: most that the task's first metric may lose, as a share of its best value.
     """
 
     max_difference: pydantic.NonNegativeFloat

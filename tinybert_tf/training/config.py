@@ -11,6 +11,7 @@ import yaml
 from pydantic.dataclasses import dataclass
 
 from tinybert_tf.augmentation import AugmentationOptions, default_copies
+from tinybert_tf.data.squad import SPAN_TASKS, SpanTask
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
 from tinybert_tf.distillation.stages import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
@@ -23,6 +24,9 @@ _TAKEN = (
     *("commands", "finetune", "teacher", "augmentation", "student_start", "student_head"),
     *("evaluation", "export", "latency"),
 )
+
+# Tokens of a text, and of a question with a window of its context.
+_MAX_TOKENS, _MAX_WINDOW_TOKENS = 128, 384
 
 _strict = pydantic.ConfigDict(extra="forbid")
 
@@ -49,33 +53,64 @@ class TaskConfig:
 
 
 @_config
+class WindowsConfig:
+    """How a context that is longer than the model's length is seen, and answered from.
+
+    Args:
+        doc_stride: tokens from the start of a window to that of the next.
+        max_query_tokens: questions are cut to this many tokens.
+        max_answer_tokens: longer answers are not given.
+    """
+
+    doc_stride: pydantic.PositiveInt = 128
+    max_query_tokens: pydantic.PositiveInt = 64
+    max_answer_tokens: pydantic.PositiveInt = 30
+
+
+@_config
 class DataConfig:
     """Where the examples are.
 
     Args:
         format: `"table"`: TSV, CSV or JSONL files with named columns; `"glue"`: a GLUE task's
-            directory; `"tfds"`: TensorFlow Datasets.
+            directory; `"tfds"`: TensorFlow Datasets; `"squad"`: JSON files of questions and
+            contexts, for the tasks `squad_v1` and `squad_v2`.
         source: for `"glue"` the directory, for `"tfds"` the data set ("glue/sst2").
-        train: file (`table`) or split.
+        train: file (`table`, `squad`) or split.
         dev: file or split that checkpoints are chosen on.
         test: file or split of the final figures; `None` takes `dev`, as is usual for GLUE,
             whose test labels are not public.
         max_train_examples: take this many, chosen by the run's seed; `None` takes all.
-        max_tokens: texts are truncated to this many tokens, special ones included.
+        max_tokens: texts are truncated to this many tokens, special ones included; contexts
+            are cut into windows of it. `None` is 384 for `"squad"`, else 128.
+        windows: `WindowsConfig`, for `"squad"` alone.
     """
 
-    format: Literal["table", "glue", "tfds"]
+    format: Literal["table", "glue", "tfds", "squad"]
     train: str
     dev: str
     test: str | None = None
     source: str | None = None
     max_train_examples: pydantic.PositiveInt | None = None
-    max_tokens: int = pydantic.Field(128, ge=3)
+    max_tokens: int | None = pydantic.Field(None, ge=3)
+    windows: WindowsConfig | None = None
 
     def __post_init__(self):
-        if (self.source is None) != (self.format == "table"):
-            wanted = "no source" if self.format == "table" else "a source"
+        has_files, is_squad = self.format in ("table", "squad"), self.format == "squad"
+        if (self.source is None) != has_files:
+            wanted = "no source" if has_files else "a source"
             raise ValueError(f"data.format {self.format} wants {wanted}; got {self.source!r}")
+        if self.windows is not None and not is_squad:
+            raise ValueError(
+                f"data.format {self.format} wants no windows: its texts are truncated to "
+                "max_tokens. Only contexts of questions (data.format squad) have windows"
+            )
+        # In the file of the run they are numbers, whatever becomes of the defaults.
+        if self.max_tokens is None:
+            tokens = _MAX_WINDOW_TOKENS if is_squad else _MAX_TOKENS
+            object.__setattr__(self, "max_tokens", tokens)
+        if self.windows is None and is_squad:
+            object.__setattr__(self, "windows", WindowsConfig())
 
 
 @_config
@@ -273,16 +308,30 @@ class ExportConfig:
             load_profile(profile)
 
 
-def _resolve_task(task: str | TaskConfig) -> Task:
+def _resolve_task(task: str | TaskConfig, data: DataConfig) -> Task | SpanTask:
+    """Returns the task that a config names or describes.
+
+    Raises:
+        TinyBertError: if there is none of that name.
+        ValueError: if its data are of another format.
+    """
     if isinstance(task, TaskConfig):
-        return Task(**dataclasses.asdict(task))
-    if task not in GLUE_TASKS:
-        raise TinyBertError(
-            f"task '{task}' is not known. Known are {', '.join(GLUE_TASKS)}; or "
-            "describe your own with name, text_fields, label_field and labels."
-            f"{nearest_name(task, GLUE_TASKS)}"
+        resolved = Task(**dataclasses.asdict(task))
+    else:
+        known = GLUE_TASKS | SPAN_TASKS
+        if task not in known:
+            raise TinyBertError(
+                f"task '{task}' is not known. Known are {', '.join(known)}; or "
+                "describe your own with name, text_fields, label_field and labels."
+                f"{nearest_name(task, known)}"
+            )
+        resolved = known[task]
+    if isinstance(resolved, SpanTask) != (data.format == "squad"):
+        raise ValueError(
+            f"task '{resolved.name}' does not go with data.format {data.format}: format squad "
+            f"is that of {' and '.join(SPAN_TASKS)}, the others are of all other tasks"
         )
-    return GLUE_TASKS[task]
+    return resolved
 
 
 def _check_not_augmented(distillation: DistillationConfig) -> None:
@@ -324,7 +373,7 @@ class RunConfig(AnyRunConfig):
     """A run: from a teacher's weights to a distilled, exported student.
 
     Args:
-        task: a GLUE task's name, or a task of one's own.
+        task: a GLUE task's name, squad_v1 or squad_v2, or a task of one's own.
         augmentation: `AugmentationConfig`, or `None` to learn from the examples alone.
     """
 
@@ -338,6 +387,11 @@ class RunConfig(AnyRunConfig):
 
     def __post_init__(self):
         task = self.resolved_task()
+        if self.augmentation is not None and isinstance(task, SpanTask):
+            raise ValueError(
+                f"task '{task.name}' has no augmentation: a replaced word may be the answer or "
+                "shift it. Leave augmentation out"
+            )
         if self.augmentation is None:
             _check_not_augmented(self.distillation)
         elif self.augmentation.copies is None:
@@ -347,9 +401,9 @@ class RunConfig(AnyRunConfig):
             )
             object.__setattr__(self, "augmentation", augmentation)
 
-    def resolved_task(self) -> Task:
+    def resolved_task(self) -> Task | SpanTask:
         """Returns the task that the config names or describes."""
-        return _resolve_task(self.task)
+        return _resolve_task(self.task, self.data)
 
     @property
     def purpose(self) -> str:
@@ -388,11 +442,12 @@ class ProbeConfig:
     fit: FitConfig
 
     def __post_init__(self):
-        self.resolved_task()
+        if isinstance(self.resolved_task(), SpanTask):
+            raise ValueError(f"a probe classifies texts; it takes no task '{self.task}'")
 
     def resolved_task(self) -> Task:
         """Returns the task that the config names or describes."""
-        return _resolve_task(self.task)
+        return _resolve_task(self.task, self.data)
 
 
 @_run_config

@@ -15,7 +15,7 @@ import numpy as np
 from tinybert_tf.data import EncodedExamples, Predictor, Task
 from tinybert_tf.files import atomic_file
 from tinybert_tf.training.config import FitConfig, OptimizerConfig
-from tinybert_tf.training.metrics import compute_metrics
+from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.schedules import WarmupDecay
 
@@ -97,9 +97,23 @@ class Evaluator:
         """Returns predictions [examples, outputs] in the order of the examples."""
         return self._predictor(self.encoded)
 
+    def metrics(self, predictions: np.ndarray) -> dict[str, float]:
+        """Returns the task's metrics of predictions."""
+        return compute_metrics(self.task, self.encoded.labels, predictions)
+
     def score(self) -> dict[str, float]:
         """Returns the task's metrics."""
-        return compute_metrics(self.task, self.encoded.labels, self.predict())
+        return self.metrics(self.predict())
+
+    def reason_near_chance(self, predictions: np.ndarray) -> str | None:
+        """Says why predictions are no better than guessing, or `None` if they are."""
+        return reason_near_chance(self.task, self.encoded.labels, predictions)
+
+    def agreement(self, predictions: np.ndarray, others: np.ndarray) -> float | None:
+        """Returns the share of examples with the same label; `None` for regression."""
+        if self.task.is_regression:
+            return None
+        return float(np.mean(predictions.argmax(axis=-1) == others.argmax(axis=-1)))
 
     def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
         """Tells whether scores are better than the best so far: by the first metric."""

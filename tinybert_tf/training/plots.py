@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -28,6 +29,11 @@ _SERIES = ("first", "second")
 # Points, which are the pixels of a phone's column.
 _WIDTH, _HEIGHT = 340, 190
 _LONGEST_NAME = 14
+# Of a scatter that has no names.
+_MOST_POINTS = 2000
+# Of a heat map: the side of a cell, and how many shades there are.
+_CELL = 14
+_SHADES = 25
 # A metric's axis is no narrower: the difference of a few examples is not to look like a cliff.
 _LEAST_SPAN = 0.04
 _SIDES = (
@@ -212,6 +218,93 @@ def curve(
 
     said = f"{values[0]:.4g} at step {steps[0]}, {values[-1]:.4g} at step {steps[-1]}"
     return _draw(key, f"{title}. {said}.", _HEIGHT, paint)
+
+
+def agreement(
+    key: str, title: str, labels: Sequence[float], scores: Sequence[float]
+) -> ElementTree.Element:
+    """Draws predicted scores against the true ones, and the line on which they agree.
+
+    Args:
+        key: str. See `bars`.
+        title: str. What the scores are.
+        labels: sequence of float. The true scores.
+        scores: sequence of float. As many; of more than 2,000 an even sample is drawn.
+
+    Returns:
+        The `svg` element.
+    """
+    drawn = np.unique(np.linspace(0, len(labels) - 1, _MOST_POINTS).round().astype(int))
+    x, y = np.asarray(labels)[drawn], np.asarray(scores)[drawn]
+
+    def paint(axes: Axes) -> None:
+        axes.plot(x, y, ".", color=_COLOURS["first"], alpha=0.5)
+        ends = (min(x.min(), y.min()), max(x.max(), y.max()))
+        axes.plot(ends, ends, "--", color=_COLOURS["muted"], label="as the true score")
+        axes.set_xlabel("true score")
+        axes.grid()
+        _add_legend(axes)
+
+    said = f"{len(drawn)} examples; mean error {np.abs(y - x).mean():.3f}"
+    return _draw(key, f"{title}. {said}.", 300, paint)
+
+
+def heat_map(title: str, names: Sequence[str], values: np.ndarray) -> ElementTree.Element:
+    """Draws a square of probabilities, a path for each shade; the page may stretch it.
+
+    Args:
+        title: str. What the values are.
+        names: sequence of str. Of rows and columns.
+        values: float array [names, names]. From 0 to 1; opacity is their square root.
+
+    Returns:
+        The `svg` element.
+    """
+    short = [
+        name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+        for name in names
+    ]
+    # The widths of letters and of Chinese characters at 11 pixels, about.
+    margin = 8 + max(sum(6.5 if c.isascii() else 11 for c in name) for name in short)
+    size = margin + _CELL * len(names)
+    strongest = values.argmax(axis=-1)
+    said = ", ".join(
+        f"{name} to {names[column]} {row[column]:.2f}"
+        for name, column, row in zip(names, strongest, values, strict=True)
+    )
+    box = {"role": "img", "viewBox": f"0 0 {size:g} {size:g}"}
+    # No smaller: its text is to be read, and its box scrolls.
+    svg = ElementTree.Element("svg", box | {"style": f"min-width: {size:g}px"})
+    ElementTree.SubElement(svg, "title").text = f"{title}. Most attention: {said}."
+    shades = np.rint(np.sqrt(values) * _SHADES).astype(int)
+    for shade in range(1, _SHADES + 1):
+        cells = "".join(
+            f"M{margin + _CELL * column:g} {margin + _CELL * row:g}h{_CELL}v{_CELL}h-{_CELL}z"
+            for row, column in np.argwhere(shades == shade).tolist()
+        )
+        if cells:
+            style = f"fill: var(--first); fill-opacity: {shade / _SHADES:g}"
+            ElementTree.SubElement(svg, "path", d=cells, style=style)
+    for i, name in enumerate(short):
+        _add_cell_name(svg, name, margin - 4, margin + _CELL * (i + 0.75), 0)
+        _add_cell_name(svg, name, margin + _CELL * (i + 0.75), margin - 4, -90)
+    frame = {"width": f"{size - margin:g}", "height": f"{size - margin:g}"}
+    frame |= {
+        "x": f"{margin:g}",
+        "y": f"{margin:g}",
+        "style": "fill: none; stroke: var(--grid)",
+    }
+    ElementTree.SubElement(svg, "rect", frame)
+    return svg
+
+
+def _add_cell_name(svg: ElementTree.Element, name: str, x: float, y: float, turn: int) -> None:
+    placed = {"transform": f"translate({x:g} {y:g}) rotate({turn})"}
+    # Away from the map: to the left of a row, above a column.
+    placed["style"] = (
+        f"fill: var(--ink); font-size: 11px; text-anchor: {'start' if turn else 'end'}"
+    )
+    ElementTree.SubElement(svg, "text", placed).text = name
 
 
 # === Parts of plots ===

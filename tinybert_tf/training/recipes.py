@@ -6,26 +6,18 @@ data augmentation (`augmenting.py`).
 """
 
 import dataclasses
-import functools
 import os
 import shutil
 
 import keras
 import numpy as np
 
-from tinybert_tf.data import (
-    BucketedBatches,
-    EncodedExamples,
-    Task,
-    check_training_labels,
-    encode_examples,
-)
+from tinybert_tf.data import BucketedBatches, EncodedExamples, SpanTask, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.augmenting import add_copies
 from tinybert_tf.training.config import ExportConfig, RunConfig
-from tinybert_tf.training.fitting import Evaluator, StageFit, make_optimizer
-from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
+from tinybert_tf.training.fitting import StageFit, make_optimizer
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.saving import save_preset
 from tinybert_tf.training.sources import (
@@ -36,8 +28,10 @@ from tinybert_tf.training.sources import (
     read_training_examples,
     take_random,
 )
+from tinybert_tf.training.span_task import SpanTaskSteps
 from tinybert_tf.training.stages import fit_stages, make_distiller
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
+from tinybert_tf.training.text_task import TextTaskSteps
 
 # Tokens of training examples that the student's start is fitted on; more change little.
 _START_TOKENS = 32_768
@@ -60,22 +54,21 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     if run.teacher.exists():
         return
     keras.utils.set_random_seed(config.seed)
-    task = config.resolved_task()
+    steps = task_steps(config)
     with make_strategy(config.strategy).scope():
-        teacher = load_teacher(config, task)
+        teacher = load_teacher(config, steps.task)
         preprocessor, teacher.preprocessor = teacher.preprocessor, None
         if config.teacher.fine_tune is not None:
-            train, dev = _training_data(config, task, preprocessor)
-            _fit_teacher(config, run, task, teacher, train, dev)
+            train, dev = _training_data(config, steps, preprocessor)
+            _fit_teacher(config, run, teacher, train, steps.make_evaluator(teacher, dev))
     save_preset(teacher, preprocessor, run.teacher)
 
 
-def _fit_teacher(config, run, task, teacher, train, dev) -> None:
+def _fit_teacher(config, run, teacher, train: EncodedExamples, evaluator) -> None:
     fit = config.teacher.fine_tune
     batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
     optimizer = make_optimizer(fit.optimizer, fit.epochs * batches.steps_per_epoch)
     teacher.compile(optimizer, jit_compile=False)
-    evaluator = Evaluator(task, teacher, dev)
     stage = StageFit(
         "finetune", teacher, teacher, evaluator, batches, fit, run, config.checkpoint_minutes
     )
@@ -99,11 +92,11 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     if run.student.exists():
         return
     keras.utils.set_random_seed(config.seed)
-    task = config.resolved_task()
+    steps = task_steps(config)
     with make_strategy(config.strategy).scope():
         teacher = load_classifier(run.teacher, dtype=resolve_precision(config.precision))
-        train, dev = _training_data(config, task, teacher.preprocessor)
-        _check_teacher(run, task, teacher, dev)
+        train, dev = _training_data(config, steps, teacher.preprocessor)
+        _check_teacher(run, steps.make_evaluator(teacher, dev))
         with_copies = add_copies(config, run, train, teacher.preprocessor)
         student = make_student(config, teacher)
         preprocessor, student.preprocessor = student.preprocessor, None
@@ -113,7 +106,7 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
             return BucketedBatches(examples, stage.fit.tokens_per_batch, seed=config.seed)
 
         distiller = make_distiller(config, student, teacher)
-        evaluator = Evaluator(task, student, dev)
+        evaluator = steps.make_evaluator(student, dev)
         sample = _start_sample(train, config.seed)
         fit_stages(config, run, distiller, evaluator, batches_of, sample)
     save_preset(student, preprocessor, run.student)
@@ -122,34 +115,39 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
 def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     """Scores teacher and student on the test split and compares them.
 
+    What they say of each example, and their attention in one, is kept for the report.
+
     Args:
         config: `RunConfig`.
         run: `RunDirectory`. With a teacher and a student.
 
     Returns:
         dict. `teacher` and `student`: metrics and `parameters`; `agreement`: share of
-        examples with the same label; `retention`: the student's first metric over the
-        teacher's, `None` where that is 0.
+        examples with the same label or answer; `retention`: the student's first metric over
+        the teacher's, `None` where that is 0.
     """
-    task = config.resolved_task()
+    steps = task_steps(config)
+    examples = read_split(steps.task, config.data, "test")
     test = None
-    predictions, figures = {}, {}
+    models, predictions, figures = {}, {}, {}
     for name, directory in (("teacher", run.teacher), ("student", run.student)):
-        model = load_classifier(directory)
+        model = models[name] = load_classifier(directory)
         if test is None:
-            test = encode_examples(read_split(task, config.data, "test"), model.preprocessor)
-        predictions[name] = Evaluator(task, model, test).predict()
+            test = steps.encode(examples, model.preprocessor)
+        evaluator = steps.make_evaluator(model, test)
+        predictions[name] = evaluator.predict()
         figures[name] = {
-            **compute_metrics(task, test.labels, predictions[name]),
+            **evaluator.metrics(predictions[name]),
             "parameters": model.count_params(),
         }
-    metric = task.metrics[0]
+    metric = steps.task.metrics[0]
     best = figures["teacher"][metric]
     figures["retention"] = figures["student"][metric] / best if best else None
-    if not task.is_regression:
-        same = predictions["teacher"].argmax(-1) == predictions["student"].argmax(-1)
-        figures["agreement"] = float(np.mean(same))
-    figures["examples"] = len(test)
+    agreement = evaluator.agreement(*predictions.values())
+    if agreement is not None:
+        figures["agreement"] = agreement
+    figures["examples"] = len(examples)
+    steps.save_predictions(run, models, examples, test, predictions)
     run.add_results(evaluation=figures)
     return figures
 
@@ -179,23 +177,27 @@ def export_student(
     """
     from tinybert_tf import export
 
-    task, options = config.resolved_task(), options or config.export
+    steps, options = task_steps(config), options or config.export
+    student = load_classifier(run.student)
+    length = options.sequence_length or student.preprocessor.sequence_length
+    preprocessor = BertPreprocessor(student.preprocessor.tokenizer, length)
+    test = read_split(steps.task, config.data, "test")
+    examples, score = steps.export_data(test, preprocessor)
     calibration = None
     if export.load_profile(profile).wants_calibration:
-        train = read_split(task, config.data, "train")
-        calibration = take_random(train, _CALIBRATION_EXAMPLES, config.seed)
+        train = read_split(steps.task, config.data, "train")
+        train = take_random(train, _CALIBRATION_EXAMPLES, config.seed)
+        calibration, _ = steps.export_data(train, preprocessor)
     return export.export_bundle(
-        load_classifier(run.student),
-        read_split(task, config.data, "test"),
+        student,
+        examples,
         output,
         profile,
-        options.sequence_length,
+        length,
         options.lengths,
         calibration,
         export.TaskCard(
-            task.name,
-            config.data.test or config.data.dev,
-            functools.partial(compute_metrics, task),
+            steps.task.name, config.data.test or config.data.dev, score, steps.best_metric
         ),
         export.ModelCard(
             options.name or run.path.resolve().name,
@@ -234,8 +236,9 @@ def export_text_model(run: RunDirectory, output: str | os.PathLike, kind: str) -
     from tinybert_tf import export
 
     config = run.config()
+    steps = task_steps(config)
     write = {"saved_model": export.export_saved_model, "keras": export.export_keras}[kind]
-    test = read_split(config.resolved_task(), config.data, "test")
+    test = steps.texts(read_split(steps.task, config.data, "test"))
     return write(load_classifier(run.student), test, output)
 
 
@@ -261,8 +264,9 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
             reports[name] = export_student(config, run, output, profile)
             run.add_results(export=reports)
     length = config.export.sequence_length or config.data.max_tokens
-    test = read_split(config.resolved_task(), config.data, "test")
-    sample = test.take(np.arange(min(len(test), 100)))
+    steps = task_steps(config)
+    test = read_split(steps.task, config.data, "test")
+    sample = steps.texts(test.take(np.arange(min(len(test), 100))))
     latency = {}
     for name, directory in (("teacher", run.teacher), ("student", run.student)):
         model = load_classifier(directory)
@@ -278,26 +282,33 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
     run.add_results(latency=latency)
 
 
-def _training_data(
-    config: RunConfig, task: Task, preprocessor
-) -> tuple[EncodedExamples, EncodedExamples]:
+def task_steps(config: RunConfig) -> TextTaskSteps | SpanTaskSteps:
+    """Returns what the steps do differently for tasks of texts and of spans.
+
+    Args:
+        config: `RunConfig`.
+    """
+    is_span = isinstance(config.resolved_task(), SpanTask)
+    return SpanTaskSteps(config) if is_span else TextTaskSteps(config)
+
+
+def _training_data(config: RunConfig, steps, preprocessor) -> tuple:
+    """Returns what is trained on, and the dev examples as evaluators take them."""
     train = read_training_examples(config)
-    check_training_labels(task, train, config.data.train)
-    dev = read_split(task, config.data, "dev")
+    dev = read_split(steps.task, config.data, "dev")
     print(f"{len(train):,} training and {len(dev):,} dev examples", flush=True)
-    return encode_examples(train, preprocessor), encode_examples(dev, preprocessor)
+    return steps.encode_training(train, preprocessor), steps.encode(dev, preprocessor)
 
 
-def _check_teacher(run: RunDirectory, task: Task, teacher, dev: EncodedExamples) -> None:
+def _check_teacher(run: RunDirectory, evaluator) -> None:
     """Scores the teacher before anybody learns from it."""
-    predictions = Evaluator(task, teacher, dev).predict()
-    figures = compute_metrics(task, dev.labels, predictions)
-    run.add_results(teacher={"dev": figures})
-    reason = reason_near_chance(task, dev.labels, predictions)
+    predictions = evaluator.predict()
+    run.add_results(teacher={"dev": evaluator.metrics(predictions)})
+    reason = evaluator.reason_near_chance(predictions)
     if reason:
         raise TinyBertError(
-            f"The teacher in {run.teacher} is no better than chance on '{task.name}': "
-            f"{reason}. "
+            f"The teacher in {run.teacher} is no better than chance on "
+            f"'{evaluator.task.name}': {reason}. "
             "A student can only learn what its teacher knows: fine-tune it first "
             "(teacher.fine_tune), longer or with another learning rate; and look whether its "
             "labels are in the task's order."

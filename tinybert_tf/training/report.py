@@ -1,25 +1,32 @@
 """The figures of a run as one page that fetches nothing.
 
-Not here: figures. Whatever the page shows, `results.json`, `metrics.jsonl` or `config.yaml`
-of the run holds.
+Not here: figures. Whatever the page shows, `results.json`, `metrics.jsonl`, `config.yaml`,
+`predictions.jsonl` or `attention.json` of the run holds.
 """
 
-import importlib.resources
 import itertools
 import pathlib
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from tinybert_tf.data import Task
 from tinybert_tf.distillation.stages import TERMS
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file, read_text_file
+from tinybert_tf.files import read_text_file
 from tinybert_tf.training import plots
-from tinybert_tf.training.config import GeneralConfig, RunConfig
-from tinybert_tf.training.reporting import ResultsTable, dev_table, results_table
+from tinybert_tf.training.config import GeneralConfig, MaskedLMConfig, RunConfig
+from tinybert_tf.training.page import (
+    add,
+    add_figure,
+    add_grid,
+    add_section,
+    add_table,
+    make_page,
+    write_page,
+)
+from tinybert_tf.training.report_examples import add_attention, add_predictions
+from tinybert_tf.training.reporting import dev_table, results_table
 from tinybert_tf.training.run_directory import RunDirectory
 
-# The browser itself refuses whatever would come from elsewhere.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _DEV = "dev_"
 
 
@@ -33,119 +40,106 @@ def write_report(run: RunDirectory) -> pathlib.Path:
         The path of the page.
 
     Raises:
-        TinyBertError: if a file of the run cannot be read or the page not be written.
+        TinyBertError: if a file of the run cannot be read or the page not be written, or the
+            run is that of a masked LM.
     """
-    page = _make_page(run)
-    path = run.path / "report.html"
-    try:
-        with atomic_file(path) as aside:
-            aside.write_text(page, "utf-8")
-    except OSError as error:
-        raise TinyBertError(f"Cannot write {path}: {error.strerror}.") from error
-    return path
+    return write_page(_make_report(run), run.path / "report.html")
 
 
-def _make_page(run: RunDirectory) -> str:
+def _make_report(run: RunDirectory) -> Element:
     config, results = run.config(), run.read_results()
+    if isinstance(config, MaskedLMConfig):
+        raise TinyBertError(
+            f"The run in {run.path} is that of {config.purpose}; a report is made of runs that "
+            "distil. TensorBoard shows its curves."
+        )
     is_general = isinstance(config, GeneralConfig)
     name = run.path.resolve().name
     subject = "General distillation" if is_general else config.resolved_task().name
-    html = Element("html", lang="en")
-    _add_head(html, name)
-    body = SubElement(html, "body")
+    html = make_page(f"{name}: report of a run")
+    body = html.find("body")
     header = SubElement(body, "header")
-    _add(header, "h1", name)
-    _add(header, "p", f"{subject}: {config.student.architecture} from {config.teacher.weights}")
+    add(header, "h1", name)
+    add(header, "p", f"{subject}: {config.student.architecture} from {config.teacher.weights}")
     main = SubElement(body, "main")
     if is_general:
         _add_losses(main, results)
     else:
         _add_summary(main, config, results)
+        if isinstance(config.resolved_task(), Task):
+            add_predictions(main, run, config.resolved_task())
+            add_attention(main, run)
         _add_exports(main, config, results)
     _add_training(main, config, results, _series_of(run.read_metrics()))
     _add_config(main, run)
     _add_commands(main, results)
-    text = ElementTree.tostring(html, encoding="unicode", method="html")
-    return f"<!DOCTYPE html>\n{text}\n"
-
-
-def _add_head(html: Element, name: str) -> None:
-    head = SubElement(html, "head")
-    SubElement(head, "meta", charset="utf-8")
-    policy = {"http-equiv": "Content-Security-Policy", "content": _POLICY}
-    SubElement(head, "meta", policy)
-    SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
-    _add(head, "title", f"{name}: report of a run")
-    # Without one, browsers ask the server for it and report that there is none.
-    SubElement(head, "link", rel="icon", href="data:,")
-    style = importlib.resources.files(__package__) / "report.css"
-    _add(head, "style", style.read_text("utf-8"))
+    return html
 
 
 # === Sections ===
 
 
 def _add_summary(main: Element, config: RunConfig, results: dict) -> None:
-    section = _add_section(main, "Summary")
+    section = add_section(main, "Summary")
     if "evaluation" not in results:
-        _add(section, "p", "Teacher and student are not evaluated yet.")
+        add(section, "p", "Teacher and student are not evaluated yet.")
         return
     content = results_table(config, results)
-    _add_table(section, content)
-    _add(section, "p", content.caption)
+    add_table(section, content)
+    add(section, "p", content.caption)
 
 
 def _add_losses(main: Element, results: dict) -> None:
-    section = _add_section(main, "Summary")
+    section = add_section(main, "Summary")
     if not any("best_dev" in figures for figures in results.values() if figures):
-        _add(section, "p", "The student is not scored yet.")
+        add(section, "p", "The student is not scored yet.")
         return
     content = dev_table(results)
-    _add_table(section, content)
-    _add(section, "p", content.caption)
+    add_table(section, content)
+    add(section, "p", content.caption)
 
 
 def _add_exports(main: Element, config: RunConfig, results: dict) -> None:
-    section = _add_section(main, "Exported files")
+    section = add_section(main, "Exported files")
     exports = results.get("export")
     if not exports:
-        _add(section, "p", "No file is exported yet.")
+        add(section, "p", "No file is exported yet.")
         return
     lengths = sorted({figures["sequence_length"] for figures in exports.values()})
-    _add(
+    add(
         section,
         "p",
         "One text at a time on one thread, padded to "
         f"{' or '.join(map(str, lengths))} tokens in model.tflite and to the shortest length "
         "that holds it in model_multi.tflite.",
     )
-    grid = SubElement(section, "div", {"class": "grid"})
+    grid = add_grid(section)
     for figure, title in (("megabytes", "Size in MB"), ("milliseconds", "Latency in ms")):
         series = {
             "model.tflite": _column(exports, figure),
             "model_multi.tflite": _column(exports, f"multi_{figure}"),
         }
         series = {name: values for name, values in series.items() if values}
-        _add_figure(grid, title, plots.bars(figure, title, series))
+        add_figure(grid, title, plots.bars(figure, title, series))
     student = results.get("evaluation", {}).get("student", {})
     metrics = config.resolved_task().metrics
     for metric in metrics:
         title, values = _to_title(metric), _column(exports, metric)
         svg = plots.dots(metric, title, values, _reference(student, metric))
-        _add_figure(grid, title, svg)
+        add_figure(grid, title, svg)
     metric = metrics[0]
     points = {name: (row["megabytes"], row[metric]) for name, row in exports.items()}
     title = f"{_to_title(metric)} against size of model.tflite"
     svg = plots.scatter("scatter", title, "MB", points, _reference(student, metric))
-    _add_figure(grid, title, svg)
+    add_figure(grid, title, svg)
 
 
 def _add_training(main: Element, config: RunConfig, results: dict, series: dict) -> None:
-    section = _add_section(main, "Training")
+    section = add_section(main, "Training")
     if not series:
-        _add(section, "p", "Nothing is logged yet.")
+        add(section, "p", "Nothing is logged yet.")
         return
-    _add(
+    add(
         section,
         "p",
         "Losses are means since the epoch began or the run was resumed, each term before its "
@@ -153,15 +147,15 @@ def _add_training(main: Element, config: RunConfig, results: dict, series: dict)
     )
     start = results.get("student_start", {}).get("dev", {})
     if start:
-        _add(section, "p", f"The student began with {_scores(start)}.")
+        add(section, "p", f"The student began with {_scores(start)}.")
     stages = {"finetune": None} | {stage.name: stage for stage in config.distillation.stages}
     for i, (name, stage) in enumerate(stages.items()):
         if name in series:
             figures = results.get(name, {})
-            _add(section, "h3", name)
-            _add(section, "p", _describe_stage(figures))
+            add(section, "h3", name)
+            add(section, "p", _describe_stage(figures))
             teacher = results.get("teacher", {}).get("dev", {}) if stage else {}
-            grid = SubElement(section, "div", {"class": "grid"})
+            grid = add_grid(section)
             _add_curves(grid, f"stage{i}", stage, series[name], teacher, figures)
 
 
@@ -174,28 +168,28 @@ def _add_curves(grid, key: str, stage, series: dict, teacher: dict, figures: dic
         elif stage and name in TERMS:
             title = f"{_to_title(name)}, weight {getattr(stage, name):g}"
         svg = plots.curve(f"{key}-{i}", title, series[name], reference, best_step)
-        _add_figure(grid, title, svg)
+        add_figure(grid, title, svg)
 
 
 def _add_config(main: Element, run: RunDirectory) -> None:
-    section = _add_section(main, "Config")
+    section = add_section(main, "Config")
     details = SubElement(section, "details")
-    _add(details, "summary", "config.yaml")
-    _add(SubElement(details, "pre"), "code", read_text_file(run.config_file, "config"))
+    add(details, "summary", "config.yaml")
+    add(SubElement(details, "pre"), "code", read_text_file(run.config_file, "config"))
 
 
 def _add_commands(main: Element, results: dict) -> None:
-    section = _add_section(main, "Commands")
+    section = add_section(main, "Commands")
     commands = results.get("commands", [])
     if not commands:
-        _add(section, "p", "No command is recorded.")
+        add(section, "p", "No command is recorded.")
     for environment, group in itertools.groupby(commands, key=_environment_of):
         steps = SubElement(section, "ol")
         for command in group:
             item = SubElement(steps, "li")
-            _add(item, "code", command["command"])
-            _add(item, "time", command["started"])
-        _add(section, "p", environment)
+            add(item, "code", command["command"])
+            add(item, "time", command["started"])
+        add(section, "p", environment)
 
 
 def _environment_of(command: dict) -> str:
@@ -263,44 +257,6 @@ def _column(rows: dict[str, dict], figure: str) -> dict[str, float]:
 
 def _reference(figures: dict, metric: str, name="Keras student") -> tuple[str, float] | None:
     return (name, figures[metric]) if metric in figures else None
-
-
-# === HTML ===
-
-
-def _add(parent: Element, tag: str, text: str, **attributes: str) -> Element:
-    element = SubElement(parent, tag, attributes)
-    element.text = text
-    return element
-
-
-def _add_section(main: Element, title: str) -> Element:
-    key = title.lower().replace(" ", "-")
-    section = SubElement(main, "section", {"aria-labelledby": key})
-    _add(section, "h2", title, id=key)
-    return section
-
-
-def _add_table(section: Element, content: ResultsTable) -> None:
-    scroller = SubElement(section, "div", {"class": "scroller", "tabindex": "0"})
-    scroller.attrib |= {"role": "region", "aria-label": content.title}
-    table = SubElement(scroller, "table")
-    _add(table, "caption", content.title)
-    head = SubElement(SubElement(table, "thead"), "tr")
-    for column in content.columns:
-        _add(head, "th", column, scope="col")
-    body = SubElement(table, "tbody")
-    for name, *cells in content.rows:
-        row = SubElement(body, "tr")
-        _add(row, "th", name, scope="row")
-        for cell in cells:
-            _add(row, "td", cell)
-
-
-def _add_figure(grid: Element, caption: str, svg: Element) -> None:
-    figure = SubElement(grid, "figure")
-    _add(figure, "figcaption", caption)
-    figure.append(svg)
 
 
 def _to_title(name: str) -> str:

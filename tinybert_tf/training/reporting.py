@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 
+from tinybert_tf.data import SpanTask
 from tinybert_tf.training.config import RunConfig
 
 
@@ -45,6 +46,7 @@ def results_table(config: RunConfig, results: dict) -> ResultsTable:
     length = config.export.sequence_length or config.data.max_tokens
     first = task.metrics[0]
     best = evaluation["teacher"][first]
+    same = "same answer" if isinstance(task, SpanTask) else "same label"
     rows = [
         (
             name,
@@ -59,10 +61,10 @@ def results_table(config: RunConfig, results: dict) -> ResultsTable:
     ]
     return ResultsTable(
         title=f"{task.name}: {evaluation['examples']} test examples",
-        caption="teacher, student: Keras; others: TFLite, by profile. same label: as the "
+        caption=f"teacher, student: Keras; others: TFLite, by profile. {same}: as the "
         "teacher; a TFLite file's: as the student. "
         f"ms: one text of {length} tokens; TFLite on one thread.",
-        columns=("model", *task.metrics, "retained", "same label", "params", "size", "ms"),
+        columns=("model", *task.metrics, "retained", same, "params", "size", "ms"),
         rows=tuple(rows),
     )
 

@@ -33,8 +33,12 @@ class RunDirectory:
     | `teacher/`, `student/` | the best models, as KerasHub presets |
     | `augmented/` | copies of the training examples, where the config augments them |
     | `export/` | the student as TFLite, a folder for each quantization |
+    | `predictions.jsonl` | what teacher and student say of the test split |
+    | `attention.json` | where they look in one text |
+    | `predictions.json` | the student's answers to the test split's questions, by id |
+    | `no_answer_probabilities.json` | how likely it finds that there is none (SQuAD v2) |
     | `results.json` | all figures, and the commands, versions and machine they are from |
-    | `report.html` | the same as a page with plots |
+    | `report.html` | all of these as a page with plots |
 
     Args:
         path: str or path. An existing run's folder; `create` makes a new one.
@@ -137,6 +141,26 @@ class RunDirectory:
         return self.path / "export"
 
     @property
+    def predictions(self) -> pathlib.Path:
+        """What teacher and student say of the test split."""
+        return self.path / "predictions.jsonl"
+
+    @property
+    def attention(self) -> pathlib.Path:
+        """Where teacher and student look in one text."""
+        return self.path / "attention.json"
+
+    @property
+    def answers(self) -> pathlib.Path:
+        """The student's answers to questions, as SQuAD's official scripts read them."""
+        return self.path / "predictions.json"
+
+    @property
+    def no_answer_probabilities(self) -> pathlib.Path:
+        """How likely the student finds it that a question has no answer."""
+        return self.path / "no_answer_probabilities.json"
+
+    @property
     def checkpoints(self) -> pathlib.Path:
         """What a killed run goes on from."""
         return self.path / "checkpoints"
@@ -147,7 +171,7 @@ class RunDirectory:
 
     def check_config(self, config: RunConfig) -> None:
         """Raises TinyBertError if the run was started with another config."""
-        ours, theirs = _flatten(config.to_dict()), _flatten(self.config().to_dict())
+        ours, theirs = flatten(config.to_dict()), flatten(self.config().to_dict())
         differing = [k for k in {**theirs, **ours} if ours.get(k) != theirs.get(k)]
         if differing:
             key = differing[0]
@@ -243,12 +267,18 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def _flatten(values, prefix: str = "") -> dict:
+def flatten(values, prefix: str = "") -> dict:
+    """Returns the leaves of nested dicts and lists by their dotted paths, as `--set` has them.
+
+    Args:
+        values: dict, list or a leaf.
+        prefix: str. What the paths begin with.
+    """
     if isinstance(values, dict | list):
         items = values.items() if isinstance(values, dict) else enumerate(values)
         return {
             key: leaf
             for name, value in items
-            for key, leaf in _flatten(value, f"{prefix}{name}.").items()
+            for key, leaf in flatten(value, f"{prefix}{name}.").items()
         }
     return {prefix.rstrip("."): values}

@@ -9,12 +9,22 @@ import numpy as np
 from absl import logging
 
 from tinybert_tf import checkpoints
-from tinybert_tf.data import Examples, Task, read_glue, read_table, read_tfds
+from tinybert_tf.data import (
+    Examples,
+    SpanExamples,
+    SpanTask,
+    Task,
+    read_glue,
+    read_squad,
+    read_table,
+    read_tfds,
+)
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import (
     ARCHITECTURES,
     BertEncoder,
     BertMaskedLM,
+    BertSpanClassifier,
     BertTextClassifier,
 )
 from tinybert_tf.presets import PRESETS
@@ -25,6 +35,7 @@ from tinybert_tf.training.strategies import resolve_precision
 _PACKAGE = "package:"
 # BERT's. A masked LM reads a text twice, so it wants twice the length.
 _MASKED_LM_LENGTH = 512
+_CLASSIFIERS = {cls.__name__: cls for cls in (BertTextClassifier, BertSpanClassifier)}
 
 
 def resolve_path(location: str) -> str:
@@ -48,18 +59,20 @@ def resolve_path(location: str) -> str:
     return str(pathlib.Path(spec.submodule_search_locations[0]) / rest)
 
 
-def read_split(task: Task, data: DataConfig, split: str) -> Examples:
+def read_split(task: Task | SpanTask, data: DataConfig, split: str) -> Examples | SpanExamples:
     """Reads one split.
 
     Args:
-        task: `Task`.
+        task: `Task` or `SpanTask`.
         data: `DataConfig`.
         split: str. `"train"`, `"dev"` or `"test"`.
 
     Raises:
-        TinyBertError: if it cannot be read; file and line are named.
+        TinyBertError: if it cannot be read; file and line, or question, are named.
     """
     name = getattr(data, split) or data.dev
+    if data.format == "squad":
+        return read_squad(task, resolve_path(name))
     if data.format == "glue":
         return read_glue(task, resolve_path(data.source), name)
     if data.format == "tfds":
@@ -67,14 +80,16 @@ def read_split(task: Task, data: DataConfig, split: str) -> Examples:
     return read_table(task, resolve_path(name))
 
 
-def take_random(examples: Examples, count: int | None, seed: int) -> Examples:
+def take_random(
+    examples: Examples | SpanExamples, count: int | None, seed: int
+) -> Examples | SpanExamples:
     """Returns `count` examples chosen by the seed, or all for `None`."""
     if count is None or count >= len(examples):
         return examples
     return examples.take(np.random.default_rng(seed).permutation(len(examples))[:count])
 
 
-def read_training_examples(config: RunConfig) -> Examples:
+def read_training_examples(config: RunConfig) -> Examples | SpanExamples:
     """Reads what a run trains on: the training split or, chosen by the seed, a part of it.
 
     Raises:
@@ -84,14 +99,16 @@ def read_training_examples(config: RunConfig) -> Examples:
     return take_random(train, config.data.max_train_examples, config.seed)
 
 
-def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
+def load_teacher(
+    config: RunConfig, task: Task | SpanTask
+) -> BertTextClassifier | BertSpanClassifier:
     """Loads the teacher's weights under the task's head.
 
     Where the config fine-tunes it, the head is new; otherwise the weights must bring one.
 
     Args:
         config: `RunConfig`.
-        task: `Task`.
+        task: `Task` or `SpanTask`.
 
     Raises:
         TinyBertError: if the weights cannot be read or do not fit task or lengths.
@@ -102,20 +119,26 @@ def load_teacher(config: RunConfig, task: Task) -> BertTextClassifier:
     tokenizer = _load_tokenizer(teacher, location, kind)
     preprocessor = BertPreprocessor(tokenizer, sequence_length=config.data.max_tokens)
     if teacher.fine_tune is None:
-        model = _load_classifier(location, kind, precision)
+        model = _load_classifier(task, location, kind, precision)
         model.preprocessor = preprocessor
-        _check_labels(model, task)
+        _check_head(model, task)
     else:
         encoder = _load_encoder(location, kind, precision, teacher.dropout)
-        model = BertTextClassifier(
-            encoder,
-            task.num_outputs,
-            preprocessor=preprocessor,
-            labels=task.labels,
-            dropout=encoder.dropout,
-        )
+        model = _add_head(task, encoder, preprocessor)
     _check_sizes(model.backbone, tokenizer, config.data.max_tokens)
     return model
+
+
+def _add_head(task, encoder: BertEncoder, preprocessor: BertPreprocessor):
+    if isinstance(task, SpanTask):
+        return BertSpanClassifier(encoder, preprocessor=preprocessor)
+    return BertTextClassifier(
+        encoder,
+        task.num_outputs,
+        preprocessor=preprocessor,
+        labels=task.labels,
+        dropout=encoder.dropout,
+    )
 
 
 def load_plain_encoder(
@@ -208,18 +231,22 @@ def make_student_encoder(config: RunConfig | GeneralConfig, source: BertEncoder)
         raise TinyBertError(f"student.overrides {config.student.overrides}: {error}") from error
 
 
-def make_student(config: RunConfig, teacher: BertTextClassifier) -> BertTextClassifier:
+def make_student(
+    config: RunConfig, teacher: BertTextClassifier | BertSpanClassifier
+) -> BertTextClassifier | BertSpanClassifier:
     """Makes a random student with the teacher's vocabulary, labels and preprocessor.
 
     Args:
         config: `RunConfig`.
-        teacher: `BertTextClassifier`.
+        teacher: `BertTextClassifier` or `BertSpanClassifier`. The student is of its class.
 
     Raises:
         TinyBertError: if its sizes cannot be, or do not fit the lengths.
     """
     encoder = make_student_encoder(config, teacher.backbone)
     _check_sizes(encoder, teacher.preprocessor.tokenizer, config.data.max_tokens)
+    if isinstance(teacher, BertSpanClassifier):
+        return BertSpanClassifier(encoder, preprocessor=teacher.preprocessor)
     return BertTextClassifier(
         encoder,
         teacher.num_classes,
@@ -321,9 +348,11 @@ def _load_encoder(
     return _from_keras_hub(lambda name: checkpoints.from_keras_hub(name, **options), location)
 
 
-def _load_classifier(location: str, kind: str, precision: str) -> BertTextClassifier:
+def _load_classifier(task, location: str, kind: str, precision: str):
     if kind == "hugging_face":
-        return checkpoints.load_text_classifier(location, dtype=precision)
+        is_span = isinstance(task, SpanTask)
+        load = checkpoints.load_span_classifier if is_span else checkpoints.load_text_classifier
+        return load(location, dtype=precision)
     if kind == "own":
         return load_classifier(location, precision)
     raise TinyBertError(
@@ -332,8 +361,10 @@ def _load_classifier(location: str, kind: str, precision: str) -> BertTextClassi
     )
 
 
-def load_classifier(directory, dtype: str = "float32") -> BertTextClassifier:
-    """Loads a classifier that a run saved.
+def load_classifier(
+    directory, dtype: str = "float32"
+) -> BertTextClassifier | BertSpanClassifier:
+    """Loads a classifier that a run saved, of texts or of spans.
 
     Args:
         directory: str or path. A preset, such as a run's `student/`.
@@ -342,12 +373,18 @@ def load_classifier(directory, dtype: str = "float32") -> BertTextClassifier:
     Raises:
         TinyBertError: if there is none.
     """
-    if not (pathlib.Path(directory) / "task.json").exists():
+    path = pathlib.Path(directory) / "task.json"
+    if not path.exists():
         raise TinyBertError(
             f"{directory} holds no classifier (no task.json). It is made by the steps "
             "`finetune` (teacher) and `distill` (student) of `python -m tinybert_tf`."
         )
-    return BertTextClassifier.from_preset(str(directory), dtype=dtype)
+    kind = json.loads(path.read_text("utf-8"))["class_name"]
+    if kind not in _CLASSIFIERS:
+        raise TinyBertError(
+            f"{directory} is the preset of a {kind}, expected a {' or '.join(_CLASSIFIERS)}."
+        )
+    return _CLASSIFIERS[kind].from_preset(str(directory), dtype=dtype)
 
 
 def _from_keras_hub(load, location: str):
@@ -378,6 +415,17 @@ def _check_vocabulary(encoder: BertEncoder, tokenizer: BertTokenizer) -> None:
             f"The vocabulary has {tokenizer.vocabulary_size()} tokens, the model's embedding "
             f"{encoder.vocabulary_size}. Give the vocabulary that the model was trained with."
         )
+
+
+def _check_head(model, task: Task | SpanTask) -> None:
+    if isinstance(model, BertSpanClassifier) != isinstance(task, SpanTask):
+        wanted = BertSpanClassifier if isinstance(task, SpanTask) else BertTextClassifier
+        raise TinyBertError(
+            f"The teacher is a {type(model).__name__}, the task '{task.name}' wants a "
+            f"{wanted.__name__}. Give teacher.fine_tune, or the weights of one."
+        )
+    if isinstance(task, Task):
+        _check_labels(model, task)
 
 
 def _check_labels(model: BertTextClassifier, task: Task) -> None:

@@ -36,9 +36,27 @@ class SpanEvaluator:
         logits = self._predictor(self.windows.encoded)
         return decode_spans(self.windows, *logits, self._max_answer_tokens)
 
+    def metrics(self, predictions: list[SpanPrediction]) -> dict[str, float]:
+        """Returns the metrics of the official script, in percent, the task's first."""
+        return span_metrics(self.task, self.windows, predictions)
+
     def score(self) -> dict[str, float]:
         """Returns the metrics of the official script, in percent, the task's first."""
-        return span_metrics(self.task, self.windows, self.predict())
+        return self.metrics(self.predict())
+
+    def reason_near_chance(self, predictions: list[SpanPrediction]) -> str | None:
+        """Says why answers are no better than guessing, or `None` if they are."""
+        return reason_near_chance(self.task, self.windows, predictions)
+
+    def agreement(
+        self, predictions: list[SpanPrediction], others: list[SpanPrediction]
+    ) -> float:
+        """Returns the share of questions with the same answer, or both without one."""
+        pairs = zip(predictions, others, strict=True)
+        return sum(self._answer(p) == self._answer(q) for p, q in pairs) / len(predictions)
+
+    def _answer(self, prediction: SpanPrediction) -> str:
+        return prediction.text_or_none() if self.task.has_unanswerable else prediction.text
 
     def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
         """Tells whether scores are better than the best so far: by the first metric."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
+from tinybert_tf.data import SpanTask
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.benchmark.figures import print_report
 from tinybert_tf.export.benchmark.measure import benchmark
@@ -89,10 +90,16 @@ def _load_run(directory: str, peers: Sequence[str]) -> dict:
 
     run = RunDirectory.open(directory)
     config = run.config()
+    task = config.resolved_task()
+    if isinstance(task, SpanTask):
+        raise TinyBertError(
+            f"The run in {directory} is of the task '{task.name}'; real texts of a run are "
+            "compared by their labels. Leave --run out: latency does not depend on the texts."
+        )
     return {
         "student": load_classifier(run.student),
         "teacher": load_classifier(run.teacher) if TEACHER in peers else None,
-        "examples": read_split(config.resolved_task(), config.data, "test"),
+        "examples": read_split(task, config.data, "test"),
     }
 
 

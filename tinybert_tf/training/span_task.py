@@ -1,0 +1,114 @@
+"""What the steps of a run do for tasks of answering questions with spans of a context."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+
+from tinybert_tf.data import (
+    EncodedExamples,
+    Examples,
+    SpanExamples,
+    SpanTask,
+    SpanWindows,
+    decode_spans,
+    encode_windows,
+)
+from tinybert_tf.data.squad import SpanPrediction
+from tinybert_tf.files import atomic_file
+from tinybert_tf.tokenization import BertPreprocessor
+from tinybert_tf.training.config import RunConfig
+from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.span_evaluator import SpanEvaluator, span_metrics
+
+
+class SpanTaskSteps:
+    """Question answering; `TextTaskSteps` has the same methods.
+
+    Args:
+        config: `RunConfig`. Of a `SpanTask`.
+    """
+
+    # The official scripts speak of percent.
+    best_metric = 100.0
+
+    def __init__(self, config: RunConfig):
+        self.task: SpanTask = config.resolved_task()
+        self._options = config.data.windows
+
+    def encode(self, examples: SpanExamples, preprocessor: BertPreprocessor) -> SpanWindows:
+        """Returns examples as evaluators take them.
+
+        Raises:
+            TinyBertError: see `encode_windows`.
+        """
+        options = self._options
+        return encode_windows(
+            examples, preprocessor, options.doc_stride, options.max_query_tokens
+        )
+
+    def encode_training(
+        self, examples: SpanExamples, preprocessor: BertPreprocessor
+    ) -> EncodedExamples:
+        """Returns what is trained on, the windows.
+
+        Raises:
+            TinyBertError: see `encode_windows`.
+        """
+        return self.encode(examples, preprocessor).encoded
+
+    def make_evaluator(self, model, encoded: SpanWindows) -> SpanEvaluator:
+        """Returns what scores a model on encoded examples."""
+        return SpanEvaluator(self.task, model, encoded, self._options.max_answer_tokens)
+
+    def save_predictions(
+        self,
+        run: RunDirectory,
+        models: dict,
+        examples: SpanExamples,
+        encoded: SpanWindows,
+        predictions: dict[str, list[SpanPrediction]],
+    ) -> None:
+        """Saves the student's answers as the official scripts read them.
+
+        Args:
+            run: `RunDirectory`.
+            models: dict. `teacher` and `student`.
+            examples: `SpanExamples`.
+            encoded: `SpanWindows`. The same.
+            predictions: dict. Answers of `teacher` and `student`, one for each question.
+        """
+        answers = {
+            example.id: prediction
+            for example, prediction in zip(examples, predictions["student"], strict=True)
+        }
+        _write_json(run.answers, {i: p.text for i, p in answers.items()})
+        if self.task.has_unanswerable:
+            probabilities = {i: p.no_answer_probability for i, p in answers.items()}
+            _write_json(run.no_answer_probabilities, probabilities)
+
+    def texts(self, examples: SpanExamples) -> Examples:
+        """Returns examples as pairs of texts, all of label 0."""
+        questions = tuple(example.question for example in examples)
+        contexts = tuple(example.context for example in examples)
+        return Examples((questions, contexts), np.zeros(len(examples), "int32"))
+
+    def export_data(
+        self, examples: SpanExamples, preprocessor: BertPreprocessor
+    ) -> tuple[EncodedExamples, Callable]:
+        """Returns what `export_bundle` takes as examples, and the `score` of its `TaskCard`."""
+        windows = self.encode(examples, preprocessor)
+        lengths = windows.encoded.lengths
+        is_token = np.arange(lengths.max()) < lengths[:, None]
+
+        def score(labels: np.ndarray, outputs: dict[str, np.ndarray]) -> dict[str, float]:
+            logits = (outputs[name][is_token] for name in ("start_logits", "end_logits"))
+            answers = decode_spans(windows, *logits, self._options.max_answer_tokens)
+            return span_metrics(self.task, windows, answers)
+
+        return windows.encoded, score
+
+
+def _write_json(path, content: dict) -> None:
+    with atomic_file(path) as aside:
+        aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
