@@ -24,6 +24,7 @@ from tinybert_tf.training.sources import (
     load_classifier,
     load_teacher,
     make_student,
+    read_further_splits,
     read_split,
     read_training_examples,
     take_random,
@@ -124,7 +125,8 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     Returns:
         dict. `teacher` and `student`: metrics and `parameters`; `agreement`: share of
         examples with the same label or answer; `retention`: the student's first metric over
-        the teacher's, `None` where that is 0.
+        the teacher's, `None` where that is 0; `further`: metrics of both on other splits
+        that belong to the task, by name (the mismatched dev set of MNLI).
     """
     steps = task_steps(config)
     examples = read_split(steps.task, config.data, "test")
@@ -147,6 +149,11 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     if agreement is not None:
         figures["agreement"] = agreement
     figures["examples"] = len(examples)
+    figures["further"] = {}
+    for split, further in read_further_splits(steps.task, config.data).items():
+        encoded = steps.encode(further, model.preprocessor)
+        scores = {name: steps.make_evaluator(m, encoded).score() for name, m in models.items()}
+        figures["further"][split] = {**scores, "examples": len(further)}
     steps.save_predictions(run, models, examples, test, predictions)
     run.add_results(evaluation=figures)
     return figures

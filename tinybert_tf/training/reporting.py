@@ -45,19 +45,18 @@ def results_table(config: RunConfig, results: dict) -> ResultsTable:
     task = config.resolved_task()
     length = config.export.sequence_length or config.data.max_tokens
     first = task.metrics[0]
-    best = evaluation["teacher"][first]
     same = "same answer" if isinstance(task, SpanTask) else "same label"
     rows = [
         (
             name,
             *(f"{figures[metric]:.4f}" for metric in task.metrics),
-            f"{figures[first] / best:.1%}" if best else "",
+            f"{figures[first] / figures['best']:.1%}" if figures["best"] else "",
             _maybe(figures.get("agreement"), "{:.1%}"),
             f"{figures['parameters'] / 1e6:.2f} M",
             _maybe(figures.get("megabytes"), "{:.1f} MB"),
             _maybe(figures.get("milliseconds"), "{:.1f}"),
         )
-        for name, figures in _result_rows(results).items()
+        for name, figures in _result_rows(results, first).items()
     ]
     return ResultsTable(
         title=f"{task.name}: {evaluation['examples']} test examples",
@@ -69,7 +68,8 @@ def results_table(config: RunConfig, results: dict) -> ResultsTable:
     )
 
 
-def _result_rows(results: dict) -> dict[str, dict]:
+def _result_rows(results: dict, metric: str) -> dict[str, dict]:
+    """Returns the figures of each row; `best` is the teacher's metric on the same examples."""
     evaluation = results["evaluation"]
     rows = {
         "teacher": dict(evaluation["teacher"]),
@@ -82,6 +82,15 @@ def _result_rows(results: dict) -> dict[str, dict]:
             **figures,
             "parameters": evaluation["student"]["parameters"],
         }
+    for figures in rows.values():
+        figures["best"] = evaluation["teacher"][metric]
+    for split, scores in evaluation.get("further", {}).items():
+        for name in ("teacher", "student"):
+            rows[f"{name}, {split}"] = {
+                **scores[name],
+                "parameters": evaluation[name]["parameters"],
+                "best": scores["teacher"][metric],
+            }
     return rows
 
 

@@ -1,5 +1,6 @@
 """From a config to examples and models."""
 
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -14,6 +15,7 @@ from tinybert_tf.data import (
     SpanExamples,
     SpanTask,
     Task,
+    further_dev_splits,
     read_glue,
     read_squad,
     read_table,
@@ -78,6 +80,26 @@ def read_split(task: Task | SpanTask, data: DataConfig, split: str) -> Examples 
     if data.format == "tfds":
         return read_tfds(task, data.source, name)
     return read_table(task, resolve_path(name))
+
+
+def read_further_splits(task: Task | SpanTask, data: DataConfig) -> dict[str, Examples]:
+    """Reads what is scored beside the test split, if that is the dev split of a published set.
+
+    Args:
+        task: `Task` or `SpanTask`.
+        data: `DataConfig`.
+
+    Returns:
+        dict of `Examples` by what the figures are called: see `further_dev_splits`.
+
+    Raises:
+        TinyBertError: see `read_split`.
+    """
+    names = {} if data.test else further_dev_splits(task, data.format)
+    return {
+        name: read_split(task, dataclasses.replace(data, test=split), "test")
+        for name, split in names.items()
+    }
 
 
 def take_random(
