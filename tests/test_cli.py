@@ -54,6 +54,16 @@ def test_unknown_command(tmp_path):
     assert "python -m tinybert_tf run --config FILE" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["pack", "predict"])
+def test_a_command_on_a_run_without_its_flags(command, tmp_path):
+    wanted = f"{command} wants --run, the run directory, and --output, and nothing else"
+    assert_one_message(run_command(command, "--run", "x", cwd=tmp_path), wanted)
+    more = ("--run", "x", "--run", "y", "--output", "z")
+    assert_one_message(run_command(command, *more, cwd=tmp_path), wanted)
+    done = run_command(command, "--run", "x", "--output", "z", cwd=tmp_path)
+    assert_one_message(done, "x is no run directory")
+
+
 def test_unknown_flag(tmp_path):
     done = run_command("run", "--config", "no.yaml", "--resum", cwd=tmp_path)
     assert_one_message(done, "Unknown command line flag 'resum'. Did you mean: resume ?")
