@@ -51,8 +51,8 @@ _CONFIG = flags.DEFINE_string(
     "config", "configs/general/minilm_en.yaml", "Of the general distillation: teacher, corpus."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "How many seeds.", lower_bound=1)
-_EXAMPLES = flags.DEFINE_integer("examples", 2500, "Training examples of a task, at most.")
-_EPOCHS = flags.DEFINE_integer("epochs", 3, "Over them.", lower_bound=1)
+_EXAMPLES = flags.DEFINE_integer("examples", 1000, "Training examples of a task, at most.")
+_EPOCHS = flags.DEFINE_integer("epochs", 5, "Over them.", lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-4, "At the end of the warm-up.")
 
 
@@ -68,7 +68,8 @@ def _probe_config(task: str) -> ProbeConfig:
         ),
         fit=FitConfig(
             epochs=_EPOCHS.value,
-            tokens_per_batch=1024,
+            # Few examples: small batches, so that there are steps enough.
+            tokens_per_batch=256,
             optimizer=OptimizerConfig(learning_rate=_LEARNING_RATE.value),
         ),
     )
