@@ -9,6 +9,7 @@
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
 # make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
 # make results-general  the general student, and what it is worth
+# make results-glue  masked LM, augmentation, retention and ablation on small GLUE tasks; many hours
 # make results    the runs and benchmarks of docs/results.md; hours, wants data/glue/SST-2
 
 PYTHON ?= python3
@@ -27,7 +28,8 @@ DEMO := android_demo
 DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
-.PHONY: setup quickstart test test-slow test-beam lint format results results-general docs clean
+.PHONY: setup quickstart test test-slow test-beam lint format docs clean
+.PHONY: results results-general results-glue
 .PHONY: demo-test demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
@@ -105,6 +107,16 @@ results-general: setup
 	cp -r $(PACKED)/. $(PRESET)
 	cp runs/general_minilm_en/results.json docs/results/general_minilm_en.json
 	$(BIN)/python benchmarks/general_student.py
+	$(MAKE) docs
+
+# Wants GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.
+results-glue: setup
+	$(BIN)/python -m tinybert_tf corpus --input $(TEXT_CORPUS) --output data/corpus/enwiki_masked \
+		--mask_probability 0.15 --runner in_process
+	$(BIN)/python -m tinybert_tf pretrain-mlm --config configs/general/masked_lm_minilm.yaml --resume
+	$(BIN)/python benchmarks/augmented_examples.py
+	$(BIN)/python benchmarks/retention.py
+	$(BIN)/python benchmarks/retention.py --ablation --tasks mrpc,rte
 	$(MAKE) docs
 
 docs:
