@@ -183,3 +183,18 @@ def make_tiny_values(tiny_bert, tiny_data):
 def tiny_values(make_tiny_values, tmp_path):
     """The values of a config whose run directory is `run` in `tmp_path`."""
     return make_tiny_values(tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def tiny_parameters():
+    """How many the tiny teacher and its student have, each with a head of two outputs."""
+
+    def count(layers, width, inner):
+        tables_and_norm = (72 + 16 + 2) * width + 2 * width
+        attention = 4 * (width * width + width)
+        feed_forward = (width * inner + inner) + (inner * width + width)
+        pooler_and_head = (width * width + width) + (width * 2 + 2)
+        block = attention + feed_forward + 2 * 2 * width
+        return tables_and_norm + layers * block + pooler_and_head
+
+    return {"teacher": count(2, 24, 48), "student": count(1, 16, 32)}

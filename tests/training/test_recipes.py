@@ -20,22 +20,6 @@ from tinybert_tf.training import fitting, recipes
 from tinybert_tf.training.config import parse_config
 from tinybert_tf.training.run_directory import RunDirectory
 
-# Tables, embedding norm, blocks, pooler and head of the teacher in conftest.py.
-TEACHER_PARAMETERS = (
-    (72 + 16 + 2) * 24
-    + 2 * 24
-    + 2 * (4 * (24 * 24 + 24) + 2 * 2 * 24 + (24 * 48 + 48) + (48 * 24 + 24))
-    + (24 * 24 + 24)
-    + (24 * 2 + 2)
-)
-STUDENT_PARAMETERS = (
-    (72 + 16 + 2) * 16
-    + 2 * 16
-    + (4 * (16 * 16 + 16) + 2 * 2 * 16 + (16 * 32 + 32) + (32 * 16 + 16))
-    + (16 * 16 + 16)
-    + (16 * 2 + 2)
-)
-
 
 def digests(directory):
     files = [path for path in directory.rglob("*") if path.is_file()]
@@ -105,13 +89,13 @@ def test_what_a_run_leaves_behind(finished):
     assert last_steps == {"finetune": 20, "intermediate": 4, "prediction": 8}
 
 
-def test_the_figures_of_a_run(finished):
+def test_the_figures_of_a_run(finished, tiny_parameters):
     config, run, _ = finished
     results = json.loads((run.path / "results.json").read_text("utf-8"))
     evaluation = results["evaluation"]
     assert evaluation["examples"] == 32
-    assert evaluation["teacher"]["parameters"] == TEACHER_PARAMETERS
-    assert evaluation["student"]["parameters"] == STUDENT_PARAMETERS
+    assert evaluation["teacher"]["parameters"] == tiny_parameters["teacher"]
+    assert evaluation["student"]["parameters"] == tiny_parameters["student"]
     teacher, teacher_answers = right_answers(run.teacher, config)
     student, student_answers = right_answers(run.student, config)
     assert evaluation["teacher"]["accuracy"] == pytest.approx(teacher)

@@ -19,22 +19,6 @@ from tinybert_tf.training.report import write_report
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.sources import load_classifier
 
-# Those of tiny_bert in conftest.py and of its student, each with a head of two outputs.
-TEACHER_PARAMETERS = (
-    (72 + 16 + 2) * 24
-    + 2 * 24
-    + 2 * (4 * (24 * 24 + 24) + 2 * 2 * 24 + (24 * 48 + 48) + (48 * 24 + 24))
-    + (24 * 24 + 24)
-    + (24 * 2 + 2)
-)
-STUDENT_PARAMETERS = (
-    (72 + 16 + 2) * 16
-    + 2 * 16
-    + (4 * (16 * 16 + 16) + 2 * 2 * 16 + (16 * 32 + 32) + (32 * 16 + 16))
-    + (16 * 16 + 16)
-    + (16 * 2 + 2)
-)
-
 
 def write_squad(path, count, seed, unanswerable=False):
     """Contexts of words with one number, which is the answer; every third wants two windows.
@@ -117,7 +101,7 @@ def figures_of(gold, answers):
     return 100 * np.mean(exact), 100 * np.mean(f1)
 
 
-def test_the_answers_and_figures_of_a_run(finished):
+def test_the_answers_and_figures_of_a_run(finished, tiny_parameters):
     config, run = finished
     gold, answers = gold_answers(config.data.test), read_json(run.answers)
     assert answers.keys() == gold.keys() and len(gold) == 32
@@ -128,10 +112,8 @@ def test_the_answers_and_figures_of_a_run(finished):
     assert student["f1"] == pytest.approx(f1)
     assert evaluation["retention"] == pytest.approx(f1 / teacher["f1"])
     assert evaluation["examples"] == 32
-    assert (teacher["parameters"], student["parameters"]) == (
-        TEACHER_PARAMETERS,
-        STUDENT_PARAMETERS,
-    )
+    assert teacher["parameters"] == tiny_parameters["teacher"]
+    assert student["parameters"] == tiny_parameters["student"]
     # A number among three words: a teacher that trained at all finds it.
     assert teacher["exact_match"] > 90
     # Where the teacher is right, its answers are the right ones.
