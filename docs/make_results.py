@@ -352,6 +352,37 @@ def _last_command(figures: dict) -> str:
     return f"    {entry['command']}\n\n{cores}; {versions}."
 
 
+def corpus_section() -> list[str]:
+    """Memory and speed of making a corpus."""
+    figures = load("corpus")
+    if figures is None:
+        return []
+    names = {
+        "in_process": "`--runner in_process`",
+        "direct": "`--runner direct` (Apache Beam)",
+        "import tensorflow": "`import tensorflow` alone",
+    }
+    rows = [
+        [
+            names[name],
+            f"{row['peak_megabytes']:.0f} MB",
+            f"{row['private_megabytes']:.0f} MB",
+            f"{row['megabytes_per_second']:.1f} MB/s" if "megabytes_per_second" in row else "",
+        ]
+        for name, row in figures["rows"].items()
+    ]
+    same = "the same bytes" if figures["identical_shards"] else "**not** the same bytes"
+    return [
+        "## Corpus",
+        f"`python -m tinybert_tf corpus` on {figures['text_megabytes'] / 1000:.2f} GB of "
+        f"made-up text, one process beside other work. Both ways write {same} in {figures['shards']} "
+        "shards. *Resident* has the files of libraries that are mapped into memory in it, "
+        "*private* is the process's own.",
+        f"    {figures['environment']['command']}",
+        table(["", "peak, resident", "peak, private", "speed"], rows),
+    ]
+
+
 def speed_section() -> list[str]:
     """Our step beside PyTorch's."""
     figures = load("distill_step")
@@ -434,6 +465,7 @@ def results_page() -> str:
             "with others: its wall times say little.",
         ),
         *latency_section(),
+        *corpus_section(),
         *general_section(),
         *general_student_section(),
         *retention_section(),
