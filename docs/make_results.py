@@ -249,6 +249,7 @@ def general_student_section() -> list[str]:
                 *(_spread(scores, metric, task=task, start=s) for s in STARTS),
             ]
             for task, title, metric in SMALL_TASKS
+            if any(row["task"] == task for row in scores)
         ]
         parts += [
             "Fine-tuned with plain labels, "
@@ -375,8 +376,8 @@ def corpus_section() -> list[str]:
     return [
         "## Corpus",
         f"`python -m tinybert_tf corpus` on {figures['text_megabytes'] / 1000:.2f} GB of "
-        f"made-up text, one process beside other work. Both ways write {same} in {figures['shards']} "
-        "shards. *Resident* has the files of libraries that are mapped into memory in it, "
+        f"made-up text, one process beside other work. Both ways write {same} in "
+        f"{figures['shards']} shards. *Resident* has the files of libraries that are mapped into memory in it, "
         "*private* is the process's own.",
         f"    {figures['environment']['command']}",
         table(["", "peak, resident", "peak, private", "speed"], rows),
