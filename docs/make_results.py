@@ -377,8 +377,8 @@ def corpus_section() -> list[str]:
         "## Corpus",
         f"`python -m tinybert_tf corpus` on {figures['text_megabytes'] / 1000:.2f} GB of "
         f"made-up text, one process beside other work. Both ways write {same} in "
-        f"{figures['shards']} shards. *Resident* has the files of libraries that are mapped into memory in it, "
-        "*private* is the process's own.",
+        f"{figures['shards']} shards. *Resident* has the files of libraries that are mapped "
+        "into memory in it, *private* is the process's own.",
         f"    {figures['environment']['command']}",
         table(["", "peak, resident", "peak, private", "speed"], rows),
     ]
