@@ -508,7 +508,11 @@ def examples_block() -> str:
         return "\n\n".join([BEGIN, END])
     rows = [[pair["sentence"], pair["copy"]] for pair in figures["examples"]]
     body = table(["sentence", "its first copy"], rows).replace("---:", "---")
-    return "\n\n".join([BEGIN, f"    {figures['command']}", body, END])
+    about = (
+        "Sentences of the embedded sample and the first copy of each, good or bad, from the "
+        "masked LM of `configs/general/masked_lm_minilm.yaml`, which is a small one:"
+    )
+    return "\n\n".join([BEGIN, about, f"    {figures['command']}", body, END])
 
 
 def with_block(page: str, block: str) -> str:
