@@ -12,8 +12,7 @@ direct runner, and compares the shards' hashes. For each, over the processes of 
     pip install -e '.[beam]'
     python benchmarks/corpus_memory.py
 
-One core does about 2.4 MB a second (44 MB in 18 s), so 1 GB takes 7 minutes a path; it
-wants about 2.5 GB of disk for as long as it runs.
+1 GB takes 7 to 9 minutes of one core a path, and about 2.5 GB of disk for as long as it runs.
 
 Deliberately not here: other runners, and several workers, each of which has the memory of one.
 """

@@ -100,9 +100,11 @@ def measure_whole(task: str, seed: int) -> dict:
 
 def measure_without(part: str, task: str, seed: int) -> dict:
     """Returns the figures of a task's student without a part."""
-    whole = RunDirectory.open(_whole_run(task, seed))
+    whole = RunDirectory(_whole_run(task, seed))
     if not whole.teacher.exists():
-        raise TinyBertError(f"{whole.path} has no teacher yet. Leave out --ablation first.")
+        raise TinyBertError(
+            f"{whole.path} has no teacher yet. Run this without --ablation first."
+        )
     teacher = (f"teacher.weights={whole.teacher}", "teacher.fine_tune=null")
     directory = pathlib.Path(f"runs/ablation/{task}_{part.replace(' ', '_')}_{seed}")
     config = _config(task, seed, str(directory), *teacher, *PARTS[part])

@@ -240,7 +240,7 @@ def general_student_section() -> list[str]:
     figures = load("general_student")
     if figures is None:
         return []
-    parts = ["## What a student's start is worth", GENERAL_STUDENT, _last_command(figures)]
+    parts = ["## What a student's start is worth", GENERAL_STUDENT, _commands_of(figures)]
     scores = figures["fine_tuned"]
     if scores:
         rows = [
@@ -254,7 +254,8 @@ def general_student_section() -> list[str]:
         parts += [
             "Fine-tuned with plain labels, "
             f"{scores[0]['examples']:,} examples at most, {scores[0]['epochs']} epochs, "
-            f"{_seeds(scores)}; *teacher* is fitted to MiniLM, which knows no task:",
+            f"{_seeds(scores)}, the tasks that were run so far; *teacher* is fitted to MiniLM, "
+            "which knows no task:",
             table(["dev", *STARTS], rows),
         ]
     scores = figures["distilled"]
@@ -303,7 +304,7 @@ def retention_section() -> list[str]:
         f"same dev sets. The paper's TinyBERT-4 keeps {PAPER_RETENTION:.1%} of BERT-base on "
         "GLUE's nine test sets (arXiv 1909.10351, table 1), from a general student of 2,500 M "
         "words and with ten times the copies.",
-        _last_command(figures),
+        _commands_of(figures),
         table(header, rows),
         f"Mean retention: {statistics.mean(kept):.1%}.",
     ]
@@ -327,7 +328,7 @@ def ablation_section() -> list[str]:
         "## Ablation",
         "The runs above with one part left out. *Paper*: mean over MNLI-m, MNLI-mm, MRPC and "
         "CoLA dev (arXiv 1909.10351, tables 2 and 3), in percent.",
-        _last_command(figures),
+        _commands_of(figures),
         table(["without", *(TITLES[task] for task in tasks), "paper"], rows),
     ]
 
@@ -345,12 +346,14 @@ def _spread(rows: list[dict], name: str, **key) -> str:
     return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
 
 
-def _last_command(figures: dict) -> str:
+def _commands_of(figures: dict) -> str:
+    """The commands that wrote figures bit by bit, and on what."""
     entry = figures["environments"][-1]
+    lines = dict.fromkeys(f"    {other['command']}" for other in figures["environments"])
     machine = entry["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
     cores = f"{machine['processor']}, {machine['cores']} cores"
-    return f"    {entry['command']}\n\n{cores}; {versions}."
+    return "\n".join(lines) + f"\n\n{cores}; {versions}."
 
 
 def corpus_section() -> list[str]:

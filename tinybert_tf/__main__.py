@@ -135,32 +135,32 @@ def _report():
 
 
 def _pack():
-    _check_run_flags(
-        "pack",
-        "--run, the run directory, and --output",
-        len(_RUN.value) == 1 and _OUTPUT.value,
-        not _TEXT.present and not _TEXT_PAIR.present,
-    )
+    run = _open_run_with_output("pack")
     from tinybert_tf.training import reporting
     from tinybert_tf.training.general import pack_student
-    from tinybert_tf.training.run_directory import RunDirectory
 
-    scores = pack_student(RunDirectory.open(_RUN.value[0]), _OUTPUT.value)
+    scores = pack_student(run, _OUTPUT.value)
     reporting.print_table(reporting.packed_table(_OUTPUT.value, scores))
 
 
 def _predict():
+    run = _open_run_with_output("predict")
+    from tinybert_tf.training.glue_submission import predict_glue
+
+    print(f"{_OUTPUT.value}: {', '.join(predict_glue(run, _OUTPUT.value))}")
+
+
+def _open_run_with_output(command: str):
+    """Returns the one `RunDirectory` of a command that writes to `--output`."""
     _check_run_flags(
-        "predict",
+        command,
         "--run, the run directory, and --output",
         len(_RUN.value) == 1 and _OUTPUT.value,
         not _TEXT.present and not _TEXT_PAIR.present,
     )
-    from tinybert_tf.training.glue_submission import predict_glue
     from tinybert_tf.training.run_directory import RunDirectory
 
-    files = predict_glue(RunDirectory.open(_RUN.value[0]), _OUTPUT.value)
-    print(f"{_OUTPUT.value}: {', '.join(files)}")
+    return RunDirectory.open(_RUN.value[0])
 
 
 def _check_run_flags(command: str, wanted: str, *conditions) -> None:
