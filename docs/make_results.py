@@ -437,7 +437,8 @@ def latency_section() -> list[str]:
     settings, machine = figures["settings"], figures["machine"]
     return [
         "## Latency of exported files",
-        "The SST-2 student's files on one thread, one text at a time, beside the same student "
+        "The files of an earlier SST-2 student of the same shape on one thread, one text at a "
+        "time, beside the same student "
         "in ONNX Runtime (dynamic int8) and PyTorch (eager, float32), its teacher and "
         "BERT-base (random weights) as float32 TFLite; "
         f"{settings['rounds']} interleaved rounds, each row in a process of its own. "
