@@ -95,6 +95,13 @@ def test_no_copy_is_its_example_and_none_comes_twice(make_augmenter):
         assert len(set(copies)) == len(copies) <= 6
 
 
+def test_the_masked_lm_is_asked_for_replaced_words_alone(make_augmenter):
+    text = " ".join(["good"] * 60)
+    copies, statistics = make_augmenter(copies=1).augment(single(text))
+    replaced = sum(word != "good" for word in copies.texts[0][0].split())
+    assert statistics.masked_lm_words == replaced < 40
+
+
 def test_share_of_replaced_words(make_augmenter):
     text = " ".join(["good"] * 40)
     for probability in (0.1, 0.4):

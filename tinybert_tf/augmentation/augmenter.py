@@ -58,9 +58,9 @@ class Statistics:
         rows: int. Copies made of them.
         short: int. Examples with fewer copies than asked for: too few words to replace.
         unchanged: int. Those among them without any.
-        masked_lm_words: int. Words whose candidates the masked LM proposed. A text that comes
-            again counts once in each call.
-        word_vector_words: int. Words whose candidates are neighbours in the word vectors.
+        masked_lm_words: int. Replaced words whose candidates the masked LM proposed. A word
+            that copies replace again, or in a text that comes again, counts once in each call.
+        word_vector_words: int. The same of neighbours in the word vectors.
     """
 
     examples: int = 0
@@ -75,12 +75,29 @@ class Statistics:
         return Statistics(*(mine + theirs for mine, theirs in pairs))
 
 
+# What is put into a copy: the number of a candidate by the index of the piece it replaces.
+_Choices = dict[int, int]
+
+
 @dataclasses.dataclass
 class _Text:
-    """A text taken apart (see `split_words`), and the candidates for each of its pieces."""
+    """A text taken apart, see `split_words`.
+
+    Args:
+        pieces: list of str.
+        queries: dict of `MaskedWord` by the index of their piece. What the masked LM is for.
+        candidates: dict of tuples of str by the index of the piece whose place they may take.
+    """
 
     pieces: list[str]
-    candidates: list[tuple[str, ...]]
+    queries: dict[int, MaskedWord]
+    candidates: dict[int, tuple[str, ...]]
+
+    def replace(self, choices: _Choices) -> str:
+        pieces = list(self.pieces)
+        for index, choice in choices.items():
+            pieces[index] = match_case(self.candidates[index][choice], pieces[index])
+        return "".join(pieces)
 
 
 class Augmenter:
@@ -140,46 +157,56 @@ class Augmenter:
             TinyBertError: if a text is no string; the example is named.
         """
         check_texts(examples)
-        texts, statistics = self._find_candidates(examples)
+        texts = self._take_apart(examples)
+        rows = list(zip(*examples.texts, strict=True))
+        plans = [self._plan(row, texts) for row in rows]
+        words = self._ask_masked_lm(plans, rows, texts)
         fields = tuple([] for _ in examples.texts)
         sources = []
-        short = unchanged = 0
-        for number, example in enumerate(zip(*examples.texts, strict=True)):
-            rows = self._rows(example, texts)
-            short += len(rows) < self.options.copies * len(example)
-            unchanged += not rows
-            sources += [number] * len(rows)
-            for row in rows:
-                for field, text in zip(fields, row, strict=True):
-                    field.append(text)
+        for number, (row, plan) in enumerate(zip(rows, plans, strict=True)):
+            for changed, choices in plan:
+                for i, text in enumerate(row):
+                    fields[i].append(texts[text].replace(choices) if i == changed else text)
+            sources += [number] * len(plan)
         copies = Examples(tuple(map(tuple, fields)), examples.labels[np.array(sources, int)])
-        made = Statistics(len(examples), len(copies), short, unchanged)
-        return copies, made + statistics
+        wanted = self.options.copies * len(fields)
+        short, unchanged = sum(len(p) < wanted for p in plans), sum(not p for p in plans)
+        return copies, words + Statistics(len(rows), len(copies), short, unchanged)
 
     # === Candidates ===
 
-    def _find_candidates(self, examples: Examples) -> tuple[dict[str, _Text], Statistics]:
-        """Returns all texts, each taken apart once, with the candidates for their words."""
+    def _take_apart(self, examples: Examples) -> dict[str, _Text]:
+        """Returns all texts, each once, with the candidates that word vectors give."""
         # A dictionary keeps the order, where a set would not.
         unique = list(dict.fromkeys(text for field in examples.texts for text in field))
         lowercase = self._tokenizer.lowercase
-        texts = {}
-        for text in unique:
-            pieces = split_words(text, lowercase)
-            texts[text] = _Text(pieces, [()] * len(pieces))
-        asked: list[tuple[list, int, MaskedWord]] = []
-        looked_up: list[tuple[list, int, str]] = []
+        texts = {text: _Text(split_words(text, lowercase), {}, {}) for text in unique}
+        looked_up: list[tuple[_Text, int, str]] = []
         for text, token_ids in zip(texts.values(), self._tokenize(texts.values()), strict=True):
             for index, query in self._queries(text.pieces, token_ids):
                 if self._is_looked_up(query):
-                    looked_up.append((text.candidates, index, query.word))
+                    looked_up.append((text, index, query.word))
                 else:
-                    asked.append((text.candidates, index, query))
+                    text.queries[index] = query
         self._look_up(looked_up)
-        proposed = self._propose([query for *_, query in asked], self.options.candidates)
-        for (candidates, index, _), words in zip(asked, proposed, strict=True):
-            candidates[index] = words
-        return texts, Statistics(masked_lm_words=len(asked), word_vector_words=len(looked_up))
+        return texts
+
+    def _ask_masked_lm(self, plans, rows, texts: dict[str, _Text]) -> Statistics:
+        """Finds the candidates for those words alone that a copy replaces: it is what costs."""
+        replaced = dict.fromkeys(
+            (row[changed], index)
+            for row, plan in zip(rows, plans, strict=True)
+            for changed, choices in plan
+            for index in choices
+        )
+        asked = [(texts[text], i) for text, i in replaced if i in texts[text].queries]
+        queries = [text.queries[i] for text, i in asked]
+        proposed = self._propose(queries, self.options.candidates)
+        for (text, i), words in zip(asked, proposed, strict=True):
+            text.candidates[i] = words
+        return Statistics(
+            masked_lm_words=len(asked), word_vector_words=len(replaced) - len(asked)
+        )
 
     def _tokenize(self, texts) -> list[list[np.ndarray]]:
         """Returns the token ids of each piece of each text; each distinct piece is cut once."""
@@ -209,50 +236,49 @@ class Augmenter:
             not is_token and self._word_vectors is not None and query.word in self._word_vectors
         )
 
-    def _look_up(self, wanted: Sequence[tuple[list, int, str]]) -> None:
+    def _look_up(self, wanted: Sequence[tuple[_Text, int, str]]) -> None:
         words = list(dict.fromkeys(word for *_, word in wanted))
         if not words:
             return
         nearest = self._word_vectors.nearest(words, self.options.candidates)
         found = dict(zip(words, nearest, strict=True))
-        for candidates, index, word in wanted:
-            candidates[index] = found[word]
+        for text, index, word in wanted:
+            text.candidates[index] = found[word]
 
     # === Draws ===
 
-    def _rows(self, example: tuple[str, ...], texts: dict[str, _Text]) -> list[tuple[str, ...]]:
-        """Returns the copies of an example: one field changed, the others as they were."""
-        content = "\0".join(example).encode("utf-8", "surrogatepass")
+    def _plan(
+        self, row: tuple[str, ...], texts: dict[str, _Text]
+    ) -> list[tuple[int, _Choices]]:
+        """Returns for each copy of an example the text that changes, and how."""
+        content = "\0".join(row).encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(content, digest_size=16).digest()
         random = np.random.default_rng((self.options.seed, int.from_bytes(digest, "little")))
-        rows = []
-        for i, text in enumerate(example):
-            for variant in self._variants(texts[text], random):
-                rows.append((*example[:i], variant, *example[i + 1 :]))
-        return rows
+        return [
+            (changed, choices)
+            for changed, text in enumerate(row)
+            for choices in self._draw(texts[text], random)
+        ]
 
-    def _variants(self, text: _Text, random: np.random.Generator) -> list[str]:
-        """Returns up to `copies` variants of a text, each once and none the text itself."""
-        indices = [i for i, words in enumerate(text.candidates) if words]
+    def _draw(self, text: _Text, random: np.random.Generator) -> list[_Choices]:
+        """Draws up to `copies` variants of a text, each once and none the text itself."""
+        counts = {index: len(words) for index, words in text.candidates.items()}
+        counts |= dict.fromkeys(text.queries, self._propose.limit(self.options.candidates))
+        indices = sorted(index for index, count in counts.items() if count)
         if not indices:
             return []
         draws = self.options.copies * _DRAWS_PER_COPY
-        counts = [len(text.candidates[i]) for i in indices]
-        chosen = random.integers(1, np.array(counts) + 1, (draws, len(indices)))
+        ends = np.array([counts[index] for index in indices]) + 1
+        chosen = random.integers(1, ends, (draws, len(indices)))
         replaced = random.random((draws, len(indices))) < self.options.replace_probability
         chosen = np.where(replaced, chosen, 0)
         chosen = chosen[chosen.any(axis=1)]
         # The first of its kind, in the order of the draws.
         _, first = np.unique(chosen, axis=0, return_index=True)
-        variants = []
-        for row in chosen[np.sort(first)[: self.options.copies]]:
-            pieces = list(text.pieces)
-            for index, choice in zip(indices, row, strict=True):
-                if choice:
-                    word = text.candidates[index][choice - 1]
-                    pieces[index] = match_case(word, pieces[index])
-            variants.append("".join(pieces))
-        return variants
+        return [
+            {index: choice - 1 for index, choice in zip(indices, row, strict=True) if choice}
+            for row in chosen[np.sort(first)[: self.options.copies]].tolist()
+        ]
 
 
 def check_texts(examples: Examples) -> None:

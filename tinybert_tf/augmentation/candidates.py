@@ -76,6 +76,10 @@ class MaskedLMCandidates:
             self._find_best, input_signature=[_INPUTS, tf.TensorSpec((), tf.int32)]
         )
 
+    def limit(self, count: int) -> int:
+        """Returns how many words come for each query if `count` are asked for."""
+        return min(count, self._num_words - 1)
+
     def __call__(self, queries: Sequence[MaskedWord], count: int) -> list[tuple[str, ...]]:
         """Returns the most probable words for each query, alphabetically.
 
@@ -84,12 +88,12 @@ class MaskedLMCandidates:
 
         Args:
             queries: sequence of `MaskedWord`.
-            count: int. K of the paper; fewer come if the vocabulary has fewer words.
+            count: int. K of the paper; see `limit`.
         """
         if not queries:
             return []
         # One more, as the word itself is usually among the best.
-        count = min(count, self._num_words - 1)
+        count = self.limit(count)
         encoded = self._encode(queries)
         batches = BucketedBatches(encoded, self._tokens_per_batch)
         found: list[tuple[str, ...]] = [()] * len(queries)
