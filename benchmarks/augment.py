@@ -26,7 +26,6 @@ copies do for a student.
 """
 
 import itertools
-import json
 import os
 import pathlib
 import random
@@ -55,7 +54,7 @@ from tinybert_tf.augmentation.words import STOP_WORDS, is_word, split_words
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, Examples, read_glue
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 from tinybert_tf.models import BertMaskedLM
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training.run_directory import environment
@@ -252,8 +251,7 @@ def main(argv):
     if len(argv) > 1:
         raise TinyBertError(f"expected flags only; got {' '.join(argv[1:])}.")
     report = _run()
-    with atomic_file(_OUTPUT.value) as path:
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_json(_OUTPUT.value, report)
     table = Table("row", "examples/s", "ours is faster", title="Augmentation")
     for name, row in report["results"].items():
         factor = f"{row['ours_times_as_fast']:.1f} times"

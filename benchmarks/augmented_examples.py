@@ -6,7 +6,6 @@ Sentences are those of the embedded sample, evenly spaced; of each the first cop
 good or bad.
 """
 
-import json
 import pathlib
 
 import numpy as np
@@ -15,7 +14,7 @@ from absl import app, flags
 from tinybert_tf.augmentation import AugmentationOptions, Augmenter, read_word_vectors
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.data import Task, read_table
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 from tinybert_tf.training.config import WeightsConfig
 from tinybert_tf.training.run_directory import environment
 from tinybert_tf.training.sources import load_masked_lm, resolve_path
@@ -45,8 +44,7 @@ def main(argv):
         if len(copies):
             pairs.append({"sentence": example.texts[0][0], "copy": copies.texts[0][0]})
     report = {**environment("python benchmarks/augmented_examples.py"), "examples": pairs}
-    with atomic_file(_OUTPUT) as path:
-        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(_OUTPUT, report)
     for pair in pairs:
         print(f"- {pair['sentence']}\n+ {pair['copy']}")
 

@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybert_tf.cli import parse_flags, reporting_errors
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 from tinybert_tf.tokenization.vocabulary import load_vocabulary
 from tinybert_tf.training.run_directory import environment
 from tinybert_tf.training.sources import resolve_path
@@ -137,8 +137,7 @@ def main(argv):
         )
     results |= {"shards": len(shards), "rows": rows}
     _print(results)
-    with atomic_file(_OUTPUT.value) as path:
-        path.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    write_json(_OUTPUT.value, results)
 
 
 def _print(results: dict) -> None:

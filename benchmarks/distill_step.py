@@ -60,7 +60,7 @@ from tinybert_tf.data import (
 from tinybert_tf.data.pipeline import LENGTH_STEP
 from tinybert_tf.distillation import INTERMEDIATE, TinyBertDistiller, resolve_layer_mapping
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 from tinybert_tf.models import ARCHITECTURES, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training.config import OptimizerConfig
@@ -492,8 +492,7 @@ def main(argv):
     except TinyBertError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    with atomic_file(_OUTPUT.value) as path:
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_json(_OUTPUT.value, report)
     _print_results(report["results"])
     print(f"Figures are in {_OUTPUT.value}.")
 

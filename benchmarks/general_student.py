@@ -22,7 +22,7 @@ from rich.progress import track
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.distillation import initialize_from_teacher
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 from tinybert_tf.models import BertEncoder
 from tinybert_tf.training import recipes
 from tinybert_tf.training.config import (
@@ -41,6 +41,7 @@ TASKS = {"cola": "CoLA", "mrpc": "MRPC", "rte": "RTE", "stsb": "STS-B"}
 # As many batches as a general distillation starts from.
 _START_BATCHES = 16
 _FEW = "configs/glue/sst2_few.yaml"
+_PROGRAM = "python benchmarks/general_student.py"
 _OUTPUT = pathlib.Path(__file__).parent.parent / "docs" / "results" / "general_student.json"
 
 _GLUE = flags.DEFINE_string("glue", "data/glue", "The folder of GLUE's folders.")
@@ -102,11 +103,6 @@ def _measured() -> dict:
     return json.loads(_OUTPUT.read_text("utf-8"))
 
 
-def _write(figures: dict) -> None:
-    with atomic_file(_OUTPUT) as path:
-        path.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
-
-
 def _distil(figures: dict) -> None:
     """Distils SST-2 from each start, with each seed."""
     done = {(row["seed"], row["start"]) for row in figures["distilled"]}
@@ -117,7 +113,7 @@ def _distil(figures: dict) -> None:
         overrides += [f"run_directory=runs/sst2_few/{start}_{seed}"]
         config = load_config(_FEW, overrides)
         with RunDirectory.creating(config, resume=True) as run:
-            run.record_command(seed)
+            run.record_command(seed, _PROGRAM)
             recipes.finetune(config, run)
             recipes.distill(config, run)
         results = run.read_results()
@@ -132,7 +128,7 @@ def _distil(figures: dict) -> None:
         }
         print(row, flush=True)
         figures["distilled"].append(row)
-        _write(figures)
+        write_json(_OUTPUT, figures)
         keras.backend.clear_session()
 
 
@@ -154,7 +150,7 @@ def _fine_tune(figures: dict) -> None:
         row = {"seed": seed, "task": task, "start": start, **scores, **budget}
         print(row, flush=True)
         figures["fine_tuned"].append(row)
-        _write(figures)
+        write_json(_OUTPUT, figures)
         keras.backend.clear_session()
 
 
@@ -163,7 +159,7 @@ def main(argv):
     """Measures what is missing."""
     del argv
     figures = _measured()
-    figures["environments"].append(environment("python benchmarks/general_student.py"))
+    figures["environments"].append(environment(_PROGRAM))
     _distil(figures)
     _fine_tune(figures)
 

@@ -3,9 +3,10 @@
     python benchmarks/retention.py --tasks sst2,cola,mrpc,rte,stsb
     python benchmarks/retention.py --tasks mrpc --ablation
 
-Without `--ablation`: the whole of configs/glue/TASK_minilm.yaml for each task and seed, as in
-`runs/TASK_minilm_SEED`. With it: the same student with one part left out at a time, from the
-teacher and the copies of the task's whole run, which must be there.
+Without `--ablation`: the whole of configs/glue/TASK_minilm.yaml for each task but its export,
+in its own run directory; further seeds in runs/TASK_minilm_SEED. With it: the same student with
+one part left out at a time, from the teacher and the copies of the task's whole run, which must
+be there.
 
 Scores are GLUE's first metric of the task on its dev set, on which checkpoints are chosen,
 too. Figures go to docs/results/retention.json and ablation.json as they come; what is there
@@ -25,12 +26,16 @@ from rich.progress import track
 
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_directory, atomic_file
+from tinybert_tf.files import atomic_directory, write_json
 from tinybert_tf.training import augmenting, recipes
 from tinybert_tf.training.config import load_config
 from tinybert_tf.training.run_directory import RunDirectory, environment
 
+_PROGRAM = "python benchmarks/retention.py"
 _RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"
+
+# The seed of every config.
+_FIRST_SEED = 42
 
 # What is set in the config of a task to leave a part out.
 _FIRST, _SECOND = "distillation.stages.0", "distillation.stages.1"
@@ -55,16 +60,17 @@ _PARTS = flags.DEFINE_list("parts", list(PARTS), "Which parts to leave out.")
 _SET = flags.DEFINE_multi_string("set", [], "key=value, in the config of every run.")
 
 
-def _config(task: str, seed: int, run_directory: str, *overrides: str):
-    path = f"configs/glue/{task}_minilm.yaml"
-    own = [f"seed={seed}", f"run_directory={run_directory}", "export.profiles=[]"]
-    return load_config(path, [*own, *_SET.value, *overrides])
+def _config(task: str, seed: int, *overrides: str):
+    own = [f"seed={seed}"]
+    if seed != _FIRST_SEED:
+        own += [f"run_directory=runs/{task}_minilm_{seed}"]
+    return load_config(f"configs/glue/{task}_minilm.yaml", [*own, *_SET.value, *overrides])
 
 
 def run_chain(config) -> dict:
     """Runs a config to its evaluation; returns the figures of its `results.json`."""
     with RunDirectory.creating(config, resume=True) as run:
-        run.record_command(config.seed)
+        run.record_command(config.seed, _PROGRAM)
         recipes.finetune(config, run)
         if config.augmentation is not None:
             augmenting.augment(config, run)
@@ -88,26 +94,23 @@ def _row(config, results: dict) -> dict:
     }
 
 
-def _whole_run(task: str, seed: int) -> str:
-    return f"runs/{task}_minilm_{seed}"
-
-
 def measure_whole(task: str, seed: int) -> dict:
     """Returns the figures of a task's whole run."""
-    config = _config(task, seed, _whole_run(task, seed))
+    config = _config(task, seed)
     return _row(config, run_chain(config))
 
 
 def measure_without(part: str, task: str, seed: int) -> dict:
     """Returns the figures of a task's student without a part."""
-    whole = RunDirectory(_whole_run(task, seed))
+    whole = RunDirectory(_config(task, seed).run_directory)
     if not whole.teacher.exists():
         raise TinyBertError(
             f"{whole.path} has no teacher yet. Run this without --ablation first."
         )
     teacher = (f"teacher.weights={whole.teacher}", "teacher.fine_tune=null")
     directory = pathlib.Path(f"runs/ablation/{task}_{part.replace(' ', '_')}_{seed}")
-    config = _config(task, seed, str(directory), *teacher, *PARTS[part])
+    overrides = (f"run_directory={directory}", *teacher, *PARTS[part])
+    config = _config(task, seed, *overrides)
     copies = directory / "augmented"
     if config.augmentation is not None and not copies.exists():
         # Made once: they hold for each of these runs.
@@ -120,14 +123,13 @@ def _measure(output: pathlib.Path, wanted: list[dict], measure) -> None:
     figures = {"environments": [], "rows": []}
     if output.exists():
         figures = json.loads(output.read_text("utf-8"))
-    figures["environments"].append(environment("python benchmarks/retention.py"))
+    figures["environments"].append(environment(_PROGRAM))
     done = [{name: row[name] for name in wanted[0]} for row in figures["rows"]]
     for key in track([key for key in wanted if key not in done], output.stem):
         row = {**key, **measure(**key)}
         print(row, flush=True)
         figures["rows"].append(row)
-        with atomic_file(output) as path:
-            path.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+        write_json(output, figures)
 
 
 @reporting_errors
@@ -137,7 +139,7 @@ def main(argv):
     unknown = [part for part in _PARTS.value if part not in PARTS]
     if unknown:
         raise TinyBertError(f"--parts: {unknown[0]!r} is none of {', '.join(PARTS)}.")
-    runs = itertools.product(range(42, 42 + _SEEDS.value), _TASKS.value)
+    runs = itertools.product(range(_FIRST_SEED, _FIRST_SEED + _SEEDS.value), _TASKS.value)
     keys = [{"task": task, "seed": seed} for seed, task in runs]
     if _ABLATION.value:
         keys = [{"part": part, **key} for key in keys for part in _PARTS.value]

@@ -22,26 +22,30 @@ encoders are worth.
         --set data.source=PATH_TO/SST-2
     python benchmarks/student_start.py --data PATH_TO/SST-2 --teacher runs/sst2_minilm/teacher
 
+Figures go to docs/results/student_start.json as they come; what is there already is not run
+again.
+
 Deliberately not here: the prediction stage, other tasks, a student trained to its end. SliceGPT
 turns the residual path anew between blocks, for which BERT's layout has no place: one rotation
 for all blocks is what is left of it.
 """
 
 import functools
+import itertools
 import json
 import pathlib
-import shlex
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from unittest import mock
 
 import keras
 import numpy as np
 from absl import app, flags
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
+from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
 from tinybert_tf.distillation import (
     INTERMEDIATE,
@@ -53,12 +57,13 @@ from tinybert_tf.distillation import (
 )
 from tinybert_tf.distillation.least_squares import Whitening, factorize
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 from tinybert_tf.models import BertEncoder, BertTextClassifier, encoder_of
 from tinybert_tf.training.config import OptimizerConfig
 from tinybert_tf.training.fitting import Evaluator, make_optimizer
 from tinybert_tf.training.run_directory import environment
 from tinybert_tf.training.sources import load_classifier
+from tinybert_tf.training.strategies import resolve_precision
 
 _DATA = flags.DEFINE_string("data", None, "SST-2's directory.", required=True)
 _TEACHER = flags.DEFINE_string("teacher", None, "A classifier's preset.", required=True)
@@ -70,7 +75,8 @@ _OUTPUT = flags.DEFINE_string("output", "docs/results/student_start.json", "Wher
 _TASK = GLUE_TASKS["sst2"]
 _STUDENT = "tinybert_4l_312d"
 _SAMPLE = 2048
-_TOKENS_PER_BATCH = 1024
+# Some forty sentences; the paper takes 32.
+_TOKENS_PER_BATCH = 512
 # The schedule is that of a run of its own, far longer than what is measured of it.
 _OPTIMIZER = OptimizerConfig(learning_rate=4e-4, decay="linear")
 _TOTAL_STEPS = 10_000
@@ -199,19 +205,22 @@ class Benchmark:
     """
 
     def __init__(self, data: str, teacher: str):
-        self.teacher = load_classifier(teacher)
+        self._dtype = resolve_precision("auto")
+        self.teacher = load_classifier(teacher, self._dtype)
         self.train, self.dev = (
             encode_examples(read_glue(_TASK, data, split), self.teacher.preprocessor)
             for split in ("train", "dev")
         )
 
-    def run(self, start: Callable, seed: int, steps: list[int]) -> dict[int, dict[str, float]]:
-        """Returns the figures of one start and seed by the number of steps."""
+    def run(self, start: Callable, seed: int, steps: list[int]) -> Iterator[dict]:
+        """Yields the figures of one start and seed after each number of steps."""
         keras.utils.set_random_seed(seed)
         rows = np.random.default_rng(seed).permutation(len(self.train))[:_SAMPLE]
         rows = rows[np.argsort(self.train.lengths[rows], kind="stable")]
         sample = [self.train.batch(part)[0] for part in np.array_split(rows, _SAMPLE // 64)]
-        encoder = BertEncoder.from_preset(_STUDENT, load_weights=False, dropout=0.0)
+        encoder = BertEncoder.from_preset(
+            _STUDENT, load_weights=False, dropout=0.0, dtype=self._dtype
+        )
         student = BertTextClassifier(encoder, _TASK.num_outputs, dropout=0.0)
         started = time.process_time()
         start(student, self.teacher, sample)
@@ -220,15 +229,15 @@ class Benchmark:
         distiller.fit_projections(sample)
         distiller.compile(make_optimizer(_OPTIMIZER, _TOTAL_STEPS), stage=INTERMEDIATE)
         batches = BucketedBatches(self.train, _TOKENS_PER_BATCH, seed=seed)
-        figures, done = {}, 0
+        done = 0
         for step in steps:
             if step > done:
                 dataset = batches.dataset(first_step=done).take(step - done)
                 distiller.fit(dataset, shuffle=False, verbose=0)
                 done = step
-            figures[step] = self._measure(distiller, sample)
-        figures[steps[0]]["start_cpu_seconds"] = seconds
-        return figures
+            yield {"step": step, "cpu seconds of start": seconds} | self._measure(
+                distiller, sample
+            )
 
     def _measure(self, distiller: TinyBertDistiller, sample: list[dict]) -> dict[str, float]:
         batches = BucketedBatches(self.dev)
@@ -238,23 +247,21 @@ class Benchmark:
         return {**{term: sum(layers[term]) for term in _TERMS}, **scores}
 
 
-def _print_results(results: dict) -> None:
+def _print_results(rows: list[dict]) -> None:
     table = Table(title="Means over seeds, on SST-2 dev")
     table.add_column("start")
     for column in ("steps", *_TERMS, "accuracy", "range"):
         table.add_column(column, justify="right")
-    for name, seeds in results.items():
-        for step in seeds[0]:
-            figures = [seed[step] for seed in seeds]
-            scores = [f["accuracy"] for f in figures]
-            means = [np.mean([f[term] for f in figures]) for term in _TERMS]
-            table.add_row(
-                name,
-                str(step),
-                *(f"{mean:.4f}" for mean in means),
-                f"{np.mean(scores):.4f}",
-                f"{min(scores):.4f}-{max(scores):.4f}",
-            )
+    for name, step in dict.fromkeys((row["start"], row["step"]) for row in rows):
+        figures = [row for row in rows if (row["start"], row["step"]) == (name, step)]
+        scores = [f["accuracy"] for f in figures]
+        table.add_row(
+            name,
+            str(step),
+            *(f"{np.mean([f[term] for f in figures]):.4f}" for term in _TERMS),
+            f"{np.mean(scores):.4f}",
+            f"{min(scores):.4f}-{max(scores):.4f}",
+        )
     Console().print(table)
 
 
@@ -268,43 +275,51 @@ def _chosen() -> tuple[dict[str, Callable], list[int]]:
     return starts, sorted(map(int, _STEPS.value))
 
 
-def _run() -> dict:
-    """Returns what is written to `--output`."""
-    starts, steps = _chosen()
-    report = environment()
-    report["command"] = shlex.join(["python", *sys.argv])
-    report["settings"] = {
+def _measured(path: pathlib.Path) -> dict:
+    """Returns what `--output` holds already."""
+    settings = {
         "student": _STUDENT,
         "sample": _SAMPLE,
         "tokens_per_batch": _TOKENS_PER_BATCH,
         "learning_rate": _OPTIMIZER.learning_rate,
-        "seeds": list(range(_SEEDS.value)),
+        "precision": resolve_precision("auto"),
     }
+    if not path.exists():
+        return {"environments": [], "settings": settings, "rows": []}
+    figures = json.loads(path.read_text("utf-8"))
+    if figures.get("settings") != settings:
+        raise TinyBertError(f"{path} was measured with other settings. Set another --output.")
+    return figures
+
+
+def _run() -> list[dict]:
+    """Measures what is missing; returns all rows."""
+    starts, steps = _chosen()
+    output = pathlib.Path(_OUTPUT.value)
+    figures = _measured(output)
+    figures["environments"].append(environment("python benchmarks/student_start.py"))
+    done = {(row["seed"], row["start"], row["step"]) for row in figures["rows"]}
     benchmark = Benchmark(_DATA.value, _TEACHER.value)
-    report["results"] = {name: [] for name in starts}
-    for seed in range(_SEEDS.value):
-        for name, start in starts.items():
-            figures = benchmark.run(start, seed, steps)
-            report["results"][name].append(figures)
-            print(f"seed {seed}, {name}: {json.dumps(figures)}", flush=True)
-            # The rest may take hours: what there is can be looked at.
-            with atomic_file(_OUTPUT.value) as path:
-                path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return report
+    for seed, name in track(list(itertools.product(range(_SEEDS.value), starts)), "starts"):
+        if all((seed, name, step) in done for step in steps):
+            continue
+        for measured in benchmark.run(starts[name], seed, steps):
+            row = {"seed": seed, "start": name, **measured}
+            if (seed, name, row["step"]) not in done:
+                print(row, flush=True)
+                figures["rows"].append(row)
+                write_json(output, figures)
+        keras.backend.clear_session()
+    return figures["rows"]
 
 
+@reporting_errors
 def main(argv):
-    """Runs the benchmark; a mistake in what it was given ends it with exit code 2."""
-    try:
-        if len(argv) > 1:
-            raise TinyBertError(f"expected flags only; got {' '.join(argv[1:])}.")
-        report = _run()
-    except TinyBertError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    _print_results(report["results"])
-    print(f"Figures are in {pathlib.Path(_OUTPUT.value)}.")
+    """Measures what is missing."""
+    del argv
+    _print_results(_run())
+    print(f"Figures are in {_OUTPUT.value}.")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

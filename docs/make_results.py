@@ -274,6 +274,39 @@ def general_student_section() -> list[str]:
     return parts
 
 
+def student_start_section() -> list[str]:
+    """Ways to start a student, side by side."""
+    figures = load("student_start")
+    if figures is None:
+        return []
+    measured = figures["rows"]
+    rows = [
+        [
+            start,
+            f"{step:,}",
+            *(
+                f"{statistics.mean(row[term] for row in of_both):.3f}"
+                for term in ("attention", "hidden", "embedding")
+            ),
+            _spread(of_both, "accuracy"),
+        ]
+        for start, step in dict.fromkeys((row["start"], row["step"]) for row in measured)
+        for of_both in [[r for r in measured if (r["start"], r["step"]) == (start, step)]]
+    ]
+    return [
+        "## Ways to start from a teacher",
+        "TinyBERT-4 from a MiniLM that was fine-tuned on SST-2, before and in the intermediate "
+        f"stage, {_seeds(measured)}: losses on the dev sentences, and accuracy with a head "
+        "that is fitted to the teacher's logits in closed form. *Selected*: dimensions by energy, "
+        "units and heads by norms (after arXiv 2312.09299). *Rotated*: the same in principal "
+        "components (after arXiv 2401.15024). *Fitted*: least squares, block by block, as the "
+        "library does it; *fitted, selected*: in selected dimensions. Every start has the same "
+        "fitted projections.",
+        _commands_of(figures),
+        table(["start", "steps", "attention", "hidden", "embedding", "accuracy"], rows),
+    ]
+
+
 def retention_section() -> list[str]:
     """What students keep of their teachers."""
     figures = load("retention")
@@ -472,6 +505,7 @@ def results_page() -> str:
         *latency_section(),
         *corpus_section(),
         *general_section(),
+        *student_start_section(),
         *general_student_section(),
         *retention_section(),
         *ablation_section(),

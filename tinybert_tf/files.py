@@ -1,6 +1,7 @@
 """Files that are complete or absent: written aside, then renamed."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -23,6 +24,18 @@ def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         aside = pathlib.Path(folder) / path.name
         yield aside
         aside.replace(path)
+
+
+def write_json(path: str | os.PathLike, value, indent: int | None = 2) -> None:
+    """Writes a value as JSON in UTF-8, complete or not at all.
+
+    Args:
+        path: str or path. The file; it may exist.
+        value: what `json.dumps` takes.
+        indent: int or `None`. Spaces of a level; `None` for one line.
+    """
+    with atomic_file(path) as aside:
+        aside.write_text(json.dumps(value, indent=indent, ensure_ascii=False) + "\n", "utf-8")
 
 
 def check_absent(path: str | os.PathLike) -> None:

@@ -5,9 +5,7 @@ model wants and the file lacks, has in another shape, or that nobody knows, is a
 names it: weights are never left random in silence.
 """
 
-import json
 import os
-import pathlib
 from collections.abc import Iterable, Iterator
 
 import keras
@@ -17,7 +15,7 @@ from safetensors.numpy import save
 
 from tinybert_tf.checkpoints.tensor_files import read_checkpoint
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_directory
+from tinybert_tf.files import atomic_directory, write_json
 from tinybert_tf.models import (
     BertEncoder,
     BertMaskedLM,
@@ -188,13 +186,13 @@ def save_text_classifier(model: BertTextClassifier, directory: str | os.PathLike
         "do_lower_case": tokenizer.lowercase,
     }
     with atomic_directory(directory) as path:
-        _write_json(path / "config.json", config)
+        write_json(path / "config.json", config)
         # Without the mark, transformers does not know whose layout the tensors have.
         content = save(tensors, metadata={"format": "pt"})
         (path / "model.safetensors").write_bytes(content)
         vocabulary = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
         (path / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
-        _write_json(path / "tokenizer_config.json", tokenizer_config)
+        write_json(path / "tokenizer_config.json", tokenizer_config)
 
 
 def load_projections(directory: str | os.PathLike) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -316,10 +314,6 @@ def _make_config(model: BertTextClassifier) -> dict:
         "id2label": {str(i): name for i, name in enumerate(labels)},
         "label2id": {name: i for i, name in enumerate(labels)},
     }
-
-
-def _write_json(path: pathlib.Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _label_names(config: dict, num_classes: int) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from tinybert_tf.data import Examples, Task, encode_examples
 from tinybert_tf.distillation import resolve_layer_mapping
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file, read_text_file
+from tinybert_tf.files import read_text_file, write_json
 from tinybert_tf.models import BertTextClassifier
 from tinybert_tf.models.bert_layers import MASK_BIAS
 from tinybert_tf.training.config import RunConfig
@@ -168,8 +168,7 @@ def save_attention_maps(path: str | os.PathLike, maps: AttentionMaps) -> None:
         "teacher": np.round(maps.teacher, _DIGITS).tolist(),
         "student": np.round(maps.student, _DIGITS).tolist(),
     }
-    with atomic_file(path) as aside:
-        aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
+    write_json(path, content, indent=None)
 
 
 def read_attention_maps(path: str | os.PathLike) -> AttentionMaps | None:

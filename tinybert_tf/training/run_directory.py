@@ -15,9 +15,10 @@ import tensorflow as tf
 import yaml
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file, read_text_file
+from tinybert_tf.files import atomic_file, read_text_file, write_json
 from tinybert_tf.training.config import RunConfig, load_config
 
+_PROGRAM = "python -m tinybert_tf"
 _PACKAGES = ("tensorflow", "keras", "keras-nlp", "tensorflow-text", "numpy")
 
 
@@ -189,14 +190,18 @@ class RunDirectory:
     def add_results(self, **figures) -> dict:
         """Adds figures to `results.json` and returns all of them."""
         results = {**self.read_results(), **figures}
-        with atomic_file(self.path / "results.json") as path:
-            path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_json(self.path / "results.json", results)
         return results
 
-    def record_command(self, seed: int) -> None:
-        """Adds the running command, its versions and its machine to `results.json`."""
+    def record_command(self, seed: int, program: str = _PROGRAM) -> None:
+        """Adds the running command, its versions and its machine to `results.json`.
+
+        Args:
+            seed: int. What its figures depend on.
+            program: str. See `environment`.
+        """
         commands = self.read_results().get("commands", [])
-        self.add_results(commands=[*commands, {**environment(), "seed": seed}])
+        self.add_results(commands=[*commands, {**environment(program), "seed": seed}])
 
     def log(self, stage: str, step: int, values: dict) -> None:
         """Appends values of a step to `metrics.jsonl` and to the TensorBoard events."""
@@ -239,7 +244,7 @@ class RunDirectory:
         return self._summary_writer
 
 
-def environment(program: str = "python -m tinybert_tf") -> dict:
+def environment(program: str = _PROGRAM) -> dict:
     """Returns what a figure was measured on: command, versions, machine.
 
     Args:

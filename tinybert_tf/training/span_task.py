@@ -1,6 +1,5 @@
 """What the steps of a run do for tasks of answering questions with spans of a context."""
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +14,7 @@ from tinybert_tf.data import (
     encode_windows,
 )
 from tinybert_tf.data.squad import SpanPrediction
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.config import RunConfig
 from tinybert_tf.training.run_directory import RunDirectory
@@ -82,10 +81,10 @@ class SpanTaskSteps:
             example.id: prediction
             for example, prediction in zip(examples, predictions["student"], strict=True)
         }
-        _write_json(run.answers, {i: p.text for i, p in answers.items()})
+        write_json(run.answers, {i: p.text for i, p in answers.items()}, indent=None)
         if self.task.has_unanswerable:
             probabilities = {i: p.no_answer_probability for i, p in answers.items()}
-            _write_json(run.no_answer_probabilities, probabilities)
+            write_json(run.no_answer_probabilities, probabilities, indent=None)
 
     def texts(self, examples: SpanExamples) -> Examples:
         """Returns examples as pairs of texts, all of label 0."""
@@ -107,8 +106,3 @@ class SpanTaskSteps:
             return span_metrics(self.task, windows, answers)
 
         return windows.encoded, score
-
-
-def _write_json(path, content: dict) -> None:
-    with atomic_file(path) as aside:
-        aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")

@@ -1,6 +1,5 @@
 """The command `benchmark`."""
 
-import json
 import pathlib
 import shlex
 import sys
@@ -14,7 +13,7 @@ from tinybert_tf.export.benchmark.measure import benchmark
 from tinybert_tf.export.benchmark.peers import TEACHER, check_peers
 from tinybert_tf.export.benchmark.phone import PHONE_FOLDER, phone_commands
 from tinybert_tf.export.benchmark.subjects import STUDENT, read_bundles
-from tinybert_tf.files import atomic_file
+from tinybert_tf.files import write_json
 
 _PACKAGES = ("ai-edge-litert", "onnxruntime", "torch", "transformers")
 
@@ -71,8 +70,7 @@ def run_command(
         **(_load_run(run, against) if run else {}),
     )
     if output:
-        with atomic_file(output) as path:
-            path.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        write_json(output, report)
     print_report(report)
     print(
         f"\nOn a phone, with TensorFlow Lite's benchmark_model in {PHONE_FOLDER} "
