@@ -297,11 +297,11 @@ def student_start_section() -> list[str]:
         "## Ways to start from a teacher",
         "TinyBERT-4 from a MiniLM that was fine-tuned on SST-2, before and in the intermediate "
         f"stage, {_seeds(measured)}: losses on the dev sentences, and accuracy with a head "
-        "that is fitted to the teacher's logits in closed form. *Selected*: dimensions by energy, "
-        "units and heads by norms (after arXiv 2312.09299). *Rotated*: the same in principal "
-        "components (after arXiv 2401.15024). *Fitted*: least squares, block by block, as the "
-        "library does it; *fitted, selected*: in selected dimensions. Every start has the same "
-        "fitted projections.",
+        "that is fitted to the teacher's logits in closed form. *Selected*: dimensions by "
+        "energy, units and heads by norms (after arXiv 2312.09299). *Rotated*: the same in "
+        "principal components (after arXiv 2401.15024). *Fitted*: least squares, block by "
+        "block, as the library does it; *fitted, selected*: in selected dimensions. Every "
+        "start has the same fitted projections.",
         _commands_of(figures),
         table(["start", "steps", "attention", "hidden", "embedding", "accuracy"], rows),
     ]
