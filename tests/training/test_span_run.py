@@ -119,7 +119,19 @@ def test_the_answers_and_figures_of_a_run(finished, tiny_parameters):
     # Where the teacher is right, its answers are the right ones.
     wrong = 1 - teacher["exact_match"] / 100
     assert abs(evaluation["agreement"] - exact / 100) <= wrong + 1e-9
-    assert not run.no_answer_probabilities.exists() and not run.predictions.exists()
+    assert not run.no_answer_probabilities.exists()
+
+
+def test_both_models_answers(finished):
+    config, run = finished
+    gold, answers = gold_answers(config.data.test), read_json(run.answers)
+    lines = [json.loads(line) for line in run.predictions.read_text("utf-8").splitlines()]
+    assert {line["id"]: line["student"] for line in lines} == answers
+    assert {line["id"]: line["answers"] for line in lines} == {i: [a] for i, a in gold.items()}
+    evaluation = run.read_results()["evaluation"]
+    for name in ("teacher", "student"):
+        mean = np.mean([line[f"{name}_f1"] for line in lines])
+        assert 100 * mean == pytest.approx(evaluation[name]["f1"])
 
 
 def test_the_stages_of_a_run(finished):
@@ -155,6 +167,9 @@ def test_the_report_of_a_run(finished):
     page = write_report(run).read_text("utf-8")
     f1 = run.read_results()["evaluation"]["student"]["f1"]
     assert f"{f1:.4f}" in page and "same answer" in page and "exact_match" in page
+    lines = [json.loads(line) for line in run.predictions.read_text("utf-8").splitlines()]
+    worse = sum(line["student_f1"] < line["teacher_f1"] for line in lines)
+    assert (f"of {worse} that the student answers worse" if worse else "There are none") in page
 
 
 @pytest.mark.parametrize("kind", ["saved_model", "keras"])

@@ -23,7 +23,7 @@ from tinybert_tf.training.page import (
     make_page,
     write_page,
 )
-from tinybert_tf.training.report_examples import add_attention, add_predictions
+from tinybert_tf.training.report_examples import add_answers, add_attention, add_predictions
 from tinybert_tf.training.reporting import dev_table, results_table
 from tinybert_tf.training.run_directory import RunDirectory
 
@@ -69,6 +69,8 @@ def _make_report(run: RunDirectory) -> Element:
         if isinstance(config.resolved_task(), Task):
             add_predictions(main, run, config.resolved_task())
             add_attention(main, run)
+        else:
+            add_answers(main, run)
         _add_exports(main, config, results)
     _add_training(main, config, results, _series_of(run.read_metrics()))
     _add_config(main, run)

@@ -17,6 +17,7 @@ from tinybert_tf.training.predictions import (
 )
 from tinybert_tf.training.reporting import ResultsTable
 from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.span_predictions import find_worse_answers, read_answers
 
 # Errors that are listed.
 _MAX_ERRORS = 20
@@ -47,6 +48,49 @@ def add_predictions(main: Element, run: RunDirectory, task: Task) -> None:
     else:
         _add_confusions(section, task, predictions)
     _add_errors(section, task, predictions)
+
+
+def add_answers(main: Element, run: RunDirectory) -> None:
+    """Adds the section of questions that the student answers worse than the teacher.
+
+    Args:
+        main: `Element`.
+        run: `RunDirectory`. Of a `SpanTask`.
+
+    Raises:
+        TinyBertError: see `read_answers`.
+    """
+    section = add_section(main, "Answers")
+    questions = read_answers(run.predictions)
+    if questions is None:
+        add(section, "p", "No answers to the test questions are saved; `evaluate` saves them.")
+        return
+    add(section, "h3", "Errors of the student that the teacher does not make")
+    worse = find_worse_answers(questions)
+    if not worse:
+        add(section, "p", "There are none.")
+        return
+    add(
+        section,
+        "p",
+        f"{min(len(worse), _MAX_ERRORS)} of {len(worse)} that the student answers worse, by "
+        "F1, where it loses most first. All are in predictions.jsonl.",
+    )
+    columns = ("question", "context", "true", "student", "teacher")
+    content = ResultsTable(
+        title="Errors of the student alone",
+        caption="",
+        columns=columns,
+        rows=tuple(
+            (q.question, q.excerpt, *map(_any_of, (q.answers, [q.student], [q.teacher])))
+            for q in worse[:_MAX_ERRORS]
+        ),
+    )
+    add_table(section, content, prose=columns)
+
+
+def _any_of(answers: list[str]) -> str:
+    return " | ".join(answers) or "(none)"
 
 
 def _add_confusions(section: Element, task: Task, predictions: Predictions) -> None:

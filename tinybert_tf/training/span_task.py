@@ -19,6 +19,7 @@ from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.config import RunConfig
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.span_evaluator import SpanEvaluator, span_metrics
+from tinybert_tf.training.span_predictions import compare_answers, save_answers
 
 
 class SpanTaskSteps:
@@ -68,7 +69,7 @@ class SpanTaskSteps:
         encoded: SpanWindows,
         predictions: dict[str, list[SpanPrediction]],
     ) -> None:
-        """Saves the student's answers as the official scripts read them.
+        """Saves the student's answers as the official scripts read them, and both models'.
 
         Args:
             run: `RunDirectory`.
@@ -77,6 +78,7 @@ class SpanTaskSteps:
             encoded: `SpanWindows`. The same.
             predictions: dict. Answers of `teacher` and `student`, one for each question.
         """
+        save_answers(run.predictions, compare_answers(self.task, examples, predictions))
         answers = {
             example.id: prediction
             for example, prediction in zip(examples, predictions["student"], strict=True)

@@ -39,12 +39,7 @@ def squad_v1_metrics(examples: SpanExamples, predictions: Mapping[str, str]) -> 
     Raises:
         TinyBertError: if a question has no prediction; `""` is one.
     """
-    _check_complete(examples, predictions)
-    scores = [
-        _best_over_answers(predictions[e.id], [a.text for a in e.answers], _f1)
-        for e in examples
-    ]
-    exact, f1 = 100.0 * np.mean(scores, axis=0)
+    exact, f1 = 100.0 * answer_scores(examples, predictions, False).mean(axis=0)
     return {"exact_match": float(exact), "f1": float(f1)}
 
 
@@ -71,15 +66,9 @@ def squad_v2_metrics(
     Raises:
         TinyBertError: if a question has no prediction or no probability.
     """
-    _check_complete(examples, predictions)
+    raw = answer_scores(examples, predictions, True)
     _check_complete(examples, no_answer_probabilities)
     answered = np.array([bool(example.answers) for example in examples])
-    raw = np.array(
-        [
-            _best_over_answers(predictions[e.id], _gold_answers(e), _f1_or_empty)
-            for e in examples
-        ]
-    )
     probabilities = np.array([no_answer_probabilities[e.id] for e in examples])
     is_empty = np.array([not predictions[e.id] for e in examples])
     declined = (probabilities > threshold)[:, None]
@@ -94,6 +83,37 @@ def squad_v2_metrics(
             raw[:, i], answered, is_empty, probabilities
         )
     return {name: float(value) for name, value in figures.items()}
+
+
+def answer_scores(
+    examples: SpanExamples, predictions: Mapping[str, str], has_unanswerable: bool
+) -> np.ndarray:
+    """Scores each answer.
+
+    Args:
+        examples: `SpanExamples`.
+        predictions: mapping of question id to answer.
+        has_unanswerable: bool. Whether `""` can be right, and v2.0's script counts.
+
+    Returns:
+        float array [questions, 2]. Exact match and F1, from 0 to 1, each the best over the
+        answers.
+
+    Raises:
+        TinyBertError: if a question has no prediction; `""` is one.
+    """
+    _check_complete(examples, predictions)
+    if has_unanswerable:
+        scores = [
+            _best_over_answers(predictions[e.id], _gold_answers(e), _f1_or_empty)
+            for e in examples
+        ]
+    else:
+        scores = [
+            _best_over_answers(predictions[e.id], [a.text for a in e.answers], _f1)
+            for e in examples
+        ]
+    return np.array(scores)
 
 
 def _gold_answers(example) -> list[str]:
