@@ -81,6 +81,8 @@ class DataConfig:
         test: file or split of the final figures; `None` takes `dev`, as is usual for GLUE,
             whose test labels are not public.
         max_train_examples: take this many, chosen by the run's seed; `None` takes all.
+        max_dev_examples: the same of `dev`, where scoring all at each evaluation takes long.
+            `test` is always whole, as well where it is `dev`.
         max_tokens: texts are truncated to this many tokens, special ones included; contexts
             are cut into windows of it. `None` is 384 for `"squad"`, else 128.
         windows: `WindowsConfig`, for `"squad"` alone.
@@ -92,6 +94,7 @@ class DataConfig:
     test: str | None = None
     source: str | None = None
     max_train_examples: pydantic.PositiveInt | None = None
+    max_dev_examples: pydantic.PositiveInt | None = None
     max_tokens: int | None = pydantic.Field(None, ge=3)
     windows: WindowsConfig | None = None
 

@@ -25,8 +25,7 @@ from tinybert_tf.training.saving import save_preset
 from tinybert_tf.training.sources import (
     load_plain_encoder,
     make_student_encoder,
-    read_split,
-    take_random,
+    read_part,
 )
 from tinybert_tf.training.stages import fit_stages, make_distiller
 from tinybert_tf.training.strategies import make_strategy
@@ -88,11 +87,10 @@ class FineTuneProbe:
         self._seed = seed
         self._task = config.resolved_task()
         preprocessor = BertPreprocessor(tokenizer, config.data.max_tokens)
-        train = read_split(self._task, config.data, "train")
-        train = take_random(train, config.data.max_train_examples, seed)
+        train = read_part(self._task, config.data, "train", seed)
         check_training_labels(self._task, train, config.data.train)
         self._train = encode_examples(train, preprocessor)
-        dev = read_split(self._task, config.data, "dev")
+        dev = read_part(self._task, config.data, "dev", seed)
         self._dev = encode_examples(dev, preprocessor)
 
     def score(self, encoder: BertEncoder) -> dict[str, float]:

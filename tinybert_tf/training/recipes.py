@@ -25,6 +25,7 @@ from tinybert_tf.training.sources import (
     load_teacher,
     make_student,
     read_further_splits,
+    read_part,
     read_split,
     read_training_examples,
     take_random,
@@ -302,7 +303,7 @@ def task_steps(config: RunConfig) -> TextTaskSteps | SpanTaskSteps:
 def _training_data(config: RunConfig, steps, preprocessor) -> tuple:
     """Returns what is trained on, and the dev examples as evaluators take them."""
     train = read_training_examples(config)
-    dev = read_split(steps.task, config.data, "dev")
+    dev = read_part(steps.task, config.data, "dev", config.seed)
     print(f"{len(train):,} training and {len(dev):,} dev examples", flush=True)
     return steps.encode_training(train, preprocessor), steps.encode(dev, preprocessor)
 

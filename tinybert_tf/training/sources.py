@@ -111,14 +111,27 @@ def take_random(
     return examples.take(np.random.default_rng(seed).permutation(len(examples))[:count])
 
 
-def read_training_examples(config: RunConfig) -> Examples | SpanExamples:
-    """Reads what a run trains on: the training split or, chosen by the seed, a part of it.
+def read_part(
+    task: Task | SpanTask, data: DataConfig, split: str, seed: int
+) -> Examples | SpanExamples:
+    """Reads what is trained on or checkpoints are chosen on.
+
+    Args:
+        task: `Task` or `SpanTask`.
+        data: `DataConfig`. Its `max_train_examples` and `max_dev_examples` bound the part.
+        split: str. `"train"` or `"dev"`.
+        seed: int. Chooses the part.
 
     Raises:
         TinyBertError: see `read_split`.
     """
-    train = read_split(config.resolved_task(), config.data, "train")
-    return take_random(train, config.data.max_train_examples, config.seed)
+    counts = {"train": data.max_train_examples, "dev": data.max_dev_examples}
+    return take_random(read_split(task, data, split), counts[split], seed)
+
+
+def read_training_examples(config: RunConfig) -> Examples | SpanExamples:
+    """Reads what a run trains on, see `read_part`."""
+    return read_part(config.resolved_task(), config.data, "train", config.seed)
 
 
 def load_teacher(

@@ -1,0 +1,35 @@
+import pytest
+
+from tinybert_tf.data import read_table
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.training.config import parse_config
+from tinybert_tf.training.sources import read_part, read_split
+
+
+def rows_of(examples):
+    return list(zip(*examples.texts, examples.labels.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_a_part_of_a_split(tiny_values, split):
+    tiny_values["data"][f"max_{split}_examples"] = 7
+    config = parse_config(tiny_values, "values")
+    task = config.resolved_task()
+    whole = rows_of(read_table(task, tiny_values["data"][split]))
+    part, again, other = (
+        rows_of(read_part(task, config.data, split, seed)) for seed in (0, 0, 1)
+    )
+    assert len(part) == len(other) == 7 and part == again != other
+    assert all(whole.count(row) >= part.count(row) for row in part)
+    # The figures at the end are of whole splits, and the other one is not cut.
+    assert rows_of(read_split(task, config.data, split)) == whole
+    uncut = {"train": "dev", "dev": "train"}[split]
+    expected = rows_of(read_table(task, tiny_values["data"][uncut]))
+    assert rows_of(read_part(task, config.data, uncut, 0)) == expected
+
+
+@pytest.mark.parametrize("key", ["max_train_examples", "max_dev_examples"])
+def test_a_part_of_nothing(tiny_values, key):
+    tiny_values["data"][key] = 0
+    with pytest.raises(TinyBertError, match=rf"'data\.{key}' is 0"):
+        parse_config(tiny_values, "values")
