@@ -59,11 +59,12 @@ from tinybert_tf.models import BertMaskedLM
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training.run_directory import environment
 from tinybert_tf.training.sources import resolve_path
+from tinybert_tf.training.strategies import resolve_precision
 
 _DATA = flags.DEFINE_string("data", None, "SST-2's directory.", required=True)
 _MASKED_LM = flags.DEFINE_string("masked_lm", None, "A Hugging Face layout directory.")
 _WORD_VECTORS = flags.DEFINE_string("word_vectors", None, "A file of word vectors.")
-_PRECISION = flags.DEFINE_string("precision", "float32", "A Keras dtype policy.")
+_PRECISION = flags.DEFINE_string("precision", "auto", "As `precision` of a run.")
 _EXAMPLES = flags.DEFINE_integer("examples", 512, "Examples of ours a round.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each row.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a peer's round.", lower_bound=1.0)
@@ -209,7 +210,8 @@ def _run() -> dict:
     report["command"] = shlex.join(["python", *sys.argv])
     report["load_average"] = {"before": os.getloadavg()}
     keras.utils.set_random_seed(_SEED.value)
-    masked_lm = load_masked_lm(_MASKED_LM.value, _PRECISION.value)
+    precision = resolve_precision(_PRECISION.value)
+    masked_lm = load_masked_lm(_MASKED_LM.value, precision)
     vectors = read_word_vectors(_WORD_VECTORS.value) if _WORD_VECTORS.value else None
     options = AugmentationOptions(seed=_SEED.value)
     examples = read_glue(GLUE_TASKS["sst2"], _DATA.value, "train")
@@ -233,6 +235,7 @@ def _run() -> dict:
     report["settings"] = {
         f.name: f.value for f in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
     }
+    report["settings"]["precision"] = precision
     report["results"] = {
         name: {
             "examples_per_second": medians[name],
