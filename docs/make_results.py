@@ -322,8 +322,8 @@ def augmentation_section() -> list[str]:
         "## Data augmentation",
         "Sentences of SST-2, 20 copies of each, MiniLM's encoder in "
         f"{settings['precision']} as the masked LM, medians of {settings['rounds']} "
-        "interleaved rounds. *Eager*: a forward pass for each word, as Huawei's released code works; "
-        "*graph*: the same compiled, with logits at the mask alone. "
+        "interleaved rounds. *Eager*: a forward pass for each word, as Huawei's released code "
+        "works; *graph*: the same compiled, with logits at the mask alone. "
         f"{figures['same_candidates']:.1%} of the words get the same candidates in batches as "
         "alone.",
         f"    {figures['command']}\n\n{figures['machine']['processor']}, "

@@ -91,6 +91,13 @@ def content(directory):
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+def read_copies(run, tiny_data):
+    """The examples, and their copies in the order of the shards."""
+    task = run.config().resolved_task()
+    shards = sorted(run.augmented.glob("augmented-*.jsonl"))
+    return read_table(task, tiny_data / "train.tsv"), [read_table(task, s) for s in shards]
+
+
 def test_the_steps_follow_each_other(finished, tiny_data):
     run, printed = finished
     assert {path.name for path in run.path.iterdir()} >= {"teacher", "augmented", "student"}
@@ -98,27 +105,30 @@ def test_the_steps_follow_each_other(finished, tiny_data):
     names = ["finetune", "augmentation", "student_start", "evaluation"]
     assert [name for name in results if name in names] == names
     assert "192 copies of 64 examples; 0 have fewer than 3 of a text, 0 of these" in printed
-    # Two words of a sentence, "good thing 12", can be replaced; one that comes twice in a shard
-    # is looked at once.
-    sentences = (tiny_data / "train.tsv").read_text("utf-8").splitlines()[1:]
-    distinct = sum(len(set(sentences[start : start + 16])) for start in range(0, 64, 16))
+    # "good thing 12": a word that copies replace is asked for once in a shard, 16 examples.
+    originals, shards = read_copies(run, tiny_data)
+    replaced = {
+        (number, original, place)
+        for number, shard in enumerate(shards)
+        for i, copy in enumerate(shard.texts[0])
+        for original in [originals.texts[0][16 * number + i // 3]]
+        for place, words in enumerate(zip(original.split(), copy.split(), strict=True))
+        if len(set(words)) == 2
+    }
     assert results["augmentation"] == {
         "examples": 64,
         "rows": 192,
         "short": 0,
         "unchanged": 0,
-        "masked_lm_words": 2 * distinct,
+        "masked_lm_words": len(replaced),
         "word_vector_words": 0,
     }
 
 
 def test_the_copies_are_of_the_masked_lm_s_words(finished, tiny_data):
     run, _ = finished
-    task = run.config().resolved_task()
-    originals = read_table(task, tiny_data / "train.tsv")
-    parts = [
-        read_table(task, run.augmented / f"augmented-{number:05d}.jsonl") for number in range(4)
-    ]
+    originals, parts = read_copies(run, tiny_data)
+    assert len(parts) == 4
     rows = [text.split() for part in parts for text in part.texts[0]]
     assert len(rows) == 192
     for i, (first, second, number) in enumerate(rows):

@@ -9,7 +9,12 @@ from tinybert_tf.corpus import command as corpus_command
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
 from tinybert_tf.training.config import parse_config
-from tinybert_tf.training.masked_lm import MaskedBatches, pretrain_masked_lm
+from tinybert_tf.training.fitting import StageFit
+from tinybert_tf.training.masked_lm import (
+    MaskedBatches,
+    log_frequencies,
+    pretrain_masked_lm,
+)
 from tinybert_tf.training.run_directory import RunDirectory
 
 
@@ -82,6 +87,33 @@ def test_it_learns_what_belongs_there(finished):
         total += is_mask.sum()
     assert best["masks"] == total
     assert best["accuracy"] == pytest.approx(right / total, abs=1e-6)
+
+
+def test_it_starts_at_the_frequencies_of_tokens(make_values, tmp_path, monkeypatch):
+    biases = []
+
+    def stop(stage):
+        biases.append(keras.ops.convert_to_numpy(stage.model.masked_lm_head._bias))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StageFit, "fit", stop)
+    config = parse_config(make_values(tmp_path / "run"), "values")
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_masked_lm(config, RunDirectory.create(config, resume=False))
+
+    # The corpus has less than the 64 batches that are counted.
+    batches = CorpusBatches(config.corpus.directory, "train", 128).dataset()
+    counts = np.ones(len(biases[0]))
+    for batch in batches.as_numpy_iterator():
+        for token_id in batch["mask_ids"][batch["mask_positions"] > 0]:
+            counts[token_id] += 1
+    np.testing.assert_allclose(biases[0], np.log(counts / counts.sum()), rtol=1e-6)
+
+
+def test_log_frequencies():
+    # Each token once more than it comes: 1, 3, 1 and 2 of 7.
+    found = np.exp(log_frequencies(np.array([1, 1, 3]), 4))
+    np.testing.assert_allclose(found, [1 / 7, 3 / 7, 1 / 7, 2 / 7], rtol=1e-12)
 
 
 def test_padding_of_masks_weighs_nothing(finished):

@@ -495,12 +495,14 @@ class MaskedLMConfig(AnyRunConfig):
         encoder: `WeightsConfig`.
         fit: `FitConfig`.
         train_encoder: whether the encoder learns too, or the head alone.
+        dropout: rate of the encoder; `None` is its own. One pass over much text wants none.
     """
 
     corpus: CorpusConfig
     encoder: WeightsConfig
     fit: FitConfig
     train_encoder: bool = True
+    dropout: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
 
     @property
     def purpose(self) -> str:

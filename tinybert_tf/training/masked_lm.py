@@ -23,11 +23,16 @@ from tinybert_tf.training.strategies import make_strategy
 
 STAGE = "masked_lm"
 
+# Batches whose masks the output bias is started on: some 40,000 masks of the default size.
+_START_BATCHES = 64
+
 
 def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
     """Trains a masked LM and saves the best by its held-out loss, as `masked_lm/` of the run.
 
-    The output weights are the token embedding's (tied), the head's other weights are new.
+    The output weights are the token embedding's (tied). The output bias starts as the log
+    frequency of the tokens, so that the loss does at their entropy; the head's other weights
+    are random.
 
     Args:
         config: `MaskedLMConfig`.
@@ -40,7 +45,9 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         return
     keras.utils.set_random_seed(config.seed)
     with make_strategy(config.strategy).scope():
-        encoder, tokenizer = load_plain_encoder(config.encoder, config.precision)
+        encoder, tokenizer = load_plain_encoder(
+            config.encoder, config.precision, config.dropout
+        )
         batches = MaskedBatches(config, "train")
         batches.corpus.check_vocabulary(tokenizer)
         check_length(batches.corpus, encoder)
@@ -59,13 +66,30 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
             metrics=None,
             jit_compile=False,
         )
-        evaluator = _HeldOutMasks(model, MaskedBatches(config, "held_out"))
+        held_out = MaskedBatches(config, "held_out").sample(config.corpus.max_held_out_batches)
+        evaluator = _HeldOutMasks(model, held_out)
         stage = StageFit(
             STAGE, model, model, evaluator, batches, config.fit, run, config.checkpoint_minutes
         )
+        if not stage.has_begun():
+            masked = [ids[weights > 0] for _, ids, weights in batches.sample(_START_BATCHES)]
+            frequencies = log_frequencies(np.concatenate(masked), encoder.vocabulary_size)
+            model.masked_lm_head._bias.assign(frequencies)
+            run.add_results(masked_lm_start={"dev": evaluator.score()})
         stage.fit()
         stage.load_best()
     save_preset(model, BertPreprocessor(tokenizer), run.masked_lm)
+
+
+def log_frequencies(token_ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
+    """Returns the log frequency of each token [vocabulary_size], each counted once more.
+
+    Args:
+        token_ids: int array [tokens].
+        vocabulary_size: int.
+    """
+    counts = np.bincount(token_ids, minlength=vocabulary_size) + 1
+    return np.log(counts / counts.sum())
 
 
 class MaskedBatches:
@@ -90,23 +114,22 @@ class MaskedBatches:
             )
         self.steps_per_epoch = self.corpus.steps_per_epoch
         self.tokens_per_epoch = self.corpus.tokens_per_epoch
-        self._max_held_out_batches = config.corpus.max_held_out_batches
 
     def dataset(self, epochs: int = 1, first_step: int = 0) -> tf.data.Dataset:
         """Returns batches of `(inputs, mask_ids, weights)`; see `CorpusBatches.dataset`."""
         return self.corpus.dataset(epochs, first_step).map(_split_labels)
 
-    def sample(self) -> list:
-        """Returns the batches that scores are measured on."""
-        return list(self.dataset().take(self._max_held_out_batches))
+    def sample(self, count: int) -> list:
+        """Returns the first batches, at most so many."""
+        return list(self.dataset().take(count).as_numpy_iterator())
 
 
 class _HeldOutMasks:
     """Scores a masked LM on masks that it was not trained on."""
 
-    def __init__(self, model: BertMaskedLM, batches: MaskedBatches):
+    def __init__(self, model: BertMaskedLM, batches: list):
         self._model = model
-        self._batches = batches.sample()
+        self._batches = batches
         self._forward = tf.function(
             lambda inputs: model(inputs, training=False), reduce_retracing=True
         )
@@ -114,7 +137,7 @@ class _HeldOutMasks:
     def score(self) -> dict[str, float]:
         losses, hits = [], []
         for inputs, ids, weights in self._batches:
-            logits, is_mask = self._forward(inputs), weights.numpy() > 0
+            logits, is_mask = self._forward(inputs), weights > 0
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
             losses.append(loss.numpy()[is_mask])
             hits.append((tf.argmax(logits, -1, ids.dtype) == ids).numpy()[is_mask])

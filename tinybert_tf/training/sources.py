@@ -177,13 +177,14 @@ def _add_head(task, encoder: BertEncoder, preprocessor: BertPreprocessor):
 
 
 def load_plain_encoder(
-    config: WeightsConfig, precision: str
+    config: WeightsConfig, precision: str, dropout: float | None = None
 ) -> tuple[BertEncoder, BertTokenizer]:
     """Loads an encoder without a head, and its vocabulary.
 
     Args:
         config: `WeightsConfig`.
         precision: str. See `RunConfig`.
+        dropout: float or `None`. In place of the encoder's own.
 
     Raises:
         TinyBertError: if they cannot be read or do not fit each other.
@@ -191,7 +192,7 @@ def load_plain_encoder(
     location = resolve_path(config.weights)
     kind = _layout(location)
     tokenizer = _load_tokenizer(config, location, kind)
-    encoder = _load_encoder(location, kind, resolve_precision(precision), None)
+    encoder = _load_encoder(location, kind, resolve_precision(precision), dropout)
     _check_vocabulary(encoder, tokenizer)
     return encoder, tokenizer
 
@@ -371,8 +372,8 @@ def _load_encoder(
     if kind == "own":
         if dropout is not None:
             raise TinyBertError(
-                f"teacher.dropout is {dropout}, but '{location}' is a preset of this library, "
-                "which keeps its own. Leave teacher.dropout out."
+                f"dropout is {dropout}, but '{location}' is a preset of this library, which "
+                "keeps its own. Leave dropout out."
             )
         return BertEncoder.from_preset(location, dtype=precision)
     options = {"dtype": precision}
