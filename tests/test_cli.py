@@ -211,9 +211,9 @@ def test_a_folder_of_something_else(tiny_values, tmp_path, resume):
 def test_a_run_of_another_config(tiny_values, tmp_path):
     RunDirectory.create(parse_config(tiny_values, "values"), resume=False)
     content = (tmp_path / "run" / "config.yaml").read_bytes()
-    tiny_values["distillation"]["stages"][1]["fit"]["epochs"] = 3
+    tiny_values["teacher"]["fine_tune"]["epochs"] = 3
     config = parse_config(tiny_values, "values")
-    expected = r"started with distillation\.stages\.1\.fit\.epochs=2, the config now says 3"
+    expected = r"started with teacher\.fine_tune\.epochs=5, the config now says 3"
     with pytest.raises(TinyBertError, match=expected), RunDirectory.creating(config, True):
         pass
     assert (tmp_path / "run" / "config.yaml").read_bytes() == content

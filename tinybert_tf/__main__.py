@@ -51,7 +51,8 @@ _USAGE = """Distils a BERT teacher into a TinyBERT student.
                                                  compares runs in a table
 
   --set key=value   replaces a key of the config; may be given several times
-  --resume          goes on with an existing run directory
+  --resume          goes on with an existing run directory; steps whose part of the config
+                    has changed, and those after them, are done again
   --text TEXT       report: shows the attention in this text (--text_pair: a second one)
 """
 
@@ -89,7 +90,8 @@ def _run(config, run):
     if config.augmentation is not None:
         augmenting.augment(config, run)
     recipes.distill(config, run)
-    recipes.evaluate(config, run)
+    if "evaluation" not in run.read_results():
+        recipes.evaluate(config, run)
     recipes.export_all(config, run)
     reporting.print_table(reporting.results_table(config, run.read_results()))
     print(f"report: {report.write_report(run)}")
@@ -231,7 +233,7 @@ def _run_command(command: str, options: list[str]) -> None:
         opening = RunDirectory.creating(config, resume=_RESUME.value)
     else:
         existing = RunDirectory.open(config.run_directory)
-        existing.check_config(config)
+        existing.adopt_config(config)
         opening = contextlib.nullcontext(existing)
     with opening as run:
         run.record_command(config.seed)

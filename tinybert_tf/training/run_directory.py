@@ -1,6 +1,7 @@
 """The folder of a run: its config, its environment, its metrics, its models."""
 
 import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -8,7 +9,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 import tensorflow as tf
@@ -16,6 +17,7 @@ import yaml
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_file, read_text_file, write_json
+from tinybert_tf.training.changes import changed_keys, steps_to_redo
 from tinybert_tf.training.config import RunConfig, load_config
 
 _PROGRAM = "python -m tinybert_tf"
@@ -40,6 +42,7 @@ class RunDirectory:
     | `no_answer_probabilities.json` | how likely it finds that there is none (SQuAD v2) |
     | `results.json` | all figures, and the commands, versions and machine they are from |
     | `report.html` | all of these as a page with plots |
+    | `replaced/` | what steps left that were done again with another config |
 
     Args:
         path: str or path. An existing run's folder; `create` makes a new one.
@@ -50,18 +53,18 @@ class RunDirectory:
 
     @classmethod
     def create(cls, config: RunConfig, resume: bool) -> "RunDirectory":
-        """Makes the folder of a new run, or opens the one of the same config to go on.
+        """Makes the folder of a new run, or opens one to go on; see `adopt_config`.
 
         Args:
             config: `RunConfig`.
             resume: bool. Whether an existing folder is gone on with.
 
         Raises:
-            TinyBertError: if the folder exists and `resume` is off, or holds another config.
+            TinyBertError: if the folder exists and `resume` is off, or holds another run.
         """
         run = cls(config.run_directory)
         if run.config_file.exists() and resume:
-            run.check_config(config)
+            run.adopt_config(config)
             return run
         if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             way_out = "has no config.yaml of a run" if resume else "exists; --resume goes on"
@@ -69,8 +72,7 @@ class RunDirectory:
                 f"The run directory {run.path} {way_out}. Remove it or set another "
                 "run_directory."
             )
-        with atomic_file(run.config_file) as path:
-            path.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), "utf-8")
+        run._write_config(config)
         return run
 
     @classmethod
@@ -170,17 +172,86 @@ class RunDirectory:
         """Returns the run's config."""
         return load_config(self.config_file)
 
-    def check_config(self, config: RunConfig) -> None:
-        """Raises TinyBertError if the run was started with another config."""
-        ours, theirs = flatten(config.to_dict()), flatten(self.config().to_dict())
-        differing = [k for k in {**theirs, **ours} if ours.get(k) != theirs.get(k)]
-        if differing:
-            key = differing[0]
-            raise TinyBertError(
-                f"The run in {self.path} was started with {key}={theirs.get(key)!r}, the "
-                f"config now says {ours.get(key)!r}. Go on with the config it has, or set "
-                "another run_directory."
+    def _write_config(self, config: RunConfig) -> None:
+        with atomic_file(self.config_file) as path:
+            path.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False), "utf-8")
+
+    def adopt_config(self, config: RunConfig) -> None:
+        """Goes on with a config: steps that read what has changed are to be done again.
+
+        What they and those after them have left goes to `replaced/`, numbered.
+
+        Args:
+            config: `RunConfig`.
+
+        Raises:
+            TinyBertError: if it is another run's: the teacher depends on what has changed.
+        """
+        before = self.config()
+        steps = steps_to_redo(self.path, before, config)
+        if self._set_aside(before, steps):
+            key, (old, new) = next(iter(changed_keys(before, config).items()))
+            print(
+                f"{key} was {old!r} and is {new!r}: {', '.join(steps)} of {self.path} must be "
+                f"done again; what they left is in {self._replaced}/",
+                flush=True,
             )
+        self._write_config(config)
+
+    @property
+    def _replaced(self) -> pathlib.Path:
+        return self.path / "replaced"
+
+    def _set_aside(self, config: RunConfig, steps: Sequence[str]) -> bool:
+        """Moves what steps left out of the way; tells whether there was anything."""
+        if not steps:
+            return False
+        stages = [stage.name for stage in config.distillation.stages]
+        paths = {
+            "augment": [self.augmented],
+            "distill": [
+                self.student,
+                *(p for s in stages for p in self.checkpoints.glob(f"{glob.escape(s)}.*.h5")),
+            ],
+            "evaluate": [
+                self.predictions,
+                self.attention,
+                self.answers,
+                self.no_answer_probabilities,
+            ],
+            "export": [self.exports, self.path / "report.html"],
+        }
+        names = {
+            "augment": ["augmentation"],
+            "distill": ["student_start", "student_head", *stages],
+            "evaluate": ["evaluation"],
+            "export": ["export", "latency"],
+        }
+        stale = [path for step in steps for path in paths[step] if path.exists()]
+        results = self.read_results()
+        kept = {k: v for k, v in results.items() if not any(k in names[s] for s in steps)}
+        if not stale and kept == results:
+            return False
+        numbers = [int(path.name) for path in self._replaced.glob("*")]
+        target = self._replaced / str(max(numbers, default=0) + 1)
+        target.mkdir(parents=True)
+        write_json(target / "results.json", results)
+        if "distill" in steps:
+            self._set_metrics_aside(target, stages)
+        for path in stale:
+            path.rename(target / path.name)
+        write_json(self.path / "results.json", kept)
+        return True
+
+    def _set_metrics_aside(self, target: pathlib.Path, stages: list[str]) -> None:
+        """Leaves the lines of other stages alone; TensorBoard's events cannot be parted."""
+        lines = self.read_metrics()
+        if not lines:
+            return
+        shutil.copy(self.path / "metrics.jsonl", target)
+        with atomic_file(self.path / "metrics.jsonl") as path, open(path, "w") as file:
+            file.writelines(json.dumps(v) + "\n" for v in lines if v["stage"] not in stages)
+        (self.path / "tensorboard").rename(target / "tensorboard")
 
     def read_results(self) -> dict:
         """Returns what `results.json` holds; empty before the first figures."""
@@ -270,20 +341,3 @@ def _processor() -> str:
         return platform.processor()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
-
-
-def flatten(values, prefix: str = "") -> dict:
-    """Returns the leaves of nested dicts and lists by their dotted paths, as `--set` has them.
-
-    Args:
-        values: dict, list or a leaf.
-        prefix: str. What the paths begin with.
-    """
-    if isinstance(values, dict | list):
-        items = values.items() if isinstance(values, dict) else enumerate(values)
-        return {
-            key: leaf
-            for name, value in items
-            for key, leaf in flatten(value, f"{prefix}{name}.").items()
-        }
-    return {prefix.rstrip("."): values}

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import SubElement
 
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.training.changes import flatten
 from tinybert_tf.training.config import RunConfig
 from tinybert_tf.training.page import add, add_section, add_table, make_page, write_page
 from tinybert_tf.training.reporting import ResultsTable
-from tinybert_tf.training.run_directory import RunDirectory, flatten
+from tinybert_tf.training.run_directory import RunDirectory
 
 # Each run has its own, or the exported files say it.
 _NO_CAUSES = ("run_directory", "export.profiles.")
