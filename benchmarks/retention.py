@@ -42,7 +42,7 @@ _FIRST, _SECOND = "distillation.stages.0", "distillation.stages.1"
 PARTS = {
     "nothing": (),
     "augmentation": ("augmentation=null",),
-    "general distillation": ("student.start=teacher",),
+    "a start from the teacher, for the general student": ("student.start=tinybert_4l_312d_en",),
     "any start": ("student.start=random",),
     "attention": (f"{_FIRST}.attention=0",),
     "hidden": (f"{_FIRST}.hidden=0",),
