@@ -102,6 +102,8 @@ def measure_whole(task: str, seed: int) -> dict:
 
 def measure_without(part: str, task: str, seed: int) -> dict:
     """Returns the figures of a task's student without a part."""
+    if not PARTS[part]:
+        return measure_whole(task, seed)
     whole = RunDirectory(_config(task, seed).run_directory)
     if not whole.teacher.exists():
         raise TinyBertError(
