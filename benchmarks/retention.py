@@ -42,15 +42,15 @@ _FIRST, _SECOND = "distillation.stages.0", "distillation.stages.1"
 PARTS = {
     "nothing": (),
     "augmentation": ("augmentation=null",),
-    "a start from the teacher, for the general student": ("student.start=tinybert_4l_312d_en",),
+    "start from the teacher (general instead)": ("student.start=tinybert_4l_312d_en",),
     "any start": ("student.start=random",),
     "attention": (f"{_FIRST}.attention=0",),
     "hidden": (f"{_FIRST}.hidden=0",),
     "embedding": (f"{_FIRST}.embedding=0",),
     # Pooler and head are fitted in closed form where the stage begins; it then stands still.
     "prediction": (f"{_SECOND}.fit.epochs=1", f"{_SECOND}.fit.optimizer.learning_rate=1e-12"),
-    "uniform mapping, for top": ("distillation.mapping=top",),
-    "uniform mapping, for bottom": ("distillation.mapping=bottom",),
+    "uniform mapping (top instead)": ("distillation.mapping=top",),
+    "uniform mapping (bottom instead)": ("distillation.mapping=bottom",),
 }
 
 _TASKS = flags.DEFINE_list("tasks", ["sst2", "cola", "mrpc", "rte", "stsb"], "Which tasks.")
