@@ -616,7 +616,7 @@ def examples_block() -> str:
     body = table(["sentence", "its first copy"], rows).replace("---:", "---")
     about = (
         "Sentences of the embedded sample and the first copy of each, good or bad, from the "
-        "masked LM of `configs/general/masked_lm_minilm.yaml`, which is a small one:"
+        "masked LM of `configs/general/masked_lm_minilm.yaml`, which has read little text:"
     )
     return "\n\n".join([BEGIN, about, f"    {figures['command']}", body, END])
 

@@ -102,7 +102,7 @@ def _general_distill(config, run):
     from tinybert_tf.training.general import general_distill
 
     general_distill(config, run)
-    reporting.print_table(reporting.dev_table(run.read_results()))
+    reporting.print_table(reporting.general_table(run.read_results()))
     print(f"report: {report.write_report(run)}")
 
 
@@ -111,7 +111,7 @@ def _pretrain_mlm(config, run):
     from tinybert_tf.training.masked_lm import pretrain_masked_lm
 
     pretrain_masked_lm(config, run)
-    reporting.print_table(reporting.dev_table(run.read_results()))
+    reporting.print_table(reporting.masked_lm_table(run.read_results()))
 
 
 def _report():

@@ -15,6 +15,7 @@ from tinybert_tf.training.masked_lm import (
     log_frequencies,
     pretrain_masked_lm,
 )
+from tinybert_tf.training.reporting import masked_lm_table
 from tinybert_tf.training.run_directory import RunDirectory
 
 
@@ -108,6 +109,18 @@ def test_it_starts_at_the_frequencies_of_tokens(make_values, tmp_path, monkeypat
         for token_id in batch["mask_ids"][batch["mask_positions"] > 0]:
             counts[token_id] += 1
     np.testing.assert_allclose(biases[0], np.log(counts / counts.sum()), rtol=1e-6)
+
+
+def test_the_table_of_its_figures(finished):
+    _, run = finished
+    results = run.read_results()
+    table = masked_lm_table(results)
+    best = results["masked_lm"]["best_step"]
+    assert table.columns == ("figure", "start", f"masked_lm, step {best}")
+    start = results["masked_lm_start"]["dev"]["loss"]
+    end = results["masked_lm"]["best_dev"]["loss"]
+    assert table.rows[0] == ("loss", f"{start:.4f}", f"{end:.4f}")
+    assert end < start
 
 
 def test_log_frequencies():

@@ -24,7 +24,7 @@ from tinybert_tf.training.page import (
     write_page,
 )
 from tinybert_tf.training.report_examples import add_answers, add_attention, add_predictions
-from tinybert_tf.training.reporting import dev_table, results_table
+from tinybert_tf.training.reporting import general_table, results_table
 from tinybert_tf.training.run_directory import RunDirectory
 
 _DEV = "dev_"
@@ -96,7 +96,7 @@ def _add_losses(main: Element, results: dict) -> None:
     if not any("best_dev" in figures for figures in results.values() if figures):
         add(section, "p", "The student is not scored yet.")
         return
-    content = dev_table(results)
+    content = general_table(results)
     add_table(section, content)
     add(section, "p", content.caption)
 

@@ -115,22 +115,39 @@ def _maybe(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
 
 
-def dev_table(results: dict) -> ResultsTable:
-    """Makes the table of a run without a task: held-out text at its start and at its best.
+def general_table(results: dict) -> ResultsTable:
+    """Makes the table of a general distillation: held-out text at its start and at its best.
 
     Args:
         results: dict. What the run's `results.json` holds, a scored stage among it.
     """
-    start = {"start": results["student_start"]["dev"]} if "student_start" in results else {}
-    columns = start | {
+    caption = (
+        "attention, hidden, embedding: losses, of all layers and of each. probe: a copy that "
+        "was fine-tuned on a small task."
+    )
+    return _held_out_table(results, "student_start", caption)
+
+
+def masked_lm_table(results: dict) -> ResultsTable:
+    """Makes the table of a masked LM: held-out text at its start and at its best.
+
+    Args:
+        results: dict. What the run's `results.json` holds.
+    """
+    caption = "loss: cross entropy; accuracy: share of right tokens; both at the masks alone."
+    return _held_out_table(results, "masked_lm_start", caption)
+
+
+def _held_out_table(results: dict, start: str, caption: str) -> ResultsTable:
+    starts = {"start": results[start]["dev"]} if start in results else {}
+    columns = starts | {
         f"{name}, step {figures['best_step']}": figures["best_dev"]
         for name, figures in results.items()
         if isinstance(figures, dict) and "best_dev" in figures
     }
     return ResultsTable(
         title="held-out text",
-        caption="attention, hidden, embedding: losses, of all layers and of each. probe: a "
-        "copy that was fine-tuned on a small task.",
+        caption=caption,
         columns=("figure", *columns),
         rows=tuple(
             (name, *(_maybe(column.get(name), "{:.4f}") for column in columns.values()))
