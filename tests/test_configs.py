@@ -93,4 +93,4 @@ def test_the_masked_lm_of_minilm_is_where_its_config_makes_it(name):
     config = load_config(CONFIGS / "glue" / f"{name}_minilm.yaml")
     assert config.augmentation.masked_lm.weights == f"{maker.run_directory}/masked_lm"
     assert config.teacher.weights == maker.encoder.weights
-    assert config.student.start == "tinybert_4l_312d_en"
+    assert config.student.start == "teacher"
