@@ -354,31 +354,43 @@ def masked_lm_section() -> list[str]:
     ]
 
 
+def retention_rows() -> list[dict]:
+    """What the students of each task keep of their teachers, means over seeds."""
+    measured = (load("retention") or {"rows": []})["rows"]
+    sst2 = load("sst2_minilm")
+    if sst2 is not None and not any(row["task"] == "sst2" for row in measured):
+        measured = [_sst2_row(sst2), *measured]
+    rows = []
+    for task in dict.fromkeys(row["task"] for row in measured):
+        of_task = [row for row in measured if row["task"] == task]
+        rows.append(
+            {
+                "dev": f"{TITLES[task]} ({of_task[0]['metric']})",
+                **{name: _spread(of_task, name) for name in ("teacher", "start", "student")},
+                "retention": statistics.mean(row["retention"] for row in of_task),
+                "copies": f"{of_task[0]['copies']:,}",
+                "minutes": f"{statistics.mean(row['minutes'] for row in of_task):.0f}",
+                "seeds": str(len(of_task)),
+            }
+        )
+    return rows
+
+
+def retention_table(columns: list[str]) -> str:
+    """Some columns of `retention_rows`, and the mean."""
+    rows = retention_rows()
+    mean = statistics.mean(row["retention"] for row in rows)
+    rows = [{**row, "retention": f"{row['retention']:.1%}"} for row in rows]
+    rows.append({"dev": "mean", "retention": f"{mean:.1%}"})
+    return table(columns, [[row.get(name, "") for name in columns] for row in rows])
+
+
 def retention_section() -> list[str]:
     """What students keep of their teachers."""
     figures = load("retention")
     if figures is None:
         return []
-    measured, rows, kept = figures["rows"], [], []
-    sst2 = load("sst2_minilm")
-    if sst2 is not None and not any(row["task"] == "sst2" for row in measured):
-        measured = [_sst2_row(sst2), *measured]
-    for task in dict.fromkeys(row["task"] for row in measured):
-        of_task = [row for row in measured if row["task"] == task]
-        kept.append(statistics.mean(row["retention"] for row in of_task))
-        rows.append(
-            [
-                f"{TITLES[task]} ({of_task[0]['metric']})",
-                _spread(of_task, "teacher"),
-                _spread(of_task, "start"),
-                _spread(of_task, "student"),
-                f"{kept[-1]:.1%}",
-                f"{of_task[0]['copies']:,}",
-                f"{statistics.mean(row['minutes'] for row in of_task):.0f}",
-                str(len(of_task)),
-            ]
-        )
-    header = ["dev", "teacher", "start", "student", "retention", "copies", "minutes", "seeds"]
+    columns = ["dev", "teacher", "start", "student", "retention", "copies", "minutes", "seeds"]
     return [
         "## Retention",
         "`configs/glue/*_minilm.yaml`: MiniLM teacher, a student that starts from it, two "
@@ -389,8 +401,7 @@ def retention_section() -> list[str]:
         "GLUE's nine test sets (arXiv 1909.10351, table 1), from a general student of 2,500 M "
         "words and with ten times the copies.",
         _commands_of(figures),
-        table(header, rows),
-        f"Mean retention: {statistics.mean(kept):.1%}.",
+        retention_table(columns),
     ]
 
 
@@ -598,6 +609,13 @@ def readme_block() -> str:
         results = load(name)
         if results is not None:
             parts += [text, model_table(results)]
+    if load("retention") is not None:
+        columns = ["dev", "teacher", "student", "retention", "copies"]
+        parts += [
+            "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml`; *copies*: of "
+            "training examples, made by data augmentation:",
+            retention_table(columns),
+        ]
     return "\n\n".join([BEGIN, *parts, END])
 
 
