@@ -396,7 +396,7 @@ def retention_section() -> list[str]:
         "`configs/glue/*_minilm.yaml`: MiniLM teacher, a student that starts from it, two "
         "stages, augmentation where there are *copies*. *Start*: the student before training. "
         "*Minutes*: both stages, beside other work. Checkpoints were chosen on the same dev "
-        "sets. SST-2 is the run above. "
+        "sets; what is above 100% is chance. SST-2 is the run above. "
         f"The paper's TinyBERT-4 keeps {PAPER_RETENTION:.1%} of BERT-base on "
         "GLUE's nine test sets (arXiv 1909.10351, table 1), from a general student of 2,500 M "
         "words and with ten times the copies.",
@@ -612,8 +612,9 @@ def readme_block() -> str:
     if load("retention") is not None:
         columns = ["dev", "teacher", "student", "retention", "copies"]
         parts += [
-            "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml`; *copies*: of "
-            "training examples, made by data augmentation:",
+            "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml`, of one seed "
+            "or few: what is above 100% is chance. *Copies*: of training examples, made by data "
+            "augmentation.",
             retention_table(columns),
         ]
     return "\n\n".join([BEGIN, *parts, END])
