@@ -613,8 +613,8 @@ def readme_block() -> str:
         columns = ["dev", "teacher", "student", "retention", "copies"]
         parts += [
             "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml`, of one seed "
-            "or few: what is above 100% is chance. *Copies*: of training examples, made by data "
-            "augmentation.",
+            "or few: what is above 100% is chance. *Copies*: of training examples, made by "
+            "data augmentation.",
             retention_table(columns),
         ]
     return "\n\n".join([BEGIN, *parts, END])
