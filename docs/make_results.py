@@ -425,14 +425,16 @@ def ablation_section() -> list[str]:
     figures = load("ablation")
     if figures is None:
         return []
-    tasks = list(dict.fromkeys(row["task"] for row in figures["rows"]))
+    tasks, parts = (
+        list(dict.fromkeys(row[key] for row in figures["rows"])) for key in ("task", "part")
+    )
     rows = [
         [
             part,
             *(_spread(figures["rows"], "student", task=task, part=part) for task in tasks),
             f"{PAPER_ABLATION[part]:.1f}" if part in PAPER_ABLATION else "",
         ]
-        for part in dict.fromkeys(row["part"] for row in figures["rows"])
+        for part in sorted(parts, key=lambda part: part != "nothing")
     ]
     return [
         "## Ablation",
