@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import pathlib
 
 import h5py
 import numpy as np
@@ -132,6 +134,44 @@ def test_what_is_set_aside(begun, tiny_values, capsys):
     assert [path.name for path in (begun.path / "replaced").iterdir()] == ["1"]
     assert begun.config().student.dropout == 0.3
     assert capsys.readouterr().out == ""
+
+
+def test_changed_again_before_anything_was_logged(begun, tiny_values):
+    resume(changed(tiny_values, student__dropout=0.2))
+    begun.add_results(student_start={"dev": {"accuracy": 0.5}})
+    (begun.path / "replaced" / "notes.txt").write_text("mine", "utf-8")
+    resume(changed(tiny_values, student__dropout=0.3))
+    assert files(begun) >= {"replaced/2/results.json", "replaced/notes.txt"}
+    assert "replaced/2/metrics.jsonl" not in files(begun)
+    assert set(begun.read_results()) == {"commands", "finetune"}
+    assert [line["stage"] for line in begun.read_metrics()] == ["finetune"]
+
+
+@pytest.mark.parametrize("calls", range(1, 7))
+def test_killed_while_it_sets_aside(begun, tiny_values, monkeypatch, calls):
+    """Nothing is lost, and the same change is carried out by the next try."""
+    before, left = files(begun), [calls]
+
+    def rename(path, target):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        os.rename(path, target)
+
+    values = changed(tiny_values, student__dropout=0.2)
+    with monkeypatch.context() as patched:
+        patched.setattr(pathlib.Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            resume(values)
+    assert begun.config().student.dropout == 0.1
+    resume(values)
+    assert begun.config().student.dropout == 0.2
+    assert set(begun.read_results()) == {"commands", "finetune"}
+    moved = {path.split("/", 2)[2] for path in files(begun) if path.startswith("replaced/")}
+    kept = {path for path in files(begun) if not path.startswith("replaced/")}
+    names = {path.rsplit("/", 1)[-1] for path in before}
+    assert {path.rsplit("/", 1)[-1] for path in kept | moved} == names
+    assert "student/file" in moved and "teacher/file" in kept
 
 
 def test_an_export_leaves_the_rest(begun, tiny_values):

@@ -207,51 +207,53 @@ class RunDirectory:
         if not steps:
             return False
         stages = [stage.name for stage in config.distillation.stages]
-        paths = {
-            "augment": [self.augmented],
-            "distill": [
-                self.student,
-                *(p for s in stages for p in self.checkpoints.glob(f"{glob.escape(s)}.*.h5")),
-            ],
-            "evaluate": [
-                self.predictions,
-                self.attention,
-                self.answers,
-                self.no_answer_probabilities,
-            ],
-            "export": [self.exports, self.path / "report.html"],
-        }
-        names = {
-            "augment": ["augmentation"],
-            "distill": ["student_start", "student_head", *stages],
-            "evaluate": ["evaluation"],
-            "export": ["export", "latency"],
-        }
-        stale = [path for step in steps for path in paths[step] if path.exists()]
+        paths, names = self._left_by(steps, stages)
         results = self.read_results()
-        kept = {k: v for k, v in results.items() if not any(k in names[s] for s in steps)}
-        if not stale and kept == results:
+        kept = {name: value for name, value in results.items() if name not in names}
+        if not paths and kept == results:
             return False
-        numbers = [int(path.name) for path in self._replaced.glob("*")]
+        numbers = [int(path.name) for path in self._replaced.glob("*") if path.name.isdigit()]
         target = self._replaced / str(max(numbers, default=0) + 1)
         target.mkdir(parents=True)
         write_json(target / "results.json", results)
         if "distill" in steps:
             self._set_metrics_aside(target, stages)
-        for path in stale:
+        for path in paths:
             path.rename(target / path.name)
         write_json(self.path / "results.json", kept)
         return True
 
+    def _left_by(
+        self, steps: Sequence[str], stages: Sequence[str]
+    ) -> tuple[list[pathlib.Path], list[str]]:
+        """Returns what is there of the files of steps, and the names of their results."""
+        states = [
+            path
+            for stage in stages
+            for path in self.checkpoints.glob(f"{glob.escape(stage)}.*.h5")
+        ]
+        answers = [self.predictions, self.attention, self.answers]
+        left = {
+            "augment": ([self.augmented], ["augmentation"]),
+            "distill": ([self.student, *states], ["student_start", "student_head", *stages]),
+            "evaluate": ([*answers, self.no_answer_probabilities], ["evaluation"]),
+            "export": ([self.exports, self.path / "report.html"], ["export", "latency"]),
+        }
+        paths = [path for step in steps for path in left[step][0] if path.exists()]
+        return paths, [name for step in steps for name in left[step][1]]
+
     def _set_metrics_aside(self, target: pathlib.Path, stages: list[str]) -> None:
         """Leaves the lines of other stages alone; TensorBoard's events cannot be parted."""
         lines = self.read_metrics()
-        if not lines:
+        kept = [line for line in lines if line["stage"] not in stages]
+        if kept == lines:
             return
         shutil.copy(self.path / "metrics.jsonl", target)
-        with atomic_file(self.path / "metrics.jsonl") as path, open(path, "w") as file:
-            file.writelines(json.dumps(v) + "\n" for v in lines if v["stage"] not in stages)
-        (self.path / "tensorboard").rename(target / "tensorboard")
+        events = self.path / "tensorboard"
+        if events.exists():
+            events.rename(target / "tensorboard")
+        with atomic_file(self.path / "metrics.jsonl") as path:
+            path.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
 
     def read_results(self) -> dict:
         """Returns what `results.json` holds; empty before the first figures."""
