@@ -31,8 +31,8 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
     """Trains a masked LM and saves the best by its held-out loss, as `masked_lm/` of the run.
 
     The output weights are the token embedding's (tied). The output bias starts as the log
-    frequency of the tokens, so that the loss does at their entropy; the head's other weights
-    are random.
+    frequency of the tokens, which need not be learned then; the head's other weights are
+    random.
 
     Args:
         config: `MaskedLMConfig`.
