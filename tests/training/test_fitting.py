@@ -132,6 +132,31 @@ def test_a_killed_stage_ends_at_the_same_weights(whole, tmp_path):
     assert_all_equal(again.model.get_weights(), whole.stage.model.get_weights())
 
 
+def test_a_stage_killed_after_its_last_state_has_all_figures(whole, tmp_path):
+    killed = make_stage(tmp_path)
+    kill_after(killed, 3 * STEPS_PER_EPOCH)
+    with pytest.raises(Killed):
+        killed.fit()
+
+    make_stage(tmp_path, seed=99).fit()
+    results = [stage.run.read_results()["stage"] for stage in (killed, whole.stage)]
+    assert results[0].keys() == results[1].keys() >= {"best_dev", "best_step", "seconds"}
+
+
+def test_the_start_of_a_stage_may_stay_its_best(tmp_path):
+    stage = make_stage(tmp_path, scores=[0.5, 0.1, 0.5, -0.2])
+    start = stage.model.get_weights()
+    assert stage.score_start() == {"matthews": 0.5, "accuracy": 0.5}
+    assert not stage.has_begun()
+    stage.fit()
+    assert not np.array_equal(stage.model.get_weights()[0], start[0])
+    stage.load_best()
+    assert_all_equal(stage.model.get_weights(), start)
+    figures = stage.run.read_results()["stage"]
+    assert (figures["best_step"], figures["step"]) == (0, 12)
+    assert figures["dev"]["matthews"] == -0.2
+
+
 def test_a_stage_leaves_the_averaged_weights(whole):
     """They are the ones scored last, and are not those of the last step."""
     assert_all_equal(whole.stage.model.get_weights(), whole.stage.evaluator.scored[-1])

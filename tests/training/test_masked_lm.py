@@ -111,6 +111,17 @@ def test_it_starts_at_the_frequencies_of_tokens(make_values, tmp_path, monkeypat
     np.testing.assert_allclose(biases[0], np.log(counts / counts.sum()), rtol=1e-6)
 
 
+def test_the_corpus_is_in_its_figures(finished):
+    config, run = finished
+    corpus = run.read_results()["corpus"]
+    # 2 counts of neighbours x 200 pairs; no folder of this machine.
+    assert corpus["counts"]["documents"] == 400
+    assert corpus["inputs"][0]["name"] == "text.txt"
+    batches = CorpusBatches(config.corpus.directory, "train", 128).dataset()
+    tokens = sum(int(batch["padding_mask"].sum()) for batch in batches.as_numpy_iterator())
+    assert corpus["totals"]["train"]["tokens"] == tokens
+
+
 def test_the_table_of_its_figures(finished):
     _, run = finished
     results = run.read_results()
@@ -120,6 +131,7 @@ def test_the_table_of_its_figures(finished):
     start = results["masked_lm_start"]["dev"]["loss"]
     end = results["masked_lm"]["best_dev"]["loss"]
     assert table.rows[0] == ("loss", f"{start:.4f}", f"{end:.4f}")
+    assert table.rows[-1] == ("masks", *2 * [f"{results['masked_lm']['best_dev']['masks']:,}"])
     assert end < start
 
 

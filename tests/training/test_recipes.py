@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertTextClassifier
 from tinybert_tf.training import fitting, recipes
 from tinybert_tf.training.config import parse_config
-from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.run_directory import RunDirectory, environment
 
 
 def digests(directory):
@@ -166,6 +167,13 @@ def test_evaluate_from_the_command_line(finished, tmp_path):
     assert results["commands"][-1]["seed"] == 42
     assert results["commands"][-1]["command"].endswith("--set seed=42")
     assert {"tensorflow", "keras", "keras-nlp"} <= results["commands"][-1]["versions"].keys()
+
+
+def test_a_recorded_command_can_be_given_to_a_shell(monkeypatch):
+    arguments = ["--parts", "any start", "--set", "data.train=it's.csv"]
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *arguments])
+    command = environment("python benchmark.py")["command"]
+    assert shlex.split(command) == ["python", "benchmark.py", *arguments]
 
 
 # === Teachers that nobody can learn from ===

@@ -17,9 +17,12 @@ class TurnedAround(StageFit):
 
     def fit(self):
         if self.name == "intermediate":
-            norm = self.scored.backbone.transformer_layers[-1].output_norm
-            norm.gamma.assign(-norm.gamma)
-            norm.beta.assign(-norm.beta)
+            self.turn()
+
+    def turn(self):
+        norm = self.scored.backbone.transformer_layers[-1].output_norm
+        norm.gamma.assign(-norm.gamma)
+        norm.beta.assign(-norm.beta)
 
     def load_best(self):
         """Leaves the weights as they are."""
@@ -66,6 +69,38 @@ def test_the_head_follows_the_hidden_states(distillation):
     np.testing.assert_allclose(student, teacher, atol=0.05 * np.ptp(teacher))
     results = distillation["run"].read_results()
     assert results["student_head"] == results["student_start"]
+
+
+class Distance:
+    """Scores how far the student's logits are from the teacher's."""
+
+    def __init__(self, distillation):
+        self._distillation = distillation
+
+    def score(self):
+        student, teacher = logits_of(self._distillation)
+        return {"distance": float(np.abs(student - teacher).max())}
+
+    def is_better(self, scores, best):
+        return scores["distance"] < best["distance"]
+
+
+class Harmful(StageFit):
+    """Trains nothing; either stage turns the last hidden states around and is scored."""
+
+    def fit(self):
+        TurnedAround.turn(self)
+        self.evaluate(1)
+
+
+def test_a_stage_that_only_harms_leaves_the_student_as_it_started(distillation, monkeypatch):
+    monkeypatch.setattr(stages, "StageFit", Harmful)
+    distillation["evaluator"] = evaluator = Distance(distillation)
+    stages.fit_stages(**distillation)
+    results = distillation["run"].read_results()
+    head, figures = results["student_head"]["dev"], results["prediction"]
+    assert figures["dev"]["distance"] > 10 * head["distance"]
+    assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, head, head)
 
 
 def test_no_head_is_fitted_in_a_stage_that_has_begun(distillation, monkeypatch):

@@ -245,6 +245,12 @@ class StageFit:
         """Tells whether there is a state to go on from."""
         return bool(self.checkpoints.states())
 
+    def score_start(self) -> dict[str, float]:
+        """Returns the dev metrics before the first step; the weights may stay the best."""
+        dev = self.evaluator.score()
+        self._keep(0, dev)
+        return dev
+
     def fit(self) -> dict[str, float]:
         """Trains to the end of the stage and returns its last dev metrics.
 
@@ -253,10 +259,10 @@ class StageFit:
         # Keras builds it in `fit`, and would leave a state out that there is no place for.
         self.model.optimizer.build(self.model.trainable_variables)
         first_step = self.checkpoints.restore(self.model)
+        started = time.monotonic()
         if first_step < self.total_steps:
-            started = time.monotonic()
             self._fit_from(first_step)
-            self._add_seconds(time.monotonic() - started)
+        self._add_seconds(time.monotonic() - started)
         assign_averages(self.model.optimizer)
         return self.run.read_results()[self.name]["dev"]
 
@@ -329,6 +335,10 @@ class StageFit:
         self.log(step, {f"dev_{name}": value for name, value in dev.items()})
         scores = ", ".join(f"{name} {value:.4f}" for name, value in dev.items())
         print(f"\n{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
+        self._keep(step, dev)
+
+    def _keep(self, step: int, dev: dict[str, float]) -> None:
+        """Writes a score to the results and, if it is the best yet, the weights beside them."""
         figures = self.run.read_results().get(self.name, {})
         best = figures.get("best_dev")
         # The first score is always the best so far, even where the metric is 0 or below.

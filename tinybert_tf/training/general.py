@@ -66,7 +66,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
 
         sample = list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
         fit_stages(config, run, distiller, evaluator, batches_of, sample)
-    run.add_results(history=_dev_history(run), corpus=_corpus_figures(batches))
+    run.add_results(history=_dev_history(run), corpus=corpus_figures(batches))
     save_preset(student, BertPreprocessor(tokenizer), run.student)
 
 
@@ -197,8 +197,12 @@ def check_length(batches: CorpusBatches, *encoders: BertEncoder) -> None:
         )
 
 
-def _corpus_figures(batches: CorpusBatches) -> dict:
-    """Returns what was trained on, without the folders of this machine."""
+def corpus_figures(batches: CorpusBatches) -> dict:
+    """Returns what was trained on, without the folders of this machine.
+
+    Args:
+        batches: `CorpusBatches`.
+    """
     figures = batches.summary()
     inputs = [{**i, "name": posixpath.basename(i["name"])} for i in figures["inputs"]]
     return {**figures, "inputs": inputs}

@@ -15,7 +15,7 @@ from tinybert_tf.models import BertMaskedLM
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training.config import MaskedLMConfig
 from tinybert_tf.training.fitting import StageFit, make_optimizer
-from tinybert_tf.training.general import check_length
+from tinybert_tf.training.general import check_length, corpus_figures
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.saving import save_preset
 from tinybert_tf.training.sources import load_plain_encoder
@@ -78,6 +78,7 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
             run.add_results(masked_lm_start={"dev": evaluator.score()})
         stage.fit()
         stage.load_best()
+    run.add_results(corpus=corpus_figures(batches.corpus))
     save_preset(model, BertPreprocessor(tokenizer), run.masked_lm)
 
 

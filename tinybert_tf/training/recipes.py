@@ -81,7 +81,8 @@ def _fit_teacher(config, run, teacher, train: EncodedExamples, evaluator) -> Non
 def distill(config: RunConfig, run: RunDirectory) -> None:
     """Distils the teacher of the run into a student, stage by stage, and saves the best.
 
-    The student that is saved is the one that scored best on the dev set in the last stage.
+    The student that is saved is the one that scored best on the dev set in the last stage,
+    its start included.
 
     Args:
         config: `RunConfig`.

@@ -150,10 +150,14 @@ def _held_out_table(results: dict, start: str, caption: str) -> ResultsTable:
         caption=caption,
         columns=("figure", *columns),
         rows=tuple(
-            (name, *(_maybe(column.get(name), "{:.4f}") for column in columns.values()))
-            for name in list(columns.values())[-1]
+            (name, *(_maybe(column.get(name), _format(last)) for column in columns.values()))
+            for name, last in list(columns.values())[-1].items()
         ),
     )
+
+
+def _format(value: float) -> str:
+    return "{:,}" if isinstance(value, int) else "{:.4f}"
 
 
 def packed_table(output: str, scores: dict) -> ResultsTable:

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import shutil
 import sys
 import time
@@ -324,7 +325,7 @@ def environment(program: str = _PROGRAM) -> dict:
         program: str. What the arguments were given to.
     """
     return {
-        "command": " ".join([program, *sys.argv[1:]]),
+        "command": shlex.join([*program.split(), *sys.argv[1:]]),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "machine": {

@@ -70,7 +70,7 @@ def fit_stages(
     """Starts the student and fits the stages of a config, or goes on where a run was left.
 
     Stages follow each other with their last weights; the student is left with those that
-    scored best in the last stage.
+    scored best in the last stage, its start included.
 
     Args:
         config: `RunConfig` or `GeneralConfig`.
@@ -102,11 +102,11 @@ def fit_stages(
         if not stage.has_begun():
             if before is None:
                 start_student(config, distiller, sample)
-                run.add_results(student_start={"dev": evaluator.score()})
+                run.add_results(student_start={"dev": stage.score_start()})
             elif stage_config.prediction and not before.prediction:
                 # The stages before have moved the hidden states away from the head.
                 initialize_head(distiller.student, distiller.teacher, sample)
-                run.add_results(student_head={"dev": evaluator.score()})
+                run.add_results(student_head={"dev": stage.score_start()})
         stage.fit()
         before = stage_config
     stage.load_best()
