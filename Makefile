@@ -10,6 +10,7 @@
 # make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
 # make results-general  the general student, and what it is worth
 # make results-glue  masked LM, augmentation, retention and ablation on small GLUE tasks; many hours
+# make results-squad  teacher and student on SQuAD v1.1; hours
 # make results    the runs and benchmarks of docs/results.md; hours, wants data/glue/SST-2
 
 PYTHON ?= python3
@@ -29,7 +30,7 @@ DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
 .PHONY: setup quickstart test test-slow test-beam lint format docs clean
-.PHONY: results results-general results-glue
+.PHONY: results results-general results-glue results-squad
 .PHONY: demo-test demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
@@ -120,6 +121,12 @@ results-glue: setup
 	$(BIN)/python benchmarks/augmented_examples.py
 	$(BIN)/python benchmarks/retention.py
 	$(BIN)/python benchmarks/retention.py --ablation --tasks mrpc,rte
+	$(MAKE) docs
+
+# Wants train_subset-v1.1.json and dev-v1.1.json in data/squad.
+results-squad: setup
+	$(BIN)/python -m tinybert_tf run --config configs/squad/squad_v1_minilm.yaml --resume
+	cp runs/squad_v1_minilm/results.json docs/results/squad_v1_minilm.json
 	$(MAKE) docs
 
 docs:

@@ -83,7 +83,7 @@ def test_the_settings_of_squad(name):
     small = load_config(CONFIGS / "squad" / f"{name}_minilm.yaml")
     assert small.resolved_task() == SPAN_TASKS[name]
     assert small.data.windows == windows
-    assert small.student.start == "tinybert_4l_312d_en"
+    assert small.student.start == "teacher"
 
 
 @pytest.mark.parametrize("name", ["cola", "mrpc", "rte", "stsb"])
