@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tinybert_tf.augmentation.candidates import MaskedLMCandidates, MaskedWord
 from tinybert_tf.errors import TinyBertError
@@ -66,6 +67,36 @@ def test_batches_propose_what_one_row_alone_does(make_masked_lm, queries, one_at
         assert propose(queries, 4) == expected
         assert propose(queries[::-1], 4) == expected[::-1]
     assert MaskedLMCandidates(model)([], 4) == []
+
+
+class LastBits:
+    """A masked LM whose rounding depends on the size of the batch: plot or film comes third."""
+
+    def __init__(self, model, vocabulary):
+        self.preprocessor, self.backbone = model.preprocessor, model.backbone
+        logits = {"movie": 5.0, "story": 4.0, "plot": 3.0, "film": 3.0}
+        self._logits = tf.constant([logits.get(token, -5.0) for token in vocabulary])
+        rounding = {"plot": 5e-6, "film": -5e-6}
+        self._rounding = tf.constant([rounding.get(token, 0.0) for token in vocabulary])
+
+    def __call__(self, inputs, training):
+        rows = tf.shape(inputs["token_ids"])[0]
+        sign = tf.where(rows == 16, 1.0, -1.0)
+        logits = self._logits + sign * self._rounding
+        return tf.broadcast_to(logits, (rows, 1, len(logits)))
+
+
+def test_near_ties_do_not_depend_on_the_batch(make_masked_lm, vocabulary, query):
+    model = LastBits(make_masked_lm(), vocabulary)
+    order = [
+        np.argsort(-model({"token_ids": tf.zeros((rows, 4))}, False)[0, 0])[2]
+        for rows in (16, 32)
+    ]
+    assert [vocabulary[i] for i in order] == ["plot", "film"]
+
+    asked = [query("bad", "the film is bad", 3)] * 20
+    few, many = (MaskedLMCandidates(model, n)(asked, 3) for n in (1, 4096))
+    assert few == many == [("movie", "plot", "story")] * 20
 
 
 def test_only_other_whole_words(make_masked_lm, query):

@@ -11,9 +11,11 @@ from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
 
-# In batches of whole sixteens TensorFlow's CPU kernels give a row the same bits wherever it
-# stands; otherwise the last bits depend on the other rows, and near ties with them.
+# The last bits of a row's logits depend on the other rows of its batch: on CPUs they differ by
+# up to 7e-6, less often in batches of whole sixteens. Where the last word that is taken is no
+# further than this from the first that is not, the row decides alone.
 _ROWS_STEP = 16
+_NEAR_TIE = 1e-4
 # [CLS] and two [SEP].
 _SPECIAL_TOKENS = 3
 # Tokens of text that the model must at least have room for, twice.
@@ -47,6 +49,7 @@ class MaskedLMCandidates:
     The model reads `[CLS] masked text [SEP] text [SEP]`, as in Huawei's released code: the
     original beside the gap keeps what is proposed close to the word. A word of several pieces
     becomes one `[MASK]`. Of a text too long for that, the model reads the part around the word.
+    In float32 a word's candidates do not depend on which others are in its batch.
 
     Args:
         masked_lm: `BertMaskedLM` with a preprocessor. Its `sequence_length` bounds the input.
@@ -72,8 +75,8 @@ class MaskedLMCandidates:
             )
         self._penalty = np.where(allowed, 0.0, -np.inf).astype("float32")
         # One graph for batches of every shape.
-        self._best_ids = tf.function(
-            self._find_best, input_signature=[_INPUTS, tf.TensorSpec((), tf.int32)]
+        self._find_best = tf.function(
+            self._best_words, input_signature=[_INPUTS, tf.TensorSpec((), tf.int32)]
         )
 
     def limit(self, count: int) -> int:
@@ -92,23 +95,35 @@ class MaskedLMCandidates:
         """
         if not queries:
             return []
-        # One more, as the word itself is usually among the best.
         count = self.limit(count)
         encoded = self._encode(queries)
         batches = BucketedBatches(encoded, self._tokens_per_batch)
         found: list[tuple[str, ...]] = [()] * len(queries)
         for rows in batches.plan(0):
-            best = self._best_ids(self._inputs(encoded, rows), count + 1).numpy()
-            for row, ids in zip(rows, best, strict=False):
-                words = (self._vocabulary[i] for i in ids)
-                others = [word for word in words if word != queries[row].word]
+            for row, ranked in zip(rows, self._rank(encoded, rows, count), strict=True):
+                if _is_near_tie(words := _others(ranked, queries[row].word), count):
+                    (alone,) = self._rank(encoded, np.array([row]), count)
+                    words = _others(alone, queries[row].word)
                 # In an order that near ties cannot change.
-                found[row] = tuple(sorted(others[:count]))
+                found[row] = tuple(sorted(word for _, word in words[:count]))
         return found
 
-    def _find_best(self, inputs: dict[str, tf.Tensor], count: tf.Tensor) -> tf.Tensor:
+    def _rank(
+        self, encoded: EncodedExamples, rows: np.ndarray, count: int
+    ) -> list[list[tuple[float, str]]]:
+        """Returns the best words of each row, and their logits: two more than are asked for.
+
+        The word itself is usually among them, and one is there to compare the last one with.
+        """
+        logits, ids = self._find_best(self._inputs(encoded, rows), count + 2)
+        return [
+            [(float(logit), self._vocabulary[i]) for logit, i in zip(*row, strict=True)]
+            for row in zip(logits.numpy()[: len(rows)], ids.numpy(), strict=False)
+        ]
+
+    def _best_words(self, inputs: dict[str, tf.Tensor], count: tf.Tensor):
         logits = self._masked_lm(inputs, training=False)[:, 0]
-        return tf.math.top_k(logits + self._penalty, count).indices
+        return tf.math.top_k(logits + self._penalty, count)
 
     def _inputs(self, encoded: EncodedExamples, rows: np.ndarray) -> dict[str, np.ndarray]:
         rows = np.pad(rows, (0, -len(rows) % _ROWS_STEP), mode="edge")
@@ -144,6 +159,14 @@ class MaskedLMCandidates:
         middle = (query.start + query.stop) // 2
         first = max(0, min(middle - self._room // 2, length - self._room))
         return first, min(first + self._room, length)
+
+
+def _others(ranked: list[tuple[float, str]], asked: str) -> list[tuple[float, str]]:
+    return [(logit, word) for logit, word in ranked if word != asked]
+
+
+def _is_near_tie(words: list[tuple[float, str]], count: int) -> bool:
+    return words[count - 1][0] - words[count][0] <= _NEAR_TIE
 
 
 def _check_masked_lm(masked_lm: BertMaskedLM) -> None:
