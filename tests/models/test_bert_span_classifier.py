@@ -83,6 +83,8 @@ def test_without_a_compiled_loss_it_is_the_mean_of_start_and_end(make_model, inp
     assert value == pytest.approx(np.dot(rows, weights) / 3, rel=1e-5)
 
 
+# Keras warns of variables without a gradient.
+@pytest.mark.filterwarnings("error:Gradients do not exist")
 def test_it_learns_spans(make_model, inputs):
     model = make_model(dropout=0.0)
     model.compile(keras.optimizers.Adam(0.03), jit_compile=False)

@@ -17,7 +17,7 @@ class BertSpanClassifier(BertTask, keras_nlp.models.Task):
     are int [batch, 2], the positions of the first and of the last token of the answer.
 
     Args:
-        backbone: `BertEncoder`.
+        backbone: `BertEncoder`. Its pooler, which nothing goes through, is set not to train.
         preprocessor: `BertPreprocessor` or `None`. With one, the inputs are pairs of
             question and context.
         **kwargs: See `keras_nlp.models.Task`.
@@ -29,6 +29,7 @@ class BertSpanClassifier(BertTask, keras_nlp.models.Task):
     def __init__(self, backbone, preprocessor=None, **kwargs):
         # === Layers ===
         self.backbone = backbone
+        backbone.pooled_dense.trainable = False
         self.preprocessor = preprocessor
         self.span_dense = keras.layers.Dense(
             2,
