@@ -8,8 +8,8 @@ padding. TensorFlow decides about oneDNN when it is imported, so each round is a
 own, with and without in turn. `python -m tinybert_tf` has it on (`tinybert_tf/cli.py`);
 TF_ENABLE_ONEDNN_OPTS=0 turns it off.
 
-Deliberately not here: bfloat16, exported models, and whether the results are the same: they are
-but for rounding, which the tests' reference values allow.
+Deliberately not here: bfloat16, exported models, and whether the results are the same (they
+are not bit by bit).
 """
 
 import json
@@ -60,12 +60,9 @@ def measure_here() -> dict[str, float]:
     teacher = BertTextClassifier(BertEncoder(**{**shape, **minilm}), 2)
     student = BertTextClassifier(BertEncoder(**shape, dropout=0.0), 2)
     distiller = TinyBertDistiller(student, teacher)
-    teacher.compile(
-        make_optimizer(OptimizerConfig(learning_rate=1e-5), 1000), jit_compile=False
-    )
-    distiller.compile(
-        make_optimizer(OptimizerConfig(learning_rate=1e-5), 1000), stage=INTERMEDIATE
-    )
+    options = OptimizerConfig(learning_rate=1e-5)
+    teacher.compile(make_optimizer(options, 1000), jit_compile=False)
+    distiller.compile(make_optimizer(options, 1000), stage=INTERMEDIATE)
     random = np.random.default_rng(0)
     speeds = {}
     for length in _LENGTHS:
