@@ -29,7 +29,6 @@ import itertools
 import os
 import pathlib
 import random
-import shlex
 import statistics
 import sys
 import time
@@ -206,8 +205,7 @@ def measure(
 
 def _run() -> dict:
     """Returns what is written to `--output`."""
-    report = environment()
-    report["command"] = shlex.join(["python", *sys.argv])
+    report = environment("python benchmarks/augment.py")
     report["load_average"] = {"before": os.getloadavg()}
     keras.utils.set_random_seed(_SEED.value)
     precision = resolve_precision(_PRECISION.value)

@@ -119,8 +119,8 @@ def main(argv):
     words = [
         word for word in load_vocabulary(resolve_path(_VOCABULARY.value)) if word.isalpha()
     ]
-    results = {"environment": environment(), "limit_megabytes": _LIMIT_MEGABYTES}
-    results["environment"]["command"] = " ".join(["python", *sys.argv])
+    measured_on = environment("python benchmarks/corpus_memory.py")
+    results = {"environment": measured_on, "limit_megabytes": _LIMIT_MEGABYTES}
     rows = {"import tensorflow": measure([sys.executable, "-c", "import tensorflow"])}
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)

@@ -33,7 +33,6 @@ import itertools
 import json
 import os
 import pathlib
-import shlex
 import statistics
 import subprocess
 import sys
@@ -456,8 +455,7 @@ def _warn_if_busy(load: float) -> None:
 
 def _run() -> dict:
     """Returns what is written to `--output`."""
-    report = environment()
-    report["command"] = shlex.join(["python", *sys.argv])
+    report = environment("python benchmarks/distill_step.py")
     report["load_average"] = {"before": os.getloadavg()}
     report["settings"] = _settings()
     _warn_if_busy(os.getloadavg()[0])

@@ -14,7 +14,6 @@ are not bit by bit).
 
 import json
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -128,8 +127,7 @@ def main(argv):
     from tinybert_tf.files import write_json
     from tinybert_tf.training.run_directory import environment
 
-    report = environment()
-    report["command"] = shlex.join(["python", *sys.argv])
+    report = environment("python benchmarks/onednn.py")
     report["load_average"] = {"before": load, "after": os.getloadavg()}
     report["settings"] = {
         "rounds": _ROUNDS.value,
