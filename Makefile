@@ -108,6 +108,10 @@ results-general: setup
 	cp -r $(PACKED)/. $(PRESET)
 	cp runs/general_minilm_en/results.json docs/results/general_minilm_en.json
 	$(BIN)/python benchmarks/general_student.py
+	$(BIN)/python -m tinybert_tf finetune --config configs/glue/sst2_minilm.yaml --resume \
+		--set teacher.fine_tune.epochs=1 --set run_directory=runs/sst2_one_epoch
+	$(BIN)/python benchmarks/student_start.py --data data/glue/SST-2 \
+		--teacher runs/sst2_one_epoch/teacher
 	$(MAKE) docs
 
 # Wants GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.

@@ -106,7 +106,8 @@ def stage_table(results: dict) -> str:
 
 def commands(results: dict) -> str:
     """The commands that a run's figures are from, and on what."""
-    lines = "\n".join(f"    {entry['command']}" for entry in results["commands"])
+    # A run that was interrupted has the same command again.
+    lines = "\n".join(dict.fromkeys(f"    {c['command']}" for c in results["commands"]))
     entry = results["commands"][-1]
     versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
     machine = entry["machine"]
@@ -298,7 +299,8 @@ def student_start_section() -> list[str]:
         "## Ways to start from a teacher",
         "TinyBERT-4 from a MiniLM that was fine-tuned on SST-2, before and in the intermediate "
         f"stage, {_seeds(measured)}: losses on the dev sentences, and accuracy with a head "
-        "that is fitted to the teacher's logits in closed form. *Selected*: dimensions by "
+        "that is fitted to the teacher's logits in closed form. *General*: the package's "
+        "`tinybert_4l_312d_en`, which never saw this teacher. *Selected*: dimensions by "
         "energy, units and heads by norms (after arXiv 2312.09299). *Rotated*: the same in "
         "principal components (after arXiv 2401.15024). *Fitted*: least squares, block by "
         "block, as the library does it; *fitted, selected*: in selected dimensions. Every "
@@ -503,22 +505,42 @@ def ablation_section() -> list[str]:
     tasks, parts = (
         list(dict.fromkeys(row[key] for row in figures["rows"])) for key in ("task", "part")
     )
+    first = ["nothing", "augmentation"]
     rows = [
         [
             part,
             *(_spread(figures["rows"], "student", task=task, part=part) for task in tasks),
             f"{PAPER_ABLATION[part]:.1f}" if part in PAPER_ABLATION else "",
         ]
-        for part in sorted(parts, key=lambda part: part != "nothing")
+        for part in sorted(parts, key=lambda p: first.index(p) if p in first else len(first))
     ]
     return [
         "## Ablation",
         "The runs above with one part left out. *Paper*: mean over MNLI-m, MNLI-mm, MRPC and "
-        "CoLA dev (arXiv 1909.10351, tables 2 and 3), in percent. A task without copies has "
-        "none to leave out.",
+        "CoLA dev (arXiv 1909.10351, tables 2 and 3), in percent." + _about_copies(figures),
         _commands_of(figures),
         table(["without", *(TITLES[task] for task in tasks), "paper"], rows),
     ]
+
+
+def _about_copies(figures: dict) -> str:
+    """Says which rows of the ablation were trained without augmented copies."""
+    copies = {(row["task"], row["part"]): row["copies"] for row in figures["rows"]}
+    notes = ""
+    for task in dict.fromkeys(task for task, _ in copies):
+        others = [
+            count
+            for (name, part), count in copies.items()
+            if name == task and part not in ("nothing", "augmentation")
+        ]
+        if not copies[task, "nothing"]:
+            notes += f" {TITLES[task]}'s runs had no augmented copies to leave out."
+        elif others and not any(others):
+            notes += (
+                f" Of {TITLES[task]}, the rows below *augmentation* are without copies, too: "
+                "compare them with that one."
+            )
+    return notes
 
 
 def _seeds(rows: list[dict]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from rich.progress import track
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.export import flatbuffer
@@ -69,7 +70,9 @@ class TfliteModel:
         See `stack_outputs` for outputs with a value for each token.
         """
         rows = []
-        for i, tokens in enumerate(encoded.lengths):
+        # Ten thousand windows of SQuAD take minutes.
+        texts = track(encoded.lengths, "running the file", transient=True)
+        for i, tokens in enumerate(texts):
             inputs, _ = encoded.batch(np.array([i]), self.length_for(tokens))
             rows.append({k: v[0] for k, v in self(inputs).items()})
         return stack_outputs(rows, encoded.lengths)
