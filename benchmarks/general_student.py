@@ -22,6 +22,7 @@ from rich.progress import track
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.distillation import initialize_from_teacher
+from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json
 from tinybert_tf.models import BertEncoder
 from tinybert_tf.training import recipes
@@ -139,6 +140,8 @@ def _fine_tune(figures: dict) -> None:
         "epochs": _EPOCHS.value,
         "learning_rate": _LEARNING_RATE.value,
     }
+    if any(not budget.items() <= row.items() for row in figures["fine_tuned"]):
+        raise TinyBertError(f"{_OUTPUT} was measured with another budget. Move it away.")
     done = {(row["seed"], row["task"], row["start"]) for row in figures["fine_tuned"]}
     wanted = [
         key for key in itertools.product(range(_SEEDS.value), TASKS, STARTS) if key not in done

@@ -718,7 +718,8 @@ def readme_block() -> str:
     if load("retention") is not None:
         columns = ["dev", "teacher", "student", "retention", "copies"]
         parts += [
-            "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml`, of one seed "
+            "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml` (without copies: "
+            "`--set augmentation=null`), of one seed "
             "or few: what is above 100% is chance. *Copies*: of training examples, made by "
             "data augmentation.",
             retention_table(columns),

@@ -86,6 +86,8 @@ def _run(config, run):
     from tinybert_tf.training import augmenting, recipes, report, reporting
 
     augmenting.check_augmentation(config, run)
+    if "evaluation" not in run.read_results():
+        recipes.check_test(config)
     recipes.finetune(config, run)
     if config.augmentation is not None:
         augmenting.augment(config, run)

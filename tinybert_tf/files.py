@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from tinybert_tf.errors import TinyBertError
 
+_PARTIAL = ".partial-"
+
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
@@ -19,11 +21,31 @@ def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_PARTIAL) as folder:
         # The name is kept: Keras chooses the format of a weight file by its ending.
         aside = pathlib.Path(folder) / path.name
         yield aside
         aside.replace(path)
+
+
+def is_partial(path: pathlib.Path) -> bool:
+    """Tells whether a path is what was written aside, of a process that is at it or was killed.
+
+    Args:
+        path: path.
+    """
+    return path.name.startswith(_PARTIAL)
+
+
+def remove_partial(*folders: pathlib.Path) -> None:
+    """Removes what killed processes left in folders.
+
+    Args:
+        *folders: paths. They need not exist.
+    """
+    for folder in folders:
+        for path in folder.glob(f"{_PARTIAL}*"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_json(path: str | os.PathLike, value, indent: int | None = 2) -> None:
@@ -61,7 +83,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     check_absent(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
+    aside = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=_PARTIAL))
     aside.chmod(0o755)
     try:
         yield aside

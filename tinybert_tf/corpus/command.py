@@ -161,16 +161,14 @@ def _divide_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _load_tokenizer(arguments):
+    from tinybert_tf.tokenization import BertTokenizer
     from tinybert_tf.training.config import WeightsConfig
-    from tinybert_tf.training.sources import load_tokenizer
+    from tinybert_tf.training.sources import load_tokenizer, resolve_path
 
-    return load_tokenizer(
-        WeightsConfig(
-            weights=arguments.teacher,
-            vocabulary=arguments.vocabulary,
-            lowercase=not arguments.cased,
-        )
-    )
+    lowercase = not arguments.cased
+    if arguments.vocabulary:
+        return BertTokenizer(resolve_path(arguments.vocabulary), lowercase=lowercase)
+    return load_tokenizer(WeightsConfig(weights=arguments.teacher, lowercase=lowercase))
 
 
 def _divide_inputs(arguments, shard_bytes: int):

@@ -5,8 +5,10 @@ from tinybert_tf.training.config import AnyRunConfig, RunConfig
 
 # The steps of a task's run that can be done again, in their order.
 STEPS = ("augment", "distill", "evaluate", "export")
-# The first step that reads a part of a task's config. What is not here makes another run.
+# The first step that reads a key of a task's config, or a part of it. What is not here makes
+# another run.
 _FIRST_STEPS = {
+    "data.test": "evaluate",
     "augmentation": "augment",
     "student": "distill",
     "distillation": "distill",
@@ -44,13 +46,13 @@ def steps_to_redo(path, before: AnyRunConfig, after: AnyRunConfig) -> tuple[str,
     """
     first = len(STEPS)
     for key, (old, new) in changed_keys(before, after).items():
-        part = key.split(".")[0]
-        if not isinstance(after, RunConfig) or part not in _FIRST_STEPS:
+        step = _FIRST_STEPS.get(key) or _FIRST_STEPS.get(key.split(".")[0])
+        if not isinstance(after, RunConfig) or step is None:
             raise TinyBertError(
                 f"The run in {path} was started with {key}={old!r}, the config now says "
                 f"{new!r}. Go on with the config it has, or set another run_directory."
             )
-        first = min(first, STEPS.index(_FIRST_STEPS[part]))
+        first = min(first, STEPS.index(step))
     return STEPS[first:]
 
 

@@ -19,10 +19,16 @@ from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.models.quantized_weights import save_quantized_preset
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training.config import GeneralConfig, ProbeConfig
-from tinybert_tf.training.fitting import Checkpoints, Evaluator, make_optimizer
+from tinybert_tf.training.fitting import (
+    Checkpoints,
+    Evaluator,
+    assign_averages,
+    make_optimizer,
+)
 from tinybert_tf.training.run_directory import RunDirectory
 from tinybert_tf.training.saving import save_preset
 from tinybert_tf.training.sources import (
+    check_start_vocabulary,
     load_plain_encoder,
     make_student_encoder,
     read_part,
@@ -54,6 +60,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
     keras.utils.set_random_seed(config.seed)
     with make_strategy(config.strategy).scope():
         teacher, tokenizer = load_plain_encoder(config.teacher, config.precision)
+        check_start_vocabulary(config, tokenizer)
         student = make_student_encoder(config, teacher)
         batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
         batches.check_vocabulary(tokenizer)
@@ -108,6 +115,7 @@ class FineTuneProbe:
         steps = self._fit.epochs * batches.steps_per_epoch
         model.compile(make_optimizer(self._fit.optimizer, steps), jit_compile=False)
         model.fit(batches.dataset(self._fit.epochs), verbose=0)
+        assign_averages(model.optimizer)
         return Evaluator(self._task, model, self._dev).score()
 
 

@@ -48,27 +48,22 @@ def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
 def reason_near_chance(task: Task, labels: np.ndarray, predictions: np.ndarray) -> str | None:
     """Says why a model's predictions are no better than guessing, or `None` if they are.
 
-    A classifier must beat the most frequent class by two standard errors of its accuracy, a
-    regressor must correlate with the scores by two standard errors (1 / sqrt(n)).
+    Answers must correlate with the labels by two standard errors (1 / sqrt(n)): classes by
+    Matthews's correlation, which is 0 for whoever names one class, however frequent it is;
+    scores by the task's first metric.
 
     Args:
         task: `Task`.
         labels: array [examples].
         predictions: float array [examples, outputs].
     """
-    count = len(labels)
     if task.is_regression:
-        correlation = compute_metrics(task, labels, predictions)[task.metrics[0]]
-        bound = 2.0 / math.sqrt(count)
-        if correlation > bound:
-            return None
-        return f"its {task.metrics[0]} is {correlation:.3f}, chance reaches {bound:.3f}"
-    accuracy = float(np.mean(predictions.argmax(axis=-1) == labels))
-    majority = float(np.bincount(labels).max() / count)
-    bound = majority + 2.0 * math.sqrt(majority * (1.0 - majority) / count)
-    if accuracy > bound:
+        name = task.metrics[0]
+        correlation = compute_metrics(task, labels, predictions)[name]
+    else:
+        name = "matthews"
+        correlation = float(METRICS[name](labels, predictions.argmax(axis=-1)))
+    bound = 2.0 / math.sqrt(len(labels))
+    if correlation > bound:
         return None
-    return (
-        f"its accuracy is {accuracy:.3f}, always guessing the most frequent class gives "
-        f"{majority:.3f} (with sampling error up to {bound:.3f})"
-    )
+    return f"its {name} is {correlation:.3f}, chance reaches {bound:.3f}"

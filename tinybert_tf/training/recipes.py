@@ -41,17 +41,32 @@ _START_TOKENS = 32_768
 _CALIBRATION_EXAMPLES = 5000
 
 
+def check_test(config: RunConfig) -> None:
+    """Reads what `evaluate` will, so that a mistake is known before anything is trained.
+
+    Args:
+        config: `RunConfig`.
+
+    Raises:
+        TinyBertError: if the test split cannot be used.
+    """
+    task = config.resolved_task()
+    read_split(task, config.data, "test")
+    read_further_splits(task, config.data)
+
+
 def finetune(config: RunConfig, run: RunDirectory) -> None:
     """Fine-tunes the teacher on the task and saves the best one by the dev set.
 
     A teacher that has learned its task already (`teacher.fine_tune: null`) is saved as it is.
+    One that is near chance on the dev set is not saved.
 
     Args:
         config: `RunConfig`.
         run: `RunDirectory`.
 
     Raises:
-        TinyBertError: if data or weights cannot be used.
+        TinyBertError: if data or weights cannot be used, or the teacher is near chance.
     """
     if run.teacher.exists():
         return
@@ -60,9 +75,11 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     with make_strategy(config.strategy).scope():
         teacher = load_teacher(config, steps.task)
         preprocessor, teacher.preprocessor = teacher.preprocessor, None
+        train, dev = _training_data(config, steps, preprocessor)
+        evaluator = steps.make_evaluator(teacher, dev)
         if config.teacher.fine_tune is not None:
-            train, dev = _training_data(config, steps, preprocessor)
-            _fit_teacher(config, run, teacher, train, steps.make_evaluator(teacher, dev))
+            _fit_teacher(config, run, teacher, train, evaluator)
+        _check_teacher(run, evaluator)
     save_preset(teacher, preprocessor, run.teacher)
 
 
@@ -89,8 +106,7 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
         run: `RunDirectory`. With a teacher and, if the config augments, augmented copies.
 
     Raises:
-        TinyBertError: if there is no teacher or no copies, or the teacher is near chance or
-            does not fit.
+        TinyBertError: if there is no teacher or no copies, or the teacher does not fit.
     """
     if run.student.exists():
         return
@@ -99,7 +115,6 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     with make_strategy(config.strategy).scope():
         teacher = load_classifier(run.teacher, dtype=resolve_precision(config.precision))
         train, dev = _training_data(config, steps, teacher.preprocessor)
-        _check_teacher(run, steps.make_evaluator(teacher, dev))
         with_copies = add_copies(config, run, train, teacher.preprocessor)
         student = make_student(config, teacher)
         preprocessor, student.preprocessor = student.preprocessor, None
@@ -265,13 +280,19 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
 
     reports = run.read_results().get("export", {})
     for profile in config.export.profiles:
-        name = export.load_profile(profile).name
+        settings = dataclasses.asdict(export.load_profile(profile))
+        name = settings["name"]
         output = run.exports / name
-        if name not in reports or not output.exists():
+        # A profile of one's own may have changed, where the config has its path alone.
+        is_current = reports.get(name, {}).get("settings") == settings
+        if not is_current or not output.exists():
             print(f"exporting {name} to {output}", flush=True)
             shutil.rmtree(output, ignore_errors=True)
-            reports[name] = export_student(config, run, output, profile)
+            report = export_student(config, run, output, profile)
+            reports[name] = {**report, "settings": settings}
             run.add_results(export=reports)
+    if "latency" in run.read_results():
+        return
     length = config.export.sequence_length or config.data.max_tokens
     steps = task_steps(config)
     test = read_split(steps.task, config.data, "test")
@@ -310,14 +331,13 @@ def _training_data(config: RunConfig, steps, preprocessor) -> tuple:
 
 
 def _check_teacher(run: RunDirectory, evaluator) -> None:
-    """Scores the teacher before anybody learns from it."""
+    """Scores the teacher before hours go into what it says."""
     predictions = evaluator.predict()
     run.add_results(teacher={"dev": evaluator.metrics(predictions)})
     reason = evaluator.reason_near_chance(predictions)
     if reason:
         raise TinyBertError(
-            f"The teacher in {run.teacher} is no better than chance on "
-            f"'{evaluator.task.name}': {reason}. "
+            f"The teacher is no better than chance on '{evaluator.task.name}': {reason}. "
             "A student can only learn what its teacher knows: fine-tune it first "
             "(teacher.fine_tune), longer or with another learning rate; and look whether its "
             "labels are in the task's order."

@@ -65,7 +65,7 @@ def add_answers(main: Element, run: RunDirectory) -> None:
     if questions is None:
         add(section, "p", "No answers to the test questions are saved; `evaluate` saves them.")
         return
-    add(section, "h3", "Errors of the student that the teacher does not make")
+    add(section, "h3", "Questions that the student answers worse than the teacher")
     worse = find_worse_answers(questions)
     if not worse:
         add(section, "p", "There are none.")
@@ -78,7 +78,7 @@ def add_answers(main: Element, run: RunDirectory) -> None:
     )
     columns = ("question", "context", "true", "student", "teacher")
     content = ResultsTable(
-        title="Errors of the student alone",
+        title="Questions that the student answers worse",
         caption="",
         columns=columns,
         rows=tuple(

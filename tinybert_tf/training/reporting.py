@@ -4,17 +4,31 @@ import dataclasses
 
 import yaml
 from rich.console import Console
+from rich.measure import Measurement
 from rich.syntax import Syntax
 from rich.table import Table
 
 from tinybert_tf.data import SpanTask
 from tinybert_tf.training.config import RunConfig
 
+# Columns of the widest thing that is printed to a file.
+_WIDEST = 400
+
 
 def print_config(config: RunConfig) -> None:
     """Prints the resolved config as the YAML that the run saves."""
     text = yaml.safe_dump(config.to_dict(), sort_keys=False)
-    Console().print(Syntax(text, "yaml", theme="ansi_dark", background_color="default"))
+    _print(Syntax(text, "yaml", theme="ansi_dark", background_color="default"))
+
+
+def _print(content) -> None:
+    """Prints what rich can, without an end cut off."""
+    console = Console()
+    if not console.is_terminal:
+        # A file has no width, and rich takes 80 columns for it.
+        wide = console.options.update(max_width=_WIDEST)
+        console = Console(width=Measurement.get(console, wide, content).maximum)
+    console.print(content)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +122,7 @@ def print_export(output: str, report: dict) -> None:
         if isinstance(value, dict):
             value = ", ".join(f"{key} {count}" for key, count in value.items())
         table.add_row(name, str(value))
-    Console().print(table)
+    _print(table)
 
 
 def _maybe(value: float | None, form: str) -> str:
@@ -182,7 +196,7 @@ def print_table(content: ResultsTable) -> None:
     """Prints a table."""
     table = Table(title=content.title, caption=content.caption)
     for i, column in enumerate(content.columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
     for row in content.rows:
         table.add_row(*row)
-    Console().print(table)
+    _print(table)

@@ -17,7 +17,13 @@ import tensorflow as tf
 import yaml
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file, read_text_file, write_json
+from tinybert_tf.files import (
+    atomic_file,
+    is_partial,
+    read_text_file,
+    remove_partial,
+    write_json,
+)
 from tinybert_tf.training.changes import changed_keys, steps_to_redo
 from tinybert_tf.training.config import RunConfig, load_config
 
@@ -67,7 +73,7 @@ class RunDirectory:
         if run.config_file.exists() and resume:
             run.adopt_config(config)
             return run
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        if run.path.exists() and not run._is_empty():
             way_out = "has no config.yaml of a run" if resume else "exists; --resume goes on"
             raise TinyBertError(
                 f"The run directory {run.path} {way_out}. Remove it or set another "
@@ -76,10 +82,13 @@ class RunDirectory:
         run._write_config(config)
         return run
 
+    def _is_empty(self) -> bool:
+        return self.path.is_dir() and all(map(is_partial, self.path.iterdir()))
+
     @classmethod
     @contextlib.contextmanager
     def creating(cls, config: RunConfig, resume: bool) -> Iterator["RunDirectory"]:
-        """Yields what `create` returns; a new folder in which nothing was trained goes again.
+        """Yields what `create` returns; a new folder in which nothing was done goes again.
 
         So a mistake in data or weights can be corrected and the same command given again.
 
@@ -95,7 +104,7 @@ class RunDirectory:
         try:
             yield run
         except TinyBertError:
-            if is_new and not run.checkpoints.exists():
+            if is_new and not run.checkpoints.exists() and not run.augmented.exists():
                 shutil.rmtree(run.path)
             raise
 
@@ -180,7 +189,8 @@ class RunDirectory:
     def adopt_config(self, config: RunConfig) -> None:
         """Goes on with a config: steps that read what has changed are to be done again.
 
-        What they and those after them have left goes to `replaced/`, numbered.
+        What they and those after them have left goes to `replaced/`, numbered. What killed
+        processes left half written is removed.
 
         Args:
             config: `RunConfig`.
@@ -188,6 +198,7 @@ class RunDirectory:
         Raises:
             TinyBertError: if it is another run's: the teacher depends on what has changed.
         """
+        remove_partial(self.path, self.checkpoints, self.exports)
         before = self.config()
         steps = steps_to_redo(self.path, before, config)
         if self._set_aside(before, steps):

@@ -277,8 +277,10 @@ def make_student(
         teacher: `BertTextClassifier` or `BertSpanClassifier`. The student is of its class.
 
     Raises:
-        TinyBertError: if its sizes cannot be, or do not fit the lengths.
+        TinyBertError: if its sizes cannot be, or do not fit the lengths, or it is to start
+            from a preset of another vocabulary.
     """
+    check_start_vocabulary(config, teacher.preprocessor.tokenizer)
     encoder = make_student_encoder(config, teacher.backbone)
     _check_sizes(encoder, teacher.preprocessor.tokenizer, config.data.max_tokens)
     if isinstance(teacher, BertSpanClassifier):
@@ -291,6 +293,33 @@ def make_student(
         head_activation=teacher.head_activation,
         dropout=config.student.dropout,
     )
+
+
+def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTokenizer) -> None:
+    """Compares the vocabulary of the preset that `student.start` names with the teacher's.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        tokenizer: `BertTokenizer`. The teacher's.
+
+    Raises:
+        TinyBertError: if they differ: of one size, they would fit and mean other words.
+    """
+    if config.student.start in ("teacher", "random"):
+        return
+    location = resolve_path(config.student.start)
+    try:
+        theirs = BertTokenizer.from_preset(location)
+    except (ValueError, OSError):
+        # No preset, which `load_student_start` tells; or one of weights alone.
+        return
+    if theirs.get_vocabulary() != tokenizer.get_vocabulary():
+        raise TinyBertError(
+            f"student.start '{location}' has another vocabulary than the teacher "
+            f"({theirs.vocabulary_size():,} and {tokenizer.vocabulary_size():,} tokens): its "
+            "token embeddings would stand for other words. Give a preset that was made with "
+            "the teacher's vocabulary, or student.start: teacher."
+        )
 
 
 def load_student_start(config: RunConfig | GeneralConfig, encoder: BertEncoder) -> None:
@@ -359,11 +388,29 @@ def _load_tokenizer(teacher: WeightsConfig, location: str, kind: str) -> BertTok
     if teacher.vocabulary:
         return BertTokenizer(resolve_path(teacher.vocabulary), lowercase=teacher.lowercase)
     if kind == "hugging_face":
+        _check_case(location, teacher.lowercase)
         return BertTokenizer(pathlib.Path(location) / "vocab.txt", lowercase=teacher.lowercase)
     if kind == "own":
         return BertTokenizer.from_preset(location)
     theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
     return BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
+
+
+def _check_case(location: str, lowercase: bool) -> None:
+    """Raises TinyBertError if a Hugging Face layout says otherwise of its case."""
+    path = pathlib.Path(location) / "tokenizer_config.json"
+    try:
+        says = json.loads(path.read_text("utf-8")).get("do_lower_case", lowercase)
+    except FileNotFoundError:
+        return
+    except (ValueError, AttributeError) as error:
+        raise TinyBertError(f"{path} is no JSON of a tokenizer: {error}.") from error
+    if says != lowercase:
+        raise TinyBertError(
+            f"{path} has do_lower_case={json.dumps(says)}, so its model is "
+            f"{'uncased' if says else 'cased'}; lowercase is {json.dumps(lowercase)}. Set "
+            f"lowercase to {json.dumps(says)} (`corpus`: {'no ' if says else ''}--cased)."
+        )
 
 
 def _load_encoder(
@@ -475,7 +522,8 @@ def _check_labels(model: BertTextClassifier, task: Task) -> None:
             f"The teacher's labels are {model.labels}, those of the task '{task.name}' are "
             f"{task.labels}. Describe the task with the teacher's names in the teacher's order."
         )
-    if not model.labels:
+    if not model.labels and not task.is_regression:
         logging.warning(
             "The teacher's checkpoint names no labels; they are taken to be %s.", task.labels
         )
+        model.labels = task.labels

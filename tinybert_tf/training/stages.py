@@ -100,13 +100,17 @@ def fit_stages(
         )
         # What is fitted here is in the state of a stage that has begun.
         if not stage.has_begun():
+            name = None
             if before is None:
                 start_student(config, distiller, sample)
-                run.add_results(student_start={"dev": stage.score_start()})
+                name = "student_start"
             elif stage_config.prediction and not before.prediction:
                 # The stages before have moved the hidden states away from the head.
                 initialize_head(distiller.student, distiller.teacher, sample)
-                run.add_results(student_head={"dev": stage.score_start()})
+                name = "student_head"
+            dev = stage.score_start()
+            if name:
+                run.add_results(**{name: {"dev": dev}})
         stage.fit()
         before = stage_config
     stage.load_best()
