@@ -718,10 +718,9 @@ def readme_block() -> str:
     if load("retention") is not None:
         columns = ["dev", "teacher", "student", "retention", "copies"]
         parts += [
-            "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml` (without copies: "
-            "`--set augmentation=null`), of one seed "
-            "or few: what is above 100% is chance. *Copies*: of training examples, made by "
-            "data augmentation.",
+            "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml` (without "
+            "copies: `--set augmentation=null`), of one seed or few: what is above 100% is "
+            "chance. *Copies*: of training examples, made by data augmentation.",
             retention_table(columns),
         ]
     squad = load("squad_v1_minilm")

@@ -13,11 +13,16 @@ import tensorflow as tf
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.distillation import PREDICTION, Stage, TinyBertDistiller
 from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier
+from tinybert_tf.training.fitting import ClippingTogether
 
 ALL_TERMS = Stage("all", attention=0.5, hidden=2.0, embedding=3.0, prediction=0.25)
 # The halves of the first batch differ by far in their numbers of tokens, and the second
 # batch has one row: a replica gets none.
 LENGTHS = [8, 8, 8, 7, 2, 3, 2, 2, 6]
+
+
+class ClippingSGD(ClippingTogether, keras.optimizers.SGD):
+    pass
 
 
 def make_examples():
@@ -44,12 +49,12 @@ def make_classifier(num_layers, hidden_dim, seed):
     return model
 
 
-def make_distiller():
+def make_distiller(optimizer):
     distiller = TinyBertDistiller(make_classifier(1, 8, seed=1), make_classifier(2, 12, seed=2))
     kernel = np.random.default_rng(4).normal(0.0, 0.3, (8, 12))
     for projection in distiller.projections:
         projection.kernel.assign(kernel)
-    distiller.compile(keras.optimizers.SGD(0.1), stage=ALL_TERMS, metrics=["accuracy"])
+    distiller.compile(optimizer, stage=ALL_TERMS, metrics=["accuracy"])
     return distiller
 
 
@@ -102,7 +107,9 @@ def main(kind, output):
     else:
         strategy = tf.distribute.get_strategy()
     with strategy.scope():
-        distiller = make_distiller()
+        distiller = make_distiller(keras.optimizers.SGD(0.1))
+        # A length of 1 is far below that of these gradients.
+        clipping_distiller = make_distiller(ClippingSGD(0.1, global_clipnorm=1.0))
         span_distiller = make_span_distiller()
     teacher = values(distiller.teacher)
     results = {"replicas": strategy.num_replicas_in_sync}
@@ -115,6 +122,9 @@ def main(kind, output):
     results |= fit(distiller, dataset)
     results["weights"] = values(distiller)
     results["teacher_moved"] = np.abs(values(distiller.teacher) - teacher).max()
+    fit(clipping_distiller, dataset.take(1))
+    results["clipped_weights"] = values(clipping_distiller)
+    results["start"] = np.concatenate([np.ravel(weight) for weight in start])
     results["span_step"] = fit(span_distiller, dataset.take(1))["epoch"]
     results["span_weights"] = values(span_distiller.student)
     np.savez(output, **results)

@@ -67,6 +67,20 @@ def test_one_step_of_two_replicas_is_one_step_of_one(alone, mirrored):
     np.testing.assert_allclose(mirrored["step_weights"], alone["step_weights"], atol=1e-6)
 
 
+def test_gradients_of_two_replicas_are_clipped_as_those_of_one(alone, mirrored):
+    """One step of SGD at a rate of 0.1: a gradient of length 1 moves the weights by 0.1.
+
+    By somewhat more here: Keras takes the length before it sums what a token that stands in
+    several places has.
+    """
+    lengths = {
+        name: np.linalg.norm(alone[name] - alone["start"])
+        for name in ("step_weights", "clipped_weights")
+    }
+    assert lengths["clipped_weights"] < 0.15 < 0.3 < lengths["step_weights"]
+    np.testing.assert_allclose(mirrored["clipped_weights"], alone["clipped_weights"], atol=1e-6)
+
+
 def test_fit_over_replicas_is_fit(alone, mirrored):
     """Two batches; of the second, of one row, a replica gets nothing."""
     np.testing.assert_allclose(mirrored["epoch"], alone["epoch"], rtol=1e-5)

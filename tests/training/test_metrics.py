@@ -95,7 +95,7 @@ def test_a_classifier_must_correlate():
 
 
 def test_a_frequent_class_is_no_bar():
-    """80 of 100: naming it always is chance, finding 5 of the 20 others and no false one not."""
+    """80 of 100: to name it always is chance, to find 5 of the 20 others besides is not."""
     labels = (np.arange(100) >= 80).astype(int)
     for found, is_chance in ((0, True), (5, False)):
         answers = np.where(np.arange(100) < 80 + found, labels, 0)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import h5py
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tinybert_tf.data import EncodedExamples, Predictor, Task
 from tinybert_tf.files import atomic_file
@@ -24,7 +25,24 @@ _PROGRESS_SECONDS = 60.0
 _SEEDS = "dropout_seeds"
 
 
-class _AdamW(keras.optimizers.AdamW):
+class ClippingTogether:
+    """Mixin of Keras's optimizers: under a strategy, clips the sum of all replicas' gradients.
+
+    Keras clips each replica's share of it, and sums what is left: another direction and another
+    length than on one device.
+    """
+
+    def _clip_gradients(self, grads):
+        context = tf.distribute.get_replica_context()
+        count = context.num_replicas_in_sync
+        if count == 1:
+            return super()._clip_gradients(grads)
+        clipped = super()._clip_gradients(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
+        # Keras sums over the replicas after this.
+        return [keras.ops.divide(grad, count) for grad in clipped]
+
+
+class _AdamW(ClippingTogether, keras.optimizers.AdamW):
     def finalize_variable_values(self, var_list):
         """Left to `StageFit`.
 
