@@ -13,6 +13,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.training import recipes
 from tinybert_tf.training.config import load_config, parse_config
 from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.training.sources import load_tokenizer
 
 
 def run_command(*arguments, cwd):
@@ -39,6 +40,7 @@ def refused(values, tmp_path):
         config = parse_config(values, "values")
         with RunDirectory.creating(config, resume=False) as run:
             run.record_command(config.seed)
+            recipes.check_test(config)
             recipes.finetune(config, run)
             recipes.distill(config, run)
     assert_nothing_left(values, tmp_path)
@@ -237,6 +239,47 @@ def test_a_run_that_has_trained_survives_a_mistake(tiny_values, tmp_path):
         run.checkpoints.mkdir()
         raise TinyBertError("a mistake")
     assert (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_run_that_has_made_copies_survives_a_mistake(tiny_values, tmp_path):
+    """Hours of a masked LM, where the teacher needed no training."""
+    config = parse_config(tiny_values, "values")
+    with (
+        pytest.raises(TinyBertError),
+        RunDirectory.creating(config, resume=False) as run,
+    ):
+        run.augmented.mkdir()
+        raise TinyBertError("a mistake")
+    assert (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_what_was_half_written_is_no_run_and_goes(tiny_values, tmp_path):
+    partial = tmp_path / "run" / ".partial-1"
+    partial.mkdir(parents=True)
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=True)
+    for folder in (run.checkpoints, run.exports):
+        (folder / ".partial-2").mkdir(parents=True)
+        (folder / "kept").touch()
+    RunDirectory.create(config, resume=True)
+    left = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*")}
+    assert left == {"config.yaml", "checkpoints", "checkpoints/kept", "export", "export/kept"}
+
+
+def test_a_test_split_that_is_not_there(tiny_values, tmp_path):
+    """It is read last; hours before that somebody wants to know."""
+    tiny_values["data"]["test"] = str(tmp_path / "test.tsv")
+    message = refused(tiny_values, tmp_path)
+    assert f"There is no data file {tmp_path / 'test.tsv'}" in message
+
+
+def test_a_cased_model(damaged, tiny_values, tmp_path):
+    (damaged / "tokenizer_config.json").write_text('{"do_lower_case": false}', "utf-8")
+    message = refused(tiny_values, tmp_path)
+    assert "do_lower_case=false, so its model is cased; lowercase is true" in message
+    tiny_values["teacher"]["lowercase"] = False
+    config = parse_config(tiny_values, "values")
+    assert not load_tokenizer(config.teacher).lowercase
 
 
 def test_there_is_no_run(tmp_path):

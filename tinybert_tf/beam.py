@@ -30,11 +30,16 @@ def write_on_beam(make_writer: Callable, elements: Sequence, options: Sequence[s
     Args:
         make_writer: function that returns an object with `write`, of one element. Picklable.
         elements: sequence. What is to be written.
-        options: sequence of str. Pipeline options, such as `--runner=FlinkRunner`.
+        options: sequence of str. Pipeline options, such as `--runner=FlinkRunner`; without a
+            runner, Beam's in this process.
 
     Raises:
         TinyBertError: if Beam does not take the options.
     """
+    if not any(option.startswith("--runner") for option in options):
+        # Beam would take DirectRunner, which looks on the network for a server to run before it
+        # does the same.
+        options = [*options, "--runner=FnApiRunner"]
     try:
         pipeline = apache_beam.Pipeline(options=PipelineOptions(list(options)))
     except (ValueError, ImportError, AttributeError) as error:

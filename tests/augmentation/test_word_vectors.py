@@ -118,6 +118,12 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "b.txt.gz").write_bytes(gzip.compress(TEXT)[:-12])
     with pytest.raises(TinyBertError, match="ends early"):
         read_word_vectors(tmp_path / "b.txt.gz")
+    damaged = bytearray(gzip.compress(TEXT))
+    # The kind of the first block: there is no fourth one.
+    damaged[10] |= 0b110
+    (tmp_path / "c.txt.gz").write_bytes(damaged)
+    with pytest.raises(TinyBertError, match=r"c\.txt\.gz is damaged .*invalid block type"):
+        read_word_vectors(tmp_path / "c.txt.gz")
 
 
 def test_glove():

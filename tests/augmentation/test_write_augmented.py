@@ -8,6 +8,7 @@ from tinybert_tf.augmentation import (
     AugmentationJob,
     AugmentationOptions,
     Augmenter,
+    pipeline,
     read_augmented,
     write_augmented,
 )
@@ -92,6 +93,14 @@ def test_scores(make_job, tmp_path):
     np.testing.assert_array_equal(last.labels, scores[[2] * 3])
     first = (tmp_path / "augmented" / "augmented-00000.jsonl").read_text("utf-8")
     assert first.split("\n")[0].endswith('"score": 3.8}')
+
+
+def test_it_is_not_finished_before_its_workers_are(make_job, tmp_path, monkeypatch):
+    """A runner of Beam may return at once."""
+    monkeypatch.setattr(pipeline, "_run_in_process", lambda *arguments: None)
+    with pytest.raises(TinyBertError, match=r"(\d) of \1 shards are not written yet"):
+        write_augmented(make_job())
+    assert not (tmp_path / "augmented" / "manifest.json").exists()
 
 
 def test_killed_and_resumed(make_job, make_masked_lm, tmp_path):

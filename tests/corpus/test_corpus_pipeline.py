@@ -164,6 +164,16 @@ def test_a_corpus_goes_on_to_the_same_bytes(make_corpus, text, tmp_path, monkeyp
     assert len(second) < sum(split["sequences"] for split in totals.values())
 
 
+def test_a_corpus_is_not_finished_before_its_workers_are(
+    make_corpus, text, tmp_path, monkeypatch, capsys
+):
+    """A runner of Beam may return at once."""
+    monkeypatch.setattr(pipeline, "run_in_process", lambda corpus: None)
+    assert make_corpus(text, *SMALL) is None
+    assert " parts are not done yet. " in capsys.readouterr().err
+    assert not (tmp_path / "corpus" / "manifest.json").exists()
+
+
 # === What is no corpus ===
 
 

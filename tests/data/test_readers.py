@@ -97,6 +97,12 @@ def test_a_last_line_without_line_feed_counts(tmp_path):
     assert_examples(examples, (("one", "two"),), [1, 0])
 
 
+def test_a_csv_cell_longer_than_the_module_s_limit(tmp_path):
+    long = "x" * 200_000
+    examples = read_table(MOOD, write(tmp_path / "a.csv", f"text,label\n{long},good\n"))
+    assert examples.texts == ((long,),)
+
+
 def test_csv_quoting(tmp_path):
     text = 'label,text\ngood,"one, ""two""\nthree"\n\nbad,4 5" disks\n'
     examples = read_table(MOOD, write(tmp_path / "a.csv", text))

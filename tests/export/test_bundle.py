@@ -336,6 +336,20 @@ def test_an_app_gets_the_bundle_in_place_of_its_old_one(bundle, tmp_path):
     assert os.listdir(assets.parent) == ["bundle"]
 
 
+def test_an_app_that_runs_no_spans_keeps_its_bundle(bundle, tmp_path):
+    assets = tmp_path / "app" / "src" / "main" / "assets" / "bundle"
+    assets.mkdir(parents=True)
+    (assets / "old.txt").write_text("old")
+    spans = tmp_path / "spans"
+    spans.mkdir()
+    info = read_json(bundle / "bundle.json")
+    info["task"]["type"] = "span"
+    (spans / "bundle.json").write_text(json.dumps(info))
+    with pytest.raises(TinyBertError, match=r"spans answers questions; the app"):
+        put_into_app(spans, tmp_path)
+    assert os.listdir(assets) == ["old.txt"]
+
+
 def test_a_folder_that_is_no_app_is_refused(bundle, tmp_path):
     with pytest.raises(TinyBertError, match=r"no app/src/main.*android_demo"):
         put_into_app(bundle, tmp_path)

@@ -40,6 +40,8 @@ def resume(values):
         ({}, ()),
         ({"checkpoint_minutes": 5.0}, ()),
         ({"export__profiles": ["small"]}, ("export",)),
+        # Nothing before `evaluate` reads it.
+        ({"data__test": None}, ("evaluate", "export")),
         ({"student__dropout": 0.2}, FROM_DISTILL),
         ({"distillation__stages__1__fit__epochs": 3}, FROM_DISTILL),
         ({"distillation__mapping": "top"}, FROM_DISTILL),

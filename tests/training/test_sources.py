@@ -1,9 +1,18 @@
+import dataclasses
+
 import pytest
 
+from tinybert_tf import presets
 from tinybert_tf.data import read_table
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.tokenization import BertTokenizer
 from tinybert_tf.training.config import parse_config
-from tinybert_tf.training.sources import read_part, read_split
+from tinybert_tf.training.sources import (
+    check_start_vocabulary,
+    load_teacher,
+    read_part,
+    read_split,
+)
 
 
 def rows_of(examples):
@@ -33,3 +42,26 @@ def test_a_part_of_nothing(tiny_values, key):
     tiny_values["data"][key] = 0
     with pytest.raises(TinyBertError, match=rf"'data\.{key}' is 0"):
         parse_config(tiny_values, "values")
+
+
+def test_a_start_of_another_vocabulary(tiny_values):
+    """Of the same size, it would fit; its embeddings would stand for other words."""
+    start = "tinybert_4l_312d_en"
+    tiny_values["student"]["start"] = start
+    config = parse_config(tiny_values, "values")
+    theirs = BertTokenizer.from_preset(start).get_vocabulary()
+    check_start_vocabulary(config, BertTokenizer(theirs))
+    swapped = [*theirs[:-2], theirs[-1], theirs[-2]]
+    with pytest.raises(TinyBertError, match=r"another vocabulary than .*30,522 and 30,522"):
+        check_start_vocabulary(config, BertTokenizer(swapped))
+    assert start in presets.PRESETS
+
+
+def test_a_teacher_without_names_of_labels_has_the_task_s(tiny_values):
+    tiny_values["teacher"]["fine_tune"] = None
+    config = parse_config(tiny_values, "values")
+    task = config.resolved_task()
+    assert load_teacher(config, task).labels == task.labels
+    third = dataclasses.replace(task, labels=(*task.labels, "other"))
+    with pytest.raises(TinyBertError, match=r"has 2 outputs, the task 'things' wants 3"):
+        load_teacher(config, third)

@@ -1,5 +1,7 @@
 """What happens between the stages of a distillation."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -101,6 +103,31 @@ def test_a_stage_that_only_harms_leaves_the_student_as_it_started(distillation, 
     head, figures = results["student_head"]["dev"], results["prediction"]
     assert figures["dev"]["distance"] > 10 * head["distance"]
     assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, head, head)
+
+
+class HarmfulAtLast(StageFit):
+    """Trains nothing; the last stage turns the last hidden states around."""
+
+    def fit(self):
+        if self.name == "prediction":
+            TurnedAround.turn(self)
+        self.evaluate(1)
+
+
+def test_also_a_stage_that_no_head_is_fitted_for(distillation, monkeypatch):
+    monkeypatch.setattr(stages, "StageFit", HarmfulAtLast)
+    distillation["evaluator"] = evaluator = Distance(distillation)
+    config = distillation["config"]
+    first, last = config.distillation.stages
+    both = (dataclasses.replace(first, prediction=1.0), last)
+    distilling = dataclasses.replace(config.distillation, stages=both)
+    distillation["config"] = dataclasses.replace(config, distillation=distilling)
+    stages.fit_stages(**distillation)
+    results = distillation["run"].read_results()
+    assert "student_head" not in results
+    start, figures = results["student_start"]["dev"], results["prediction"]
+    assert figures["dev"]["distance"] > 10 * start["distance"]
+    assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, start, start)
 
 
 def test_no_head_is_fitted_in_a_stage_that_has_begun(distillation, monkeypatch):

@@ -232,9 +232,7 @@ class Augmenter:
     def _is_looked_up(self, query: MaskedWord) -> bool:
         ids = query.token_ids[query.start : query.stop]
         is_token = len(ids) == 1 and ids[0] != self._tokenizer.unk_token_id
-        return (
-            not is_token and self._word_vectors is not None and query.word in self._word_vectors
-        )
+        return not is_token and query.word in self._word_vectors
 
     def _look_up(self, wanted: Sequence[tuple[_Text, int, str]]) -> None:
         words = list(dict.fromkeys(word for *_, word in wanted))

@@ -12,9 +12,8 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
 
 # The last bits of a row's logits depend on the other rows of its batch: on CPUs they differ by
-# up to 7e-6, less often in batches of whole sixteens. Where the last word that is taken is no
-# further than this from the first that is not, the row decides alone.
-_ROWS_STEP = 16
+# up to 7e-6. Where the last word that is taken is no further than this from the first that is
+# not, the row decides alone.
 _NEAR_TIE = 1e-4
 # [CLS] and two [SEP].
 _SPECIAL_TOKENS = 3
@@ -49,7 +48,7 @@ class MaskedLMCandidates:
     The model reads `[CLS] masked text [SEP] text [SEP]`, as in Huawei's released code: the
     original beside the gap keeps what is proposed close to the word. A word of several pieces
     becomes one `[MASK]`. Of a text too long for that, the model reads the part around the word.
-    In float32 a word's candidates do not depend on which others are in its batch.
+    In float32 on a CPU a word's candidates do not depend on which others are in its batch.
 
     Args:
         masked_lm: `BertMaskedLM` with a preprocessor. Its `sequence_length` bounds the input.
@@ -118,7 +117,7 @@ class MaskedLMCandidates:
         logits, ids = self._find_best(self._inputs(encoded, rows), count + 2)
         return [
             [(float(logit), self._vocabulary[i]) for logit, i in zip(*row, strict=True)]
-            for row in zip(logits.numpy()[: len(rows)], ids.numpy(), strict=False)
+            for row in zip(logits.numpy(), ids.numpy(), strict=True)
         ]
 
     def _best_words(self, inputs: dict[str, tf.Tensor], count: tf.Tensor):
@@ -126,7 +125,6 @@ class MaskedLMCandidates:
         return tf.math.top_k(logits + self._penalty, count)
 
     def _inputs(self, encoded: EncodedExamples, rows: np.ndarray) -> dict[str, np.ndarray]:
-        rows = np.pad(rows, (0, -len(rows) % _ROWS_STEP), mode="edge")
         inputs, positions = encoded.batch(rows)
         return {**inputs, "mask_positions": positions[:, None]}
 

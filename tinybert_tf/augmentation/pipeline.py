@@ -202,6 +202,13 @@ def _is_done(directory: str, number: int) -> bool:
 def _finish(directory: str, header: Header) -> Manifest:
     """Writes the manifest out of the summaries."""
     paths = [_summary_path(directory, number) for number in range(header.num_shards)]
+    missing = sum(not tf.io.gfile.exists(path) for path in paths)
+    if missing:
+        # A runner need not wait for its workers.
+        raise TinyBertError(
+            f"{directory}: {missing} of {len(paths)} shards are not written yet. When no "
+            "worker is at them any more, give the same command again."
+        )
     shards = tuple(read_json(path, Shard, WAY_OUT) for path in paths)
     statistics = functools.reduce(
         operator.add, (shard.statistics for shard in shards), Statistics()

@@ -7,6 +7,7 @@ import gzip
 import math
 import os
 import pathlib
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,8 +15,11 @@ import numpy as np
 from tinybert_tf.augmentation.words import is_word
 from tinybert_tf.errors import TinyBertError
 
-# Rows of one product: 256 words beside 400,000 are 400 MB of similarities.
-_QUERIES = 256
+# Rows of one product: 64 words beside 400,000 take 300 MB, similarities and their order.
+_QUERIES = 64
+# The last bits of a similarity depend on the other rows of its product. Where the last
+# neighbour is no further than this from the next word, the row decides alone.
+_NEAR_TIE = 1e-5
 # The name of a word in a binary file may be long, but a whole file without a space is none.
 _MAX_NAME_BYTES = 4096
 
@@ -56,14 +60,20 @@ class WordVectors:
         found = []
         for start in range(0, len(words), _QUERIES):
             rows = [self._rows[word] for word in words[start : start + _QUERIES]]
-            # One row alone would be a matrix-vector product, which rounds in another way;
-            # a word's neighbours are not to depend on the words beside it.
-            queries = rows if len(rows) > 1 else rows * 2
-            similarity = self.vectors[queries] @ self.vectors.T
-            similarity[np.arange(len(queries)), queries] = -np.inf
-            best = np.argpartition(-similarity, count - 1, axis=1)[: len(rows), :count]
-            found += [tuple(sorted(self.words[i] for i in row)) for row in best]
+            for row, best, gap in zip(rows, *self._rank(rows, count), strict=True):
+                if gap <= _NEAR_TIE:
+                    (best,), _ = self._rank([row], count)
+                found.append(tuple(sorted(self.words[i] for i in best)))
         return found
+
+    def _rank(self, rows: list[int], count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the nearest other words of each row, and how much nearer than the next."""
+        # The negative of similarities, of which the smallest are found without a copy.
+        distances = -self.vectors[rows] @ self.vectors.T
+        distances[np.arange(len(rows)), rows] = np.inf
+        best = np.argpartition(distances, (count - 1, count), axis=1)[:, : count + 1]
+        ends = np.take_along_axis(distances, best[:, count - 1 :], axis=1)
+        return best[:, :count], ends[:, 1] - ends[:, 0]
 
 
 def read_word_vectors(path: str | os.PathLike) -> WordVectors:
@@ -93,8 +103,10 @@ def read_word_vectors(path: str | os.PathLike) -> WordVectors:
     except OSError as error:
         reason = error.strerror or error
         raise TinyBertError(f"Cannot read the word vectors {path}: {reason}.") from error
-    except EOFError as error:
-        raise TinyBertError(f"{path} ends early ({error}). Download it again.") from error
+    except (EOFError, zlib.error) as error:
+        raise TinyBertError(
+            f"{path} is damaged or ends early ({error}). Download it again."
+        ) from error
     if not vectors:
         raise TinyBertError(
             f"{path} holds no vector of a lower-case word. Expected GloVe's or word2vec's text "

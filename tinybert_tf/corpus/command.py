@@ -129,10 +129,8 @@ def _make(corpus, runner: str, runner_options: list[str]):
         if runner == _IN_PROCESS:
             pipeline.run_in_process(corpus)
         else:
-            # Not DirectRunner: that looks on the network for a server to run before it does
-            # the same.
-            name = "FnApiRunner" if runner == _DIRECT else runner
-            pipeline.run_on_beam(corpus, [*runner_options, f"--runner={name}"])
+            name = [] if runner == _DIRECT else [f"--runner={runner}"]
+            pipeline.run_on_beam(corpus, [*runner_options, *name])
     return corpus.finish()
 
 

@@ -218,12 +218,20 @@ class Corpus:
         """Writes the manifest out of the summaries.
 
         Raises:
-            TinyBertError: if a task failed, or there is no text in all the inputs.
+            TinyBertError: if a task failed or is not done, or there is no text in all the
+                inputs.
         """
         summaries = [summary for task in self.tasks if (summary := self._summary(task))]
         errors = [summary.error for summary in summaries if summary.error]
         if errors:
             raise TinyBertError("\n".join(errors))
+        missing = len(self.tasks) - len(summaries)
+        if missing:
+            # A runner need not wait for its workers.
+            raise TinyBertError(
+                f"{self.directory}: {missing} of {len(self.tasks)} parts are not done yet. "
+                "When no worker is at them any more, give the same command again."
+            )
         manifest = make_manifest(self.header, summaries)
         write_json(f"{self.directory}/{shards.MANIFEST}", manifest)
         tf.io.gfile.rmtree(f"{self.directory}/{_SUMMARIES}")

@@ -381,6 +381,8 @@ def _tsv_records(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _csv_records(path: pathlib.Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yields first line number and fields of every record that is not empty."""
+    # The whole file is in memory: no cell is too long. The module knows one limit for all.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         line = reader.line_num + 1

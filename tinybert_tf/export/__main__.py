@@ -10,6 +10,7 @@ python -m tinybert_tf.export benchmark BUNDLE... [--against PEER,...] [--run RUN
 
 import dataclasses
 
+import pydantic
 from absl import app, flags
 
 from tinybert_tf.cli import parse_flags, reporting_errors
@@ -96,7 +97,11 @@ def _export() -> None:
         "license": _LICENSE.value,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    options = dataclasses.replace(config.export, **given)
+    try:
+        options = dataclasses.replace(config.export, **given)
+    except pydantic.ValidationError as error:
+        problems = [f"--{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise TinyBertError("; ".join(problems)) from error
     report = recipes.export_student(config, run, _OUTPUT.value, _PROFILE.value, options)
     reporting.print_export(_OUTPUT.value, report)
     if _ANDROID.value:

@@ -13,7 +13,12 @@ from importlib import metadata as package_metadata
 from tinybert_tf.data import EncodedExamples, Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import runtime
-from tinybert_tf.export.conversion import convert, output_names, signature_names
+from tinybert_tf.export.conversion import (
+    check_lengths,
+    convert,
+    output_names,
+    signature_names,
+)
 from tinybert_tf.export.golden import make_golden
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
@@ -103,6 +108,7 @@ def export_bundle(
             f"lengths go up to {lengths[-1]}, beyond sequence_length {length}, the longest of "
             "both files. Raise sequence_length or leave out longer ones."
         )
+    check_lengths(model, lengths)
     if len(lengths) > 1:
         plan[MULTI_MODEL] = lengths
     preprocessor = BertPreprocessor(model.preprocessor.tokenizer, length)
@@ -169,9 +175,16 @@ def put_into_app(bundle: str | os.PathLike, app: str | os.PathLike) -> pathlib.P
         The folder in the app's assets.
 
     Raises:
-        TinyBertError: if the app is not there.
+        TinyBertError: if the app is not there, or the bundle is for questions and contexts,
+            which it does not run.
     """
     check_app(app)
+    info = json.loads((pathlib.Path(bundle) / "bundle.json").read_bytes())
+    if info["task"]["type"] == "span":
+        raise TinyBertError(
+            f"{bundle} answers questions; the app runs classifications and regressions alone. "
+            "The app was left as it is."
+        )
     assets = pathlib.Path(app) / "app" / "src" / "main" / "assets" / "bundle"
     assets.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=assets.parent, prefix=".partial-") as aside:

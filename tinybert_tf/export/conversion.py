@@ -117,7 +117,16 @@ def output_function(model) -> Callable[[dict], dict]:
     return outputs
 
 
-def _check(model, lengths, profile: Profile, calibration) -> None:
+def check_lengths(model, lengths: Sequence[int]) -> None:
+    """Looks at static lengths before anything is run in them.
+
+    Args:
+        model: `BertTextClassifier` or `BertSpanClassifier`.
+        lengths: sequence of int. In tokens.
+
+    Raises:
+        TinyBertError: if there is none, or one that the model does not take.
+    """
     limit = model.backbone.max_sequence_length
     wrong = [length for length in lengths if not 3 <= length <= limit]
     if wrong or not lengths:
@@ -125,6 +134,10 @@ def _check(model, lengths, profile: Profile, calibration) -> None:
             f"sequence_length {wrong[0] if wrong else None} does not fit the model: it takes 3 "
             f"to {limit}."
         )
+
+
+def _check(model, lengths, profile: Profile, calibration) -> None:
+    check_lengths(model, lengths)
     if model.dtype_policy.name != "float32":
         raise TinyBertError(
             f"The model computes in {model.dtype_policy.name}. Load it with dtype='float32'; "

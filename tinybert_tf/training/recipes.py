@@ -7,6 +7,7 @@ data augmentation (`augmenting.py`).
 
 import dataclasses
 import os
+import pathlib
 import shutil
 
 import keras
@@ -221,7 +222,7 @@ def export_student(
         options.lengths,
         calibration,
         export.TaskCard(
-            steps.task.name, config.data.test or config.data.dev, score, steps.best_metric
+            steps.task.name, "test" if config.data.test else "dev", score, steps.best_metric
         ),
         export.ModelCard(
             options.name or run.path.resolve().name,
@@ -238,6 +239,7 @@ def _made_by(config: RunConfig) -> dict:
     """Returns what of a config may travel with its model: no paths, no names of files."""
     values = config.to_dict()
     made = {key: values[key] for key in ("student", "distillation", "seed", "precision")}
+    made["student"] |= {"start": pathlib.Path(config.student.start).name}
     if config.augmentation is not None:
         made["augmentation"] = dataclasses.asdict(config.augmentation.options())
     return made

@@ -33,9 +33,8 @@ class Bundle:
 
     @property
     def static_length(self) -> int:
-        """The one length of its model.tflite."""
-        (length,) = self.signatures(MODEL).values()
-        return length
+        """The length of its model.tflite; without one, as in the app, its longest."""
+        return max((self.signatures(MODEL) or self.signatures(MULTI_MODEL)).values())
 
     @property
     def longest(self) -> int:

@@ -59,13 +59,15 @@ internal class UnicodeTable private constructor(input: DataInputStream) {
 
         private const val RANK_SHIFT = 6
         private const val CODE_POINTS = 0x110000
-        private const val RESOURCE = "unicode.bin"
+
+        // From the root: R8 gives the class another package, and leaves resources where they are.
+        private const val RESOURCE = "/org/tinybert/demo/core/unicode.bin"
 
         /** The table, read once, when the first tokenizer is made. */
         val instance: UnicodeTable by lazy {
             val stream = UnicodeTable::class.java.getResourceAsStream(RESOURCE)
             checkNotNull(stream) {
-                "The resource org/tinybert/demo/core/$RESOURCE is missing. The build must " +
+                "The resource $RESOURCE is missing. The build must " +
                     "package the Java resources of core."
             }
             DataInputStream(stream.buffered()).use { UnicodeTable(it) }
