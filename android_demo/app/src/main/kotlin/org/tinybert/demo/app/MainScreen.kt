@@ -69,7 +69,7 @@ class MainScreen(private val root: View, maxThreads: Int, hasBuiltIn: Boolean) {
 
     fun render(state: ClassifierState) {
         val error = state as? ClassifierState.Error
-        val isFailure = error != null && !error.isRecoverable
+        val isFailure = error != null && error.info == null
         loading.setShown(state == ClassifierState.Loading)
         failure.setShown(isFailure)
         content.setShown(state != ClassifierState.Loading && !isFailure)
@@ -84,12 +84,15 @@ class MainScreen(private val root: View, maxThreads: Int, hasBuiltIn: Boolean) {
                 notice.setShown(false)
                 result.show(state)
             }
-            is ClassifierState.Error ->
+            is ClassifierState.Error -> {
+                // A screen that was just made, as after a turn of the device, shows no model yet.
+                state.info?.let { showModel(it) }
                 if (isFailure) {
                     failure.findViewById<TextView>(R.id.failure_message).text = state.message
                 } else {
                     showNotice(state.message, R.style.Text_Error)
                 }
+            }
         }
     }
 

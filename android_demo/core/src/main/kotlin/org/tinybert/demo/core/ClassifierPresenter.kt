@@ -194,7 +194,7 @@ class ClassifierPresenter(
 
     private fun showError(failure: Throwable) {
         val message = failure.message ?: failure.javaClass.simpleName
-        show(ClassifierState.Error(message, isRecoverable = info != null))
+        show(ClassifierState.Error(message, info))
     }
 
     private fun show(state: ClassifierState) {

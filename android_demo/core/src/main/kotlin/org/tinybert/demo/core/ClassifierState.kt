@@ -19,10 +19,10 @@ sealed class ClassifierState {
     /**
      * Something failed.
      *
-     * @property isRecoverable whether a bundle is open all the same, so that the next text is tried
-     *   again; otherwise another bundle must be opened first
+     * @property info of the bundle that is open all the same, so that the next text is tried
+     *   again; without one, another bundle must be opened first
      */
-    class Error(val message: String, val isRecoverable: Boolean) : ClassifierState()
+    class Error(val message: String, val info: BundleInfo?) : ClassifierState()
 }
 
 /** Times of the runs so far, in nanoseconds. */

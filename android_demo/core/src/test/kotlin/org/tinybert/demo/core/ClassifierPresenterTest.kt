@@ -2,6 +2,7 @@ package org.tinybert.demo.core
 
 import java.io.IOException
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertSame
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
@@ -162,7 +163,7 @@ class ClassifierPresenterTest {
         type("good")
         val error = last<ClassifierState.Error>()
         assertEquals("out of tensors", error.message)
-        assertTrue(error.isRecoverable)
+        assertEquals("things", error.info?.name)
         engineFailure = null
         type("bad")
         assertEquals(listOf("bad"), last<ClassifierState.Result>().texts)
@@ -192,7 +193,7 @@ class ClassifierPresenterTest {
         open(TestBundle())
         val error = last<ClassifierState.Error>()
         assertTrue("bundle.json is missing" in error.message, error.message)
-        assertEquals(false, error.isRecoverable)
+        assertNull(error.info)
         type("bad")
         assertSame(error, presenter.state)
         open()
@@ -207,7 +208,7 @@ class ClassifierPresenterTest {
             listOf<() -> BundleSource>({ TestBundle() }, { throw IOException("no file") })) {
             presenter.open(source)
             settle()
-            assertTrue(last<ClassifierState.Error>().isRecoverable)
+            assertEquals("things", last<ClassifierState.Error>().info?.name)
             type("good ${presenter.text}")
             last<ClassifierState.Result>()
         }
