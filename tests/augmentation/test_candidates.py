@@ -81,7 +81,7 @@ class LastBits:
 
     def __call__(self, inputs, training):
         rows = tf.shape(inputs["token_ids"])[0]
-        sign = tf.where(rows == 16, 1.0, -1.0)
+        sign = tf.where(rows == 1, 1.0, -1.0)
         logits = self._logits + sign * self._rounding
         return tf.broadcast_to(logits, (rows, 1, len(logits)))
 
@@ -90,7 +90,7 @@ def test_near_ties_do_not_depend_on_the_batch(make_masked_lm, vocabulary, query)
     model = LastBits(make_masked_lm(), vocabulary)
     order = [
         np.argsort(-model({"token_ids": tf.zeros((rows, 4))}, False)[0, 0])[2]
-        for rows in (16, 32)
+        for rows in (1, 20)
     ]
     assert [vocabulary[i] for i in order] == ["plot", "film"]
 
