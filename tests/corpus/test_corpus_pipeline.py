@@ -169,7 +169,8 @@ def test_a_corpus_is_not_finished_before_its_workers_are(
 ):
     """A runner of Beam may return at once."""
     monkeypatch.setattr(pipeline, "run_in_process", lambda corpus: None)
-    assert make_corpus(text, *SMALL) is None
+    with pytest.raises(SystemExit):
+        make_corpus(text, *SMALL)
     assert " parts are not done yet. " in capsys.readouterr().err
     assert not (tmp_path / "corpus" / "manifest.json").exists()
 
