@@ -225,6 +225,10 @@ class Benchmark:
             for split in ("train", "dev")
         )
 
+    def score_teacher(self) -> dict[str, float]:
+        """Returns what the teacher scores on the dev sentences."""
+        return Evaluator(_TASK, self.teacher, self.dev).score()
+
     def run(self, start: Callable, seed: int, steps: list[int]) -> Iterator[dict]:
         """Yields the figures of one start and seed after each number of steps."""
         keras.utils.set_random_seed(seed)
@@ -314,6 +318,7 @@ def _run() -> list[dict]:
     figures["environments"].append(environment("python benchmarks/student_start.py"))
     done = {(row["seed"], row["start"], row["step"]) for row in figures["rows"]}
     benchmark = Benchmark(_DATA.value, _TEACHER.value)
+    figures["teacher"] = benchmark.score_teacher()
     for seed, name in track(list(itertools.product(range(_SEEDS.value), starts)), "starts"):
         if all((seed, name, step) in done for step in steps):
             continue
@@ -324,6 +329,7 @@ def _run() -> list[dict]:
                 figures["rows"].append(row)
                 write_json(output, figures)
         keras.backend.clear_session()
+    write_json(output, figures)
     return figures["rows"]
 
 
