@@ -230,25 +230,14 @@ def test_an_existing_run_survives_a_mistake(tiny_values, tmp_path):
     assert (tmp_path / "run" / "config.yaml").exists()
 
 
-def test_a_run_that_has_trained_survives_a_mistake(tiny_values, tmp_path):
+@pytest.mark.parametrize("made", ["checkpoints", "augmented"])
+def test_a_run_that_took_hours_survives_a_mistake(tiny_values, tmp_path, made):
     config = parse_config(tiny_values, "values")
     with (
         pytest.raises(TinyBertError),
         RunDirectory.creating(config, resume=False) as run,
     ):
-        run.checkpoints.mkdir()
-        raise TinyBertError("a mistake")
-    assert (tmp_path / "run" / "config.yaml").exists()
-
-
-def test_a_run_that_has_made_copies_survives_a_mistake(tiny_values, tmp_path):
-    """Hours of a masked LM, where the teacher needed no training."""
-    config = parse_config(tiny_values, "values")
-    with (
-        pytest.raises(TinyBertError),
-        RunDirectory.creating(config, resume=False) as run,
-    ):
-        run.augmented.mkdir()
+        (run.path / made).mkdir()
         raise TinyBertError("a mistake")
     assert (tmp_path / "run" / "config.yaml").exists()
 
