@@ -46,9 +46,7 @@ from unittest import mock
 import keras
 import numpy as np
 from absl import app, flags
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
@@ -66,6 +64,7 @@ from tinybert_tf.files import write_json
 from tinybert_tf.models import BertEncoder, BertTextClassifier, encoder_of
 from tinybert_tf.training.config import OptimizerConfig
 from tinybert_tf.training.fitting import Evaluator, make_optimizer
+from tinybert_tf.training.reporting import ResultsTable, print_table
 from tinybert_tf.training.run_directory import environment
 from tinybert_tf.training.sources import load_classifier
 from tinybert_tf.training.strategies import resolve_precision
@@ -265,22 +264,26 @@ class Benchmark:
         return {**{term: sum(layers[term]) for term in _TERMS}, **scores}
 
 
-def _print_results(rows: list[dict]) -> None:
-    table = Table(title="Means over seeds, on SST-2 dev")
-    table.add_column("start")
-    for column in ("steps", *_TERMS, "accuracy", "range"):
-        table.add_column(column, justify="right")
+def _results_table(rows: list[dict]) -> ResultsTable:
+    cells = []
     for name, step in dict.fromkeys((row["start"], row["step"]) for row in rows):
         figures = [row for row in rows if (row["start"], row["step"]) == (name, step)]
         scores = [f["accuracy"] for f in figures]
-        table.add_row(
-            name,
-            str(step),
-            *(f"{np.mean([f[term] for f in figures]):.4f}" for term in _TERMS),
-            f"{np.mean(scores):.4f}",
-            f"{min(scores):.4f}-{max(scores):.4f}",
+        cells.append(
+            (
+                name,
+                str(step),
+                *(f"{np.mean([f[term] for f in figures]):.4f}" for term in _TERMS),
+                f"{np.mean(scores):.4f}",
+                f"{min(scores):.4f}-{max(scores):.4f}",
+            )
         )
-    Console().print(table)
+    return ResultsTable(
+        title="Means over seeds, on SST-2 dev",
+        caption="",
+        columns=("start", "steps", *_TERMS, "accuracy", "range"),
+        rows=tuple(cells),
+    )
 
 
 def _chosen() -> tuple[dict[str, Callable], list[int]]:
@@ -337,7 +340,7 @@ def _run() -> list[dict]:
 def main(argv):
     """Measures what is missing."""
     del argv
-    _print_results(_run())
+    print_table(_results_table(_run()))
     print(f"Figures are in {_OUTPUT.value}.")
 
 
