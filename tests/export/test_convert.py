@@ -183,7 +183,7 @@ def test_profiles_that_measure_want_examples(classifier, profile):
 
 @pytest.mark.parametrize("length", [2, 33])
 def test_a_length_outside_the_position_table_is_refused(classifier, length):
-    with pytest.raises(TinyBertError, match=rf"sequence_length {length} .* 3 to 32"):
+    with pytest.raises(TinyBertError, match=rf"A length of {length} tokens .* 3 to 32"):
         convert(classifier, (LENGTH, length), load_profile("float32"))
 
 

@@ -131,8 +131,8 @@ def check_lengths(model, lengths: Sequence[int]) -> None:
     wrong = [length for length in lengths if not 3 <= length <= limit]
     if wrong or not lengths:
         raise TinyBertError(
-            f"A length of {wrong[0] if wrong else 'no'} tokens does not fit the model: it takes "
-            f"3 to {limit}."
+            f"A length of {wrong[0] if wrong else 'no'} tokens does not fit the model: it "
+            f"takes 3 to {limit}."
         )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import zlib
 
 from tinybert_tf.data import SpanExamples, SpanTask
 from tinybert_tf.data.squad import SpanExample, SpanPrediction
@@ -121,10 +122,11 @@ def find_worse_answers(questions: list[AnsweredQuestion]) -> list[AnsweredQuesti
         questions: list of `AnsweredQuestion`.
 
     Returns:
-        list of `AnsweredQuestion`. Where it loses most first.
+        list of `AnsweredQuestion`. Where it loses most first; hundreds lose all, so those that
+        lose as much are in an order of no meaning, or the first article would have them all.
     """
     worse = [q for q in questions if q.student_f1 < q.teacher_f1]
-    return sorted(worse, key=lambda q: q.student_f1 - q.teacher_f1)
+    return sorted(worse, key=lambda q: (q.student_f1 - q.teacher_f1, zlib.crc32(q.id.encode())))
 
 
 def _excerpt(example: SpanExample) -> str:
