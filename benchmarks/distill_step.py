@@ -123,7 +123,11 @@ class OurStep:
         self.batches = BucketedBatches(encoded, _TOKENS_PER_BATCH, seed=seed)
         self.distiller = self._make_distiller()
         # Long enough that the learning rate never gets to 0.
-        optimizer = make_optimizer(_OPTIMIZER, total_steps=100 * self.batches.steps_per_epoch)
+        optimizer = make_optimizer(
+            _OPTIMIZER,
+            total_steps=100 * self.batches.steps_per_epoch,
+            precision=self.distiller.dtype_policy.name,
+        )
         self.distiller.compile(optimizer, stage=INTERMEDIATE)
         self._next_step = 0
 

@@ -148,7 +148,8 @@ class Benchmark:
         seconds = time.process_time() - started
         distiller = TinyBertDistiller(student, self.teacher)
         distiller.fit_projections(sample)
-        distiller.compile(make_optimizer(_OPTIMIZER, _TOTAL_STEPS), stage=INTERMEDIATE)
+        optimizer = make_optimizer(_OPTIMIZER, _TOTAL_STEPS, self._dtype)
+        distiller.compile(optimizer, stage=INTERMEDIATE)
         batches = BucketedBatches(self.train, _TOKENS_PER_BATCH, seed=seed)
         done = 0
         for step in steps:

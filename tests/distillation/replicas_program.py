@@ -13,7 +13,7 @@ import tensorflow as tf
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.distillation import PREDICTION, Stage, TinyBertDistiller
 from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier
-from tinybert_tf.training.fitting import ClippingTogether
+from tinybert_tf.training.fitting import ClippingTogether, LossScaleOptimizer
 
 ALL_TERMS = Stage("all", attention=0.5, hidden=2.0, embedding=3.0, prediction=0.25)
 # The halves of the first batch differ by far in their numbers of tokens, and the second
@@ -70,6 +70,16 @@ def make_span_distiller():
     return distiller
 
 
+def make_overflow():
+    """A model of one weight, and a batch whose last row has a gradient beyond float32."""
+    model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.build((None, 1))
+    optimizer = LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
+    model.compile(optimizer, loss="mse")
+    rows = np.array([[1.0], [1.0], [1.0], [1e30]], "float32")
+    return model, tf.data.Dataset.from_tensors((rows, np.zeros((4, 1), "float32")))
+
+
 def values(model):
     return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
 
@@ -111,6 +121,7 @@ def main(kind, output):
         # A length of 1 is far below that of these gradients.
         clipping_distiller = make_distiller(ClippingSGD(0.1, global_clipnorm=1.0))
         span_distiller = make_span_distiller()
+        overflowing, overflow = make_overflow()
     teacher = values(distiller.teacher)
     results = {"replicas": strategy.num_replicas_in_sync}
     examples = make_examples()
@@ -127,6 +138,8 @@ def main(kind, output):
     results["start"] = np.concatenate([np.ravel(weight) for weight in start])
     results["span_step"] = fit(span_distiller, dataset.take(1))["epoch"]
     results["span_weights"] = values(span_distiller.student)
+    overflowing.fit(overflow, verbose=0)
+    results["overflow"] = [*values(overflowing), overflowing.optimizer.dynamic_scale.numpy()]
     np.savez(output, **results)
 
 

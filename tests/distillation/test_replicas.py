@@ -81,6 +81,11 @@ def test_gradients_of_two_replicas_are_clipped_as_those_of_one(alone, mirrored):
     np.testing.assert_allclose(mirrored["clipped_weights"], alone["clipped_weights"], atol=1e-6)
 
 
+def test_an_overflow_on_any_replica_skips_the_step_on_all(alone, mirrored):
+    """In the second replica's rows; the weight stays 1, and the scale of 8 is halved."""
+    assert alone["overflow"].tolist() == mirrored["overflow"].tolist() == [1.0, 4.0]
+
+
 def test_fit_over_replicas_is_fit(alone, mirrored):
     """Two batches; of the second, of one row, a replica gets nothing."""
     np.testing.assert_allclose(mirrored["epoch"], alone["epoch"], rtol=1e-5)

@@ -70,7 +70,7 @@ def make_model(seed):
 def make_stage(directory, seed=1, scores=(0.0,) * 9, epochs=3, averaging=0.9):
     model = make_model(seed)
     config = FitConfig(epochs, OptimizerConfig(0.05, averaging=averaging))
-    optimizer = make_optimizer(config.optimizer, epochs * STEPS_PER_EPOCH)
+    optimizer = make_optimizer(config.optimizer, epochs * STEPS_PER_EPOCH, "float32")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, jit_compile=False)
     run = RunDirectory(directory)
@@ -222,9 +222,8 @@ def test_a_new_state_replaces_the_old_of_its_stage_only(tmp_path):
 
 def test_averaged_weights_go_back():
     weight, bias = keras.Variable([1.0, 2.0], name="kernel"), keras.Variable([5.0], name="bias")
-    optimizer = make_optimizer(
-        OptimizerConfig(0.5, warmup=0.0, decay="constant", weight_decay=0.0, averaging=0.5), 10
-    )
+    config = OptimizerConfig(0.5, warmup=0.0, decay="constant", weight_decay=0.0, averaging=0.5)
+    optimizer = make_optimizer(config, 10, "float32")
     optimizer.build([weight, bias])
     gradients = [tf.constant([1.0, -1.0]), tf.constant([0.0])]
     # Adam's steps are as long as the learning rate while the gradient stays the same: after
@@ -241,7 +240,7 @@ def test_weights_decay_but_not_biases_and_norms():
     names = ("kernel", "embeddings", "bias", "gamma", "beta")
     variables = [keras.Variable([1.0], name=name) for name in names]
     config = OptimizerConfig(0.1, warmup=0.0, decay="constant", weight_decay=0.5)
-    optimizer = make_optimizer(config, 10)
+    optimizer = make_optimizer(config, 10, "float32")
     optimizer.apply_gradients([(tf.constant([0.0]), variable) for variable in variables])
     # 1 - learning rate * weight decay.
     values = [variable.numpy()[0] for variable in variables]

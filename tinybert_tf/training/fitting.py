@@ -51,8 +51,29 @@ class _AdamW(ClippingTogether, keras.optimizers.AdamW):
         """
 
 
-def make_optimizer(config: OptimizerConfig, total_steps: int) -> keras.optimizers.Optimizer:
-    """Makes AdamW with the schedule of a stage of `total_steps` steps."""
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras's, but under a strategy an overflow on one replica skips the step on all.
+
+    Keras looks at the first replica's gradients alone, as if they were summed already.
+    """
+
+    def check_finite(self, grads):
+        is_finite = super().check_finite(grads)
+        overflows = keras.ops.cast(keras.ops.logical_not(is_finite), "float32")
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, overflows) == 0.0
+
+
+def make_optimizer(
+    config: OptimizerConfig, total_steps: int, precision: str
+) -> keras.optimizers.Optimizer:
+    """Makes AdamW with the schedule of a stage.
+
+    Args:
+        config: `OptimizerConfig`.
+        total_steps: int. Of the stage.
+        precision: str. The dtype policy of what is trained; float16 has its loss scaled.
+    """
     schedule = WarmupDecay(
         config.learning_rate,
         total_steps=total_steps,
@@ -70,6 +91,8 @@ def make_optimizer(config: OptimizerConfig, total_steps: int) -> keras.optimizer
         name="adamw",
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if precision == "mixed_float16":
+        return LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
     return optimizer
 
 

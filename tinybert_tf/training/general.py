@@ -113,7 +113,9 @@ class FineTuneProbe:
         model = BertTextClassifier(copy, self._task.num_outputs, dropout=_PROBE_DROPOUT)
         batches = BucketedBatches(self._train, self._fit.tokens_per_batch, seed=self._seed)
         steps = self._fit.epochs * batches.steps_per_epoch
-        model.compile(make_optimizer(self._fit.optimizer, steps), jit_compile=False)
+        precision = encoder.dtype_policy.name
+        optimizer = make_optimizer(self._fit.optimizer, steps, precision)
+        model.compile(optimizer, jit_compile=False)
         model.fit(batches.dataset(self._fit.epochs), verbose=0)
         assign_averages(model.optimizer)
         return Evaluator(self._task, model, self._dev).score()
@@ -176,7 +178,8 @@ def pack_student(run: RunDirectory, output: str | os.PathLike) -> dict:
     student = make_student_encoder(config, teacher)
     distiller = make_distiller(config, student, teacher)
     stage = config.distillation.stages[-1]
-    distiller.compile(make_optimizer(stage.fit.optimizer, 1), stage=stage.stage())
+    optimizer = make_optimizer(stage.fit.optimizer, 1, config.precision)
+    distiller.compile(optimizer, stage=stage.stage())
     Checkpoints(run.checkpoints, stage.name).restore(distiller)
     evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
     with atomic_directory(output) as path:

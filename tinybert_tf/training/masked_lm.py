@@ -56,7 +56,7 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         encoder.pooled_dense.trainable = False
         model = BertMaskedLM(encoder)
         optimizer = make_optimizer(
-            config.fit.optimizer, config.fit.epochs * batches.steps_per_epoch
+            config.fit.optimizer, config.fit.epochs * batches.steps_per_epoch, config.precision
         )
         model.compile(
             optimizer,

@@ -87,7 +87,9 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
 def _fit_teacher(config, run, teacher, train: EncodedExamples, evaluator) -> None:
     fit = config.teacher.fine_tune
     batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
-    optimizer = make_optimizer(fit.optimizer, fit.epochs * batches.steps_per_epoch)
+    optimizer = make_optimizer(
+        fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
+    )
     teacher.compile(optimizer, jit_compile=False)
     stage = StageFit(
         "finetune", teacher, teacher, evaluator, batches, fit, run, config.checkpoint_minutes
