@@ -58,19 +58,21 @@ def make_batches():
     return batches
 
 
-def make_model(seed):
+def make_model(seed, precision="float32"):
     keras.utils.set_random_seed(seed)
     names = ("token_ids", "segment_ids", "padding_mask")
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
-    x = keras.layers.Embedding(20, 6)(inputs["token_ids"])
+    x = keras.layers.Embedding(20, 6, dtype=precision)(inputs["token_ids"])
     x = keras.layers.Dropout(0.4)(keras.layers.GlobalAveragePooling1D()(x))
-    return keras.Model(inputs, keras.layers.Dense(2)(x))
+    return keras.Model(inputs, keras.layers.Dense(2, dtype=precision)(x))
 
 
-def make_stage(directory, seed=1, scores=(0.0,) * 9, epochs=3, averaging=0.9):
-    model = make_model(seed)
+def make_stage(
+    directory, seed=1, scores=(0.0,) * 9, epochs=3, averaging=0.9, precision="float32"
+):
+    model = make_model(seed, precision)
     config = FitConfig(epochs, OptimizerConfig(0.05, averaging=averaging))
-    optimizer = make_optimizer(config.optimizer, epochs * STEPS_PER_EPOCH, "float32")
+    optimizer = make_optimizer(config.optimizer, epochs * STEPS_PER_EPOCH, precision)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, jit_compile=False)
     run = RunDirectory(directory)
@@ -130,6 +132,22 @@ def test_a_killed_stage_ends_at_the_same_weights(whole, tmp_path):
     assert again.fit() == whole.dev
     assert not again.evaluator.scored
     assert_all_equal(again.model.get_weights(), whole.stage.model.get_weights())
+
+
+def test_a_killed_stage_in_float16_ends_at_the_same_weights(tmp_path):
+    """The optimizer, whose loss is scaled, has another within."""
+    whole, killed, resumed = (
+        make_stage(tmp_path / name, seed=seed, precision="mixed_float16")
+        for name, seed in (("whole", 1), ("killed", 1), ("killed", 99))
+    )
+    dev = whole.fit()
+    assert isinstance(whole.model.optimizer, keras.optimizers.LossScaleOptimizer)
+    kill_after(killed, 6)
+    with pytest.raises(Killed):
+        killed.fit()
+    assert resumed.fit() == dev
+    assert_all_equal(everything(resumed.model), everything(whole.model))
+    assert np.abs(whole.model.get_weights()[0] - killed.model.get_weights()[0]).max() > 0.01
 
 
 def test_a_stage_killed_after_its_last_state_has_all_figures(whole, tmp_path):
