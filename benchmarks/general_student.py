@@ -171,6 +171,8 @@ def _distil(figures: dict, part: str) -> None:
             "after stage one": results["intermediate"]["dev"]["accuracy"],
             "with its head fitted again": results["student_head"]["dev"]["accuracy"],
             "after stage two": results["prediction"]["dev"]["accuracy"],
+            # What a run keeps.
+            "best of stage two": results["prediction"]["best_dev"]["accuracy"],
         }
         print(row, flush=True)
         rows.append(row)

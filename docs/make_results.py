@@ -130,6 +130,7 @@ DISTILLED = (
     "after stage one",
     "with its head fitted again",
     "after stage two",
+    "best of stage two",
 )
 SMALL_TASKS = (
     ("cola", "CoLA", "matthews"),
@@ -262,30 +263,39 @@ def general_student_section() -> list[str]:
         ]
     scores = figures["distilled"]
     if scores:
-        rows = [
-            [moment, *(_spread(scores, moment, start=s) for s in STARTS)]
-            for moment in DISTILLED
-        ]
         parts += [
             f"SST-2 distilled from its teacher with {scores[0]['examples']:,} sentences "
             f"(`configs/glue/sst2_few.yaml`), dev accuracy, {_seeds(scores)}. The teacher was "
             "fine-tuned with all 67,349, and *teacher* is fitted to that one: it knows what "
             "the others have to learn.",
-            table(["dev", *STARTS], rows),
+            _distilled_table(scores),
+        ]
+    scores = figures.get("distilled_selected")
+    if scores:
+        parts += [
+            "The same with a teacher of one epoch (dev accuracy "
+            f"{scores[0]['teacher']:.4f}), {_seeds(scores)}. *Selected*: dimensions, units and "
+            "heads of that teacher, and nothing fitted:",
+            _distilled_table(scores),
         ]
     scores = figures.get("distilled_full")
     if scores:
-        measured = [start for start in STARTS if any(row["start"] == start for row in scores)]
-        rows = [
-            [moment, *(_spread(scores, moment, start=start) for start in measured)]
-            for moment in DISTILLED
-        ]
         parts += [
-            "SST-2 in full distilled (`configs/glue/sst2_minilm.yaml`) from a teacher of one "
-            f"epoch (dev accuracy {scores[0]['teacher']:.4f}), {_seeds(scores)}:",
-            table(["dev", *measured], rows),
+            "SST-2 in full distilled (`configs/glue/sst2_minilm.yaml`) from the same teacher, "
+            f"{_seeds(scores)}:",
+            _distilled_table(scores),
         ]
     return parts
+
+
+def _distilled_table(rows: list[dict]) -> str:
+    starts = ("random", "selected", "teacher", "general")
+    starts = [start for start in starts if any(row["start"] == start for row in rows)]
+    moments = [moment for moment in DISTILLED if all(moment in row for row in rows)]
+    return table(
+        ["dev", *starts],
+        [[moment, *(_spread(rows, moment, start=s) for s in starts)] for moment in moments],
+    )
 
 
 def student_start_section() -> list[str]:
