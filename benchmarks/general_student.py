@@ -9,7 +9,7 @@
 - full: SST-2 in full is distilled (configs/glue/sst2_minilm.yaml) from `--teacher`; one seed.
 - tasks: CoLA, MRPC, RTE and STS-B are fine-tuned with plain labels, without a teacher.
 
-The same examples, steps and learning rates for every start, dev sets; of few and tasks three
+The same examples, steps and learning rates for every start, dev sets; of all but full three
 seeds (of the head, the order and the examples taken). Figures go to
 docs/results/general_student.json as they come; what is there already is not run again.
 """
@@ -141,22 +141,24 @@ def _save_selected(seed: int, path: pathlib.Path) -> str:
 
 def _distil(figures: dict, part: str) -> None:
     """Distils SST-2 from each start, with each seed."""
-    rows, seeds, starts, given = figures["distilled"], range(_SEEDS.value), STARTS, []
-    if part != "few":
-        rows = figures[f"distilled_{part}"]
-        given = [f"teacher.weights={_TEACHER.value}", "teacher.fine_tune=null"]
-        starts = ("selected", "general")
-    if part == "full":
-        seeds, starts = [0], _STARTS.value
+    teacher = [f"teacher.weights={_TEACHER.value}", "teacher.fine_tune=null"]
+    key, path, starts, seeds, given = {
+        "few": ("distilled", _FEW, STARTS, _SEEDS.value, []),
+        "selected": (
+            "distilled_selected", _FEW, ("selected", "general"), _SEEDS.value, teacher,
+        ),
+        "full": ("distilled_full", _FULL, _STARTS.value, 1, teacher),
+    }[part]  # fmt: skip
+    rows = figures[key]
     done = {(row["seed"], row["start"]) for row in rows}
-    wanted = [key for key in itertools.product(seeds, starts) if key not in done]
+    wanted = [run for run in itertools.product(range(seeds), starts) if run not in done]
     for seed, start in track(wanted, f"distilling SST-2, {part}"):
         value = _GENERAL.value if start == "general" else start
         if start == "selected":
             value = _save_selected(seed, pathlib.Path(f"runs/sst2_{part}/start_{seed}"))
         overrides = [*given, f"seed={seed}", f"student.start={value}"]
         overrides += [f"run_directory=runs/sst2_{part}/{start}_{seed}"]
-        config = load_config(_FULL if part == "full" else _FEW, overrides)
+        config = load_config(path, overrides)
         with RunDirectory.creating(config, resume=True) as run:
             run.record_command(seed, _PROGRAM)
             recipes.finetune(config, run)

@@ -471,7 +471,9 @@ def retention_rows() -> list[dict]:
                 "dev": f"{TITLES[task]} ({of_task[0]['metric']})",
                 **{name: _spread(of_task, name) for name in ("teacher", "start", "student")},
                 "retention": statistics.mean(row["retention"] for row in of_task),
-                "copies": " or ".join(f"{n:,}" for n in {r["copies"]: None for r in of_task}),
+                "copies": " or ".join(
+                    f"{n:,}" for n in dict.fromkeys(r["copies"] for r in of_task)
+                ),
                 "minutes": f"{statistics.mean(row['minutes'] for row in of_task):.0f}",
                 "seeds": str(len(of_task)),
             }
