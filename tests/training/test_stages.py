@@ -20,6 +20,7 @@ class TurnedAround(StageFit):
     def fit(self):
         if self.name == "intermediate":
             self.turn()
+        return self.evaluator.score()
 
     def turn(self):
         norm = self.scored.backbone.transformer_layers[-1].output_norm
@@ -93,6 +94,7 @@ class Harmful(StageFit):
     def fit(self):
         TurnedAround.turn(self)
         self.evaluate(1)
+        return self.evaluator.score()
 
 
 def test_a_stage_that_only_harms_leaves_the_student_as_it_started(distillation, monkeypatch):
@@ -112,6 +114,7 @@ class HarmfulAtLast(StageFit):
         if self.name == "prediction":
             TurnedAround.turn(self)
         self.evaluate(1)
+        return self.evaluator.score()
 
 
 def test_also_a_stage_that_no_head_is_fitted_for(distillation, monkeypatch):
@@ -127,6 +130,21 @@ def test_also_a_stage_that_no_head_is_fitted_for(distillation, monkeypatch):
     assert "student_head" not in results
     start, figures = results["student_start"]["dev"], results["prediction"]
     assert figures["dev"]["distance"] > 10 * start["distance"]
+    assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, start, start)
+
+
+def test_a_head_that_fits_better_as_it_is_stays(distillation, monkeypatch):
+    def spoil(student, teacher, sample):
+        student.output_dense.bias.assign(student.output_dense.bias + 7.0 * np.eye(2)[0])
+
+    monkeypatch.setattr(stages, "StageFit", HarmfulAtLast)
+    monkeypatch.setattr(stages, "initialize_head", spoil)
+    distillation["evaluator"] = evaluator = Distance(distillation)
+    stages.fit_stages(**distillation)
+    results = distillation["run"].read_results()
+    start, spoilt = (results[name]["dev"] for name in ("student_start", "student_head"))
+    assert spoilt["distance"] == pytest.approx(start["distance"] + 7.0, abs=0.1)
+    figures = results["prediction"]
     assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, start, start)
 
 

@@ -286,12 +286,6 @@ class StageFit:
         """Tells whether there is a state to go on from."""
         return bool(self.checkpoints.states())
 
-    def score_start(self) -> dict[str, float]:
-        """Returns the dev metrics before the first step; the weights may stay the best."""
-        dev = self.evaluator.score()
-        self._keep(0, dev)
-        return dev
-
     def fit(self) -> dict[str, float]:
         """Trains to the end of the stage and returns its last dev metrics.
 
@@ -376,10 +370,15 @@ class StageFit:
         self.log(step, {f"dev_{name}": value for name, value in dev.items()})
         scores = ", ".join(f"{name} {value:.4f}" for name, value in dev.items())
         print(f"\n{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
-        self._keep(step, dev)
+        self.keep(step, dev)
 
-    def _keep(self, step: int, dev: dict[str, float]) -> None:
-        """Writes a score to the results and, if it is the best yet, the weights beside them."""
+    def keep(self, step: int, dev: dict[str, float]) -> None:
+        """Writes a score to the results and, if it is the best yet, the weights beside them.
+
+        Args:
+            step: int. 0 before the first one: a start may stay the best.
+            dev: dict. The dev metrics of the weights that the scored model has.
+        """
         figures = self.run.read_results().get(self.name, {})
         best = figures.get("best_dev")
         # The first score is always the best so far, even where the metric is 0 or below.

@@ -75,7 +75,9 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
             masked = [ids[weights > 0] for _, ids, weights in batches.sample(_START_BATCHES)]
             frequencies = log_frequencies(np.concatenate(masked), encoder.vocabulary_size)
             model.masked_lm_head._bias.assign(frequencies)
-            run.add_results(masked_lm_start={"dev": stage.score_start()})
+            dev = evaluator.score()
+            run.add_results(masked_lm_start={"dev": dev})
+            stage.keep(0, dev)
         stage.fit()
         stage.load_best()
     run.add_results(corpus=corpus_figures(batches.corpus))

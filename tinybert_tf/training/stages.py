@@ -102,17 +102,38 @@ def fit_stages(
         )
         # What is fitted here is in the state of a stage that has begun.
         if not stage.has_begun():
-            name = None
             if before is None:
                 start_student(config, distiller, sample)
-                name = "student_start"
+                dev = evaluator.score()
+                run.add_results(student_start={"dev": dev})
             elif stage_config.prediction and not before.prediction:
                 # The stages before have moved the hidden states away from the head.
-                initialize_head(distiller.student, distiller.teacher, sample)
-                name = "student_head"
-            dev = stage.score_start()
-            if name:
-                run.add_results(**{name: {"dev": dev}})
-        stage.fit()
+                dev = _fit_head_again(run, distiller, evaluator, sample, dev)
+            stage.keep(0, dev)
+        dev = stage.fit()
         before = stage_config
     stage.load_best()
+
+
+def _fit_head_again(run, distiller, evaluator, sample, dev: dict) -> dict:
+    """Fits the student's head to its teacher's logits, unless that makes it worse.
+
+    Args:
+        run: `RunDirectory`. Gets the score with the head that was fitted.
+        distiller: `TinyBertDistiller`.
+        evaluator: see `StageFit`. Of the distiller's student.
+        sample: see `initialize_head`.
+        dev: dict. The score before.
+
+    Returns:
+        dict. The score with the head that the student has now.
+    """
+    student = distiller.student
+    weights = student.get_weights()
+    initialize_head(student, distiller.teacher, sample)
+    fitted = evaluator.score()
+    run.add_results(student_head={"dev": fitted})
+    if evaluator.is_better(dev, fitted):
+        student.set_weights(weights)
+        return dev
+    return fitted
