@@ -255,7 +255,7 @@ def general_student_section() -> list[str]:
         ]
         parts += [
             "Fine-tuned with plain labels, "
-            f"{scores[0]['examples']:,} examples at most, {scores[0]['epochs']} epochs, "
+            f"{scores[0]['examples']:,} examples at most, {scores[0]['epochs']} epochs, up to "
             f"{_seeds(scores)}; *teacher* is fitted to MiniLM, which knows no task. Nothing "
             "was learned where CoLA's correlation is near 0 and RTE's accuracy near 0.527, the "
             "share of its larger class:",
@@ -275,7 +275,8 @@ def general_student_section() -> list[str]:
         parts += [
             "The same with a teacher of one epoch (dev accuracy "
             f"{scores[0]['teacher']:.4f}), {_seeds(scores)}. *Selected*: dimensions, units and "
-            "heads of that teacher, and nothing fitted:",
+            "heads of that teacher, and nothing fitted. Measured when a head that was fitted "
+            "again was taken even where it scores worse:",
             _distilled_table(scores),
         ]
     scores = figures.get("distilled_full")
