@@ -128,11 +128,12 @@ def check_lengths(model, lengths: Sequence[int]) -> None:
         TinyBertError: if there is none, or one that the model does not take.
     """
     limit = model.backbone.max_sequence_length
+    if not lengths:
+        raise TinyBertError(f"There is no length to export. Give one of 3 to {limit} tokens.")
     wrong = [length for length in lengths if not 3 <= length <= limit]
-    if wrong or not lengths:
+    if wrong:
         raise TinyBertError(
-            f"A length of {wrong[0] if wrong else 'no'} tokens does not fit the model: it "
-            f"takes 3 to {limit}."
+            f"A length of {wrong[0]} tokens does not fit the model: it takes 3 to {limit}."
         )
 
 
