@@ -52,7 +52,7 @@ setup(
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
         "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],
-        "tinybert_tf.training": ["report.css"],
+        "tinybert_tf.reports": ["page.css"],
     },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

@@ -50,16 +50,16 @@ from tinybert_tf.augmentation import (
     WordVectors,
     read_word_vectors,
 )
-from tinybert_tf.augmentation.candidates import MaskedLMCandidates, MaskedWord
-from tinybert_tf.augmentation.words import STOP_WORDS, is_word, split_words
+from tinybert_tf.augmentation._candidates import MaskedLMCandidates, MaskedWord
+from tinybert_tf.augmentation._words import STOP_WORDS, is_word, split_words
+from tinybert_tf.checkpoints.locations import resolve_path
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, Examples, read_glue
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json
 from tinybert_tf.models import BertMaskedLM
+from tinybert_tf.runs.environment import environment
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
-from tinybert_tf.training.run_directory import environment
-from tinybert_tf.training.sources import resolve_path
 from tinybert_tf.training.strategies import resolve_precision
 
 _DATA = flags.DEFINE_string("data", None, "SST-2's directory.", required=True)

@@ -12,12 +12,11 @@ import numpy as np
 from absl import app, flags
 
 from tinybert_tf.augmentation import AugmentationOptions, Augmenter, read_word_vectors
+from tinybert_tf.checkpoints.locations import WeightsConfig, load_masked_lm, resolve_path
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.data import Task, read_table
 from tinybert_tf.files import write_json
-from tinybert_tf.training.config import WeightsConfig
-from tinybert_tf.training.run_directory import environment
-from tinybert_tf.training.sources import load_masked_lm, resolve_path
+from tinybert_tf.runs.environment import environment
 
 _COUNT = 20
 _TASK = Task("sample", ("sentence",), "label", ("negative", "positive"))

@@ -31,11 +31,11 @@ from absl import app, flags
 from rich.console import Console
 from rich.table import Table
 
+from tinybert_tf.checkpoints.locations import resolve_path
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.files import write_json
+from tinybert_tf.runs.environment import environment
 from tinybert_tf.tokenization.vocabulary import load_vocabulary
-from tinybert_tf.training.run_directory import environment
-from tinybert_tf.training.sources import resolve_path
 
 _MEGABYTES = flags.DEFINE_float("megabytes", 1000.0, "Text to make.", lower_bound=0.1)
 _VOCABULARY = flags.DEFINE_string(

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from tinybert_tf.distillation import resolve_layer_mapping, student_init
-from tinybert_tf.distillation.least_squares import Whitening, factorize
+from tinybert_tf.distillation._least_squares import Whitening, factorize
 from tinybert_tf.models import encoder_of
 
 

@@ -48,6 +48,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybert_tf import checkpoints
+from tinybert_tf.checkpoints.locations import resolve_path
 from tinybert_tf.data import (
     GLUE_TASKS,
     BucketedBatches,
@@ -56,16 +57,14 @@ from tinybert_tf.data import (
     read_glue,
     read_table,
 )
-from tinybert_tf.data.pipeline import LENGTH_STEP
+from tinybert_tf.data.batches import LENGTH_STEP
 from tinybert_tf.distillation import INTERMEDIATE, TinyBertDistiller, resolve_layer_mapping
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json
 from tinybert_tf.models import ARCHITECTURES, BertTextClassifier
+from tinybert_tf.runs.environment import environment
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
-from tinybert_tf.training.config import OptimizerConfig
-from tinybert_tf.training.fitting import make_optimizer
-from tinybert_tf.training.run_directory import environment
-from tinybert_tf.training.sources import resolve_path
+from tinybert_tf.training.optimizers import OptimizerConfig, make_optimizer
 
 _DATA = flags.DEFINE_string("data", None, "SST-2's directory, or a table.", required=True)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each row.", lower_bound=1)

@@ -32,8 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.commands.benchmark import run_command
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export.benchmark import PEERS, STATIC_FILE, run_command
+from tinybert_tf.export.benchmark import PEERS, STATIC_FILE
 
 _RUN = flags.DEFINE_string("run", "runs/sst2_minilm", "The run that the bundles are from.")
 _PROFILES = flags.DEFINE_multi_string(

@@ -25,6 +25,8 @@ import numpy as np
 from absl import app, flags
 from rich.progress import track
 
+from tinybert_tf.checkpoints.locations import load_classifier, load_plain_encoder
+from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
@@ -32,22 +34,16 @@ from tinybert_tf.distillation import initialize_from_teacher
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json
 from tinybert_tf.models import BertEncoder, BertTextClassifier
-from tinybert_tf.training import recipes
-from tinybert_tf.training.config import (
-    DataConfig,
-    FitConfig,
-    OptimizerConfig,
-    ProbeConfig,
-    load_config,
-)
-from tinybert_tf.training.general import FineTuneProbe
-from tinybert_tf.training.run_directory import RunDirectory, environment
-from tinybert_tf.training.saving import save_preset
-from tinybert_tf.training.sources import (
-    load_classifier,
-    load_plain_encoder,
-    make_student_encoder,
-)
+from tinybert_tf.runs import recipes
+from tinybert_tf.runs.config import DataConfig, ProbeConfig
+from tinybert_tf.runs.config_file import load_config
+from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.runs.environment import environment
+from tinybert_tf.runs.general import FineTuneProbe
+from tinybert_tf.runs.models import make_student_encoder
+from tinybert_tf.training.fitting import FitConfig
+from tinybert_tf.training.optimizers import OptimizerConfig
+from tinybert_tf.training.strategies import resolve_precision
 
 STARTS = ("random", "teacher", "general")
 PARTS = ("few", "selected", "full", "tasks")
@@ -102,7 +98,9 @@ class _Starts:
 
     def __init__(self):
         config = load_config(_CONFIG.value)
-        teacher, self.tokenizer = load_plain_encoder(config.teacher, config.precision)
+        teacher, self.tokenizer = load_plain_encoder(
+            config.teacher, resolve_precision(config.precision)
+        )
         self._make = functools.partial(make_student_encoder, config, teacher)
         cut = self._make()
         batches = CorpusBatches(config.corpus.directory, seed=config.seed).dataset()

@@ -45,8 +45,7 @@ def measure_here() -> dict[str, float]:
 
     from tinybert_tf.distillation import INTERMEDIATE, TinyBertDistiller
     from tinybert_tf.models import ARCHITECTURES, BertEncoder, BertTextClassifier
-    from tinybert_tf.training.config import OptimizerConfig
-    from tinybert_tf.training.fitting import make_optimizer
+    from tinybert_tf.training.optimizers import OptimizerConfig, make_optimizer
 
     for set_threads in (
         tf.config.threading.set_intra_op_parallelism_threads,
@@ -126,7 +125,7 @@ def main(argv):
     results = compare()
 
     from tinybert_tf.files import write_json
-    from tinybert_tf.training.run_directory import environment
+    from tinybert_tf.runs.environment import environment
 
     report = environment("python benchmarks/onednn.py")
     report["load_average"] = {"before": load, "after": os.getloadavg()}

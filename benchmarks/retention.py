@@ -27,9 +27,10 @@ from rich.progress import track
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory, write_json
-from tinybert_tf.training import augmenting, recipes
-from tinybert_tf.training.config import load_config
-from tinybert_tf.training.run_directory import RunDirectory, environment
+from tinybert_tf.runs import augmenting, recipes
+from tinybert_tf.runs.config_file import load_config
+from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.runs.environment import environment
 
 _PROGRAM = "python benchmarks/retention.py"
 _RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"

@@ -49,6 +49,7 @@ import numpy as np
 from absl import app, flags
 from rich.progress import track
 
+from tinybert_tf.checkpoints.locations import load_classifier
 from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
 from tinybert_tf.distillation import (
@@ -59,13 +60,12 @@ from tinybert_tf.distillation import (
     student_init,
 )
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.evaluation.text_evaluator import TextEvaluator
 from tinybert_tf.files import write_json
 from tinybert_tf.models import BertEncoder, BertTextClassifier, encoder_of
-from tinybert_tf.training.config import OptimizerConfig
-from tinybert_tf.training.fitting import Evaluator, make_optimizer
-from tinybert_tf.training.reporting import ResultsTable, print_table
-from tinybert_tf.training.run_directory import environment
-from tinybert_tf.training.sources import load_classifier
+from tinybert_tf.reports.tables import ResultsTable, print_table
+from tinybert_tf.runs.environment import environment
+from tinybert_tf.training.optimizers import OptimizerConfig, make_optimizer
 from tinybert_tf.training.strategies import resolve_precision
 
 _DATA = flags.DEFINE_string("data", None, "SST-2's directory.", required=True)
@@ -131,7 +131,7 @@ class Benchmark:
 
     def score_teacher(self) -> dict[str, float]:
         """Returns what the teacher scores on the dev sentences."""
-        return Evaluator(_TASK, self.teacher, self.dev).score()
+        return TextEvaluator(_TASK, self.teacher, self.dev).score()
 
     def run(self, start: Callable, seed: int, steps: list[int]) -> Iterator[dict]:
         """Yields the figures of one start and seed after each number of steps."""
@@ -166,7 +166,7 @@ class Benchmark:
         batches = BucketedBatches(self.dev)
         layers = distiller.measure_layers(inputs for inputs, _ in batches.dataset())
         initialize_head(distiller.student, self.teacher, sample)
-        scores = Evaluator(_TASK, distiller.student, self.dev).score()
+        scores = TextEvaluator(_TASK, distiller.student, self.dev).score()
         return {**{term: sum(layers[term]) for term in _TERMS}, **scores}
 
 

@@ -8,7 +8,8 @@ import pathlib
 import pytest
 
 from tinybert_tf.data import GLUE_TASKS, SPAN_TASKS
-from tinybert_tf.training.config import MaskedLMConfig, load_config
+from tinybert_tf.runs.config import MaskedLMConfig
+from tinybert_tf.runs.config_file import load_config
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
 

@@ -58,32 +58,35 @@ _USAGE = """Distils a BERT teacher into a TinyBERT student.
 
 
 def _finetune(config, run):
-    from tinybert_tf.training import recipes
+    from tinybert_tf.runs import recipes
 
     recipes.finetune(config, run)
 
 
 def _augment(config, run, *beam_options):
-    from tinybert_tf.training.augmenting import augment
+    from tinybert_tf.runs.augmenting import augment
 
     augment(config, run, beam_options or None)
 
 
 def _distill(config, run):
-    from tinybert_tf.training import recipes
+    from tinybert_tf.runs import recipes
 
     recipes.distill(config, run)
 
 
 def _evaluate(config, run):
-    from tinybert_tf.training import recipes, reporting
+    from tinybert_tf.reports import tables as reporting
+    from tinybert_tf.runs import recipes
 
     recipes.evaluate(config, run)
     reporting.print_table(reporting.results_table(config, run.read_results()))
 
 
 def _run(config, run):
-    from tinybert_tf.training import augmenting, recipes, report, reporting
+    from tinybert_tf.reports import run_page as report
+    from tinybert_tf.reports import tables as reporting
+    from tinybert_tf.runs import augmenting, recipes
 
     augmenting.check_augmentation(config, run)
     if "evaluation" not in run.read_results():
@@ -100,8 +103,9 @@ def _run(config, run):
 
 
 def _general_distill(config, run):
-    from tinybert_tf.training import report, reporting
-    from tinybert_tf.training.general import general_distill
+    from tinybert_tf.reports import run_page as report
+    from tinybert_tf.reports import tables as reporting
+    from tinybert_tf.runs.general import general_distill
 
     general_distill(config, run)
     reporting.print_table(reporting.general_table(run.read_results()))
@@ -109,8 +113,8 @@ def _general_distill(config, run):
 
 
 def _pretrain_mlm(config, run):
-    from tinybert_tf.training import reporting
-    from tinybert_tf.training.masked_lm import pretrain_masked_lm
+    from tinybert_tf.reports import tables as reporting
+    from tinybert_tf.runs.masked_lm import pretrain_masked_lm
 
     pretrain_masked_lm(config, run)
     reporting.print_table(reporting.masked_lm_table(run.read_results()))
@@ -125,8 +129,10 @@ def _report():
         runs and is_sweep == bool(_OUTPUT.value) and not (is_sweep and has_text),
         not _TEXT_PAIR.present or has_text,
     )
-    from tinybert_tf.training import attention_maps, report, sweep
-    from tinybert_tf.training.run_directory import RunDirectory
+    from tinybert_tf.evaluation import attention_maps
+    from tinybert_tf.reports import run_page as report
+    from tinybert_tf.reports import sweep
+    from tinybert_tf.runs.directory import RunDirectory
 
     directories = [RunDirectory.open(path) for path in runs]
     if is_sweep:
@@ -140,8 +146,8 @@ def _report():
 
 def _pack():
     run = _open_run_with_output("pack")
-    from tinybert_tf.training import reporting
-    from tinybert_tf.training.general import pack_student
+    from tinybert_tf.reports import tables as reporting
+    from tinybert_tf.runs.general import pack_student
 
     scores = pack_student(run, _OUTPUT.value)
     reporting.print_table(reporting.packed_table(_OUTPUT.value, scores))
@@ -149,7 +155,7 @@ def _pack():
 
 def _predict():
     run = _open_run_with_output("predict")
-    from tinybert_tf.training.glue_submission import predict_glue
+    from tinybert_tf.runs.glue_submission import predict_glue
 
     print(f"{_OUTPUT.value}: {', '.join(predict_glue(run, _OUTPUT.value))}")
 
@@ -162,7 +168,7 @@ def _open_run_with_output(command: str):
         len(_RUN.value) == 1 and _OUTPUT.value,
         not _TEXT.present and not _TEXT_PAIR.present,
     )
-    from tinybert_tf.training.run_directory import RunDirectory
+    from tinybert_tf.runs.directory import RunDirectory
 
     return RunDirectory.open(_RUN.value[0])
 
@@ -219,9 +225,9 @@ def _run_command(command: str, options: list[str]) -> None:
             f"{', '.join(_ON_RUNS)}."
         )
     # Late, so that a mistake on the command line does not wait for TensorFlow.
-    from tinybert_tf.training.config import load_config
-    from tinybert_tf.training.reporting import print_config
-    from tinybert_tf.training.run_directory import RunDirectory
+    from tinybert_tf.reports.tables import print_config
+    from tinybert_tf.runs.config_file import load_config
+    from tinybert_tf.runs.directory import RunDirectory
 
     config = load_config(_CONFIG.value, _SET.value)
     wanted = _PURPOSES.get(command, "a task")
@@ -244,7 +250,7 @@ def _run_command(command: str, options: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["corpus"]:
-        from tinybert_tf.corpus import command
+        from tinybert_tf.commands import corpus as command
 
         command.main(sys.argv[1:])
     else:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tinybert_tf.augmentation.candidates import MaskedLMCandidates, MaskedWord
+from tinybert_tf.augmentation._candidates import MaskedLMCandidates, MaskedWord
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer

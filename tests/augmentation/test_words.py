@@ -1,6 +1,6 @@
 import pytest
 
-from tinybert_tf.augmentation.words import STOP_WORDS, is_word, match_case, split_words
+from tinybert_tf.augmentation._words import STOP_WORDS, is_word, match_case, split_words
 
 
 @pytest.mark.parametrize(

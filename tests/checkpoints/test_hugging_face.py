@@ -13,7 +13,6 @@ from safetensors.numpy import load_file, save_file
 from tinybert_tf.checkpoints import (
     load_encoder,
     load_masked_lm,
-    load_projections,
     load_span_classifier,
     load_text_classifier,
     save_text_classifier,
@@ -132,10 +131,6 @@ def test_bin_equals_safetensors(golden, tmp_path, name):
     for file in ("config.json", "pytorch_model.bin"):
         shutil.copy(golden / name / file, tmp_path)
     assert_same_weights(load_text_classifier(tmp_path), load_text_classifier(golden / name))
-    ours, theirs = load_projections(tmp_path), load_projections(golden / name)
-    for (kernel, bias), (expected_kernel, expected_bias) in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(kernel, expected_kernel)
-        np.testing.assert_array_equal(bias, expected_bias)
 
 
 def tf_spelling(name):
@@ -171,38 +166,6 @@ def test_what_belongs_to_other_models_is_left_aside(make_checkpoint, golden):
 
 
 # === Projections ===
-
-
-@pytest.mark.parametrize(
-    ("name", "prefixes"),
-    [
-        ("hf_tinybert_shared_fit_dense", ["fit_dense"]),
-        ("hf_tinybert_layer_fit_denses", [f"fit_denses.{i}" for i in range(4)]),
-        ("hf_bert_classifier", []),
-    ],
-)
-def test_projections(golden, name, prefixes):
-    tensors = load_file(golden / name / "model.safetensors")
-    projections = load_projections(golden / name)
-    assert len(projections) == len(prefixes)
-    for (kernel, bias), prefix in zip(projections, prefixes, strict=True):
-        assert kernel.shape == (24, 32) and bias.shape == (32,)
-        np.testing.assert_array_equal(kernel, tensors[f"{prefix}.weight"].T)
-        np.testing.assert_array_equal(bias, tensors[f"{prefix}.bias"])
-
-
-@pytest.mark.parametrize(
-    ("name", "missing", "named"),
-    [
-        ("hf_tinybert_shared_fit_dense", "fit_dense.bias", r"fit_dense\.bias"),
-        ("hf_tinybert_layer_fit_denses", "fit_denses.2.bias", r"fit_denses\.2\.bias"),
-        # The last of four becomes the one too many of three.
-        ("hf_tinybert_layer_fit_denses", "fit_denses.1.weight", r"fit_denses\.1\.weight"),
-    ],
-)
-def test_incomplete_projections_are_named(make_checkpoint, name, missing, named):
-    with pytest.raises(TinyBertError, match=f"incomplete projections: no {named}"):
-        load_projections(make_checkpoint(name, {missing: None}))
 
 
 # === What the config says ===

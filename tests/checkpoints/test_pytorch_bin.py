@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tinybert_tf.checkpoints.pytorch_bin import read_pytorch_bin
+from tinybert_tf.checkpoints._pytorch_bin import read_pytorch_bin
 from tinybert_tf.errors import TinyBertError
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"

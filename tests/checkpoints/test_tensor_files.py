@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tinybert_tf.checkpoints.tensor_files import read_checkpoint
+from tinybert_tf.checkpoints._tensor_files import read_checkpoint
 from tinybert_tf.errors import TinyBertError
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tinybert_tf.corpus import command
-from tinybert_tf.corpus.shards import read_manifest
+from tinybert_tf.commands import corpus as command
+from tinybert_tf.corpus._shards import read_manifest
 from tinybert_tf.tokenization import BertTokenizer
 
 # "a" has id 5. The padding token is not the first, so that a zero is not taken for it.

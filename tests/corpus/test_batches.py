@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tinybert_tf.corpus import CorpusBatches, command
+from tinybert_tf.commands import corpus as command
+from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.tokenization import BertTokenizer
 
@@ -104,7 +105,7 @@ def test_training_goes_on_at_any_step(corpus):
 
 def test_the_steps_are_known_without_reading_shards(corpus, monkeypatch):
     read = len(as_list(CorpusBatches(corpus, "held_out", TOKENS, seed=1).dataset()))
-    monkeypatch.setattr("tinybert_tf.corpus.shards.read_shard", None)
+    monkeypatch.setattr("tinybert_tf.corpus._shards.read_shard", None)
     assert CorpusBatches(corpus, "held_out", TOKENS, seed=1).steps_per_epoch == read > 1
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinybert_tf.corpus import command
+from tinybert_tf.commands import corpus as command
 
 apache_beam = pytest.importorskip("apache_beam", reason="needs the extra [beam]")
 

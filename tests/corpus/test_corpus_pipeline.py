@@ -7,7 +7,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from tinybert_tf.corpus import pipeline, shards
+from tinybert_tf.corpus import _pipeline as pipeline
+from tinybert_tf.corpus import _shards as shards
 from tinybert_tf.errors import TinyBertError
 
 CLS, SEP = 2, 3

@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from tinybert_tf.corpus import documents
-from tinybert_tf.corpus.documents import (
+from tinybert_tf.corpus import _documents as documents
+from tinybert_tf.corpus._documents import (
     find_files,
     held_out,
     read_documents,

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from tinybert_tf.corpus._packing import Packer, pack_paragraphs
 from tinybert_tf.corpus.options import CorpusOptions
-from tinybert_tf.corpus.packing import Packer, pack_paragraphs
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.tokenization import BertTokenizer
 

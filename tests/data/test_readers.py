@@ -6,14 +6,11 @@ import warnings
 import numpy as np
 import pytest
 
-from tinybert_tf.data.readers import (
-    Examples,
-    check_training_labels,
-    read_glue,
-    read_table,
-    read_tfds,
-)
+from tinybert_tf.data.examples import Examples, check_training_labels
+from tinybert_tf.data.glue import read_glue
+from tinybert_tf.data.tables import read_table
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
+from tinybert_tf.data.tfds import read_tfds
 from tinybert_tf.errors import TinyBertError
 
 SHARED_GLUE = pathlib.Path(__file__).resolve().parents[2].parent / "shared" / "data" / "glue"

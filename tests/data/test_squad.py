@@ -11,13 +11,13 @@ from tinybert_tf.data import (
     SPAN_TASKS,
     BucketedBatches,
     SpanExamples,
-    SpanPredictor,
-    decode_spans,
     encode_windows,
     read_squad,
 )
-from tinybert_tf.data.squad import Answer, SpanAnswer, SpanExample, SpanPrediction
+from tinybert_tf.data.squad import Answer, SpanExample
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.evaluation import SpanPredictor, decode_spans
+from tinybert_tf.evaluation.spans import SpanAnswer, SpanPrediction
 from tinybert_tf.models import BertEncoder, BertSpanClassifier
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 

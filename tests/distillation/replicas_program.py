@@ -13,7 +13,7 @@ import tensorflow as tf
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.distillation import PREDICTION, Stage, TinyBertDistiller
 from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier
-from tinybert_tf.training.fitting import ClippingTogether, LossScaleOptimizer
+from tinybert_tf.training.optimizers import ClippingTogether, LossScaleOptimizer
 
 ALL_TERMS = Stage("all", attention=0.5, hidden=2.0, embedding=3.0, prediction=0.25)
 # The halves of the first batch differ by far in their numbers of tokens, and the second

@@ -5,12 +5,7 @@ import pytest
 from scipy import linalg
 from sklearn.linear_model import Ridge
 
-from tinybert_tf.distillation.least_squares import (
-    LinearFit,
-    ScaleFit,
-    Whitening,
-    factorize,
-)
+from tinybert_tf.distillation._least_squares import LinearFit, ScaleFit, Whitening, factorize
 
 
 def make_data(tokens=60, inputs=7, targets=3, seed=0):

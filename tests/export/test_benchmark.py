@@ -15,23 +15,23 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from tinybert_tf.checkpoints import load_text_classifier
+from tinybert_tf.commands import benchmark as command
+from tinybert_tf.commands.benchmark import run_command
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.benchmark import (
     PEERS,
     STATIC_FILE,
     benchmark,
-    command,
     figures,
     measure,
     peers,
     phone_commands,
     read_bundles,
-    run_command,
 )
 from tinybert_tf.export.benchmark.subjects import Subject, common_tokenizer
 from tinybert_tf.export.bundle import export_bundle
-from tinybert_tf.training.config import parse_config
-from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.runs.config_file import parse_config
+from tinybert_tf.runs.directory import RunDirectory
 
 WORKER = pathlib.Path(measure.__file__).with_name("worker.py")
 # So tiny that its file is converted in a moment.

@@ -17,13 +17,7 @@ from scipy import special
 
 from tinybert_tf.data import Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import (
-    TaskCard,
-    TfliteModel,
-    export_bundle,
-    put_into_app,
-    verify_bundle,
-)
+from tinybert_tf.export import TaskCard, TfliteModel, export_bundle, put_into_app, verify_bundle
 from tinybert_tf.export import bundle as bundle_module
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -7,7 +7,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import compress, flatbuffer
+from tinybert_tf.export import _compress as compress
+from tinybert_tf.export import _flatbuffer as flatbuffer
 
 
 def converted(layer, *specs, optimize=True):

@@ -14,7 +14,7 @@ from mediapipe.tasks.python.core.base_options import BaseOptions
 import tinybert_tf.data.sample as sample
 from tinybert_tf.data import Examples
 from tinybert_tf.export import TfliteModel, export_bundle, profile_names
-from tinybert_tf.export.golden import golden_texts
+from tinybert_tf.export._golden import golden_texts
 from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 

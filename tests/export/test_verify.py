@@ -1,256 +1,236 @@
-"""What verification measures, and the files that it refuses."""
+"""A bundle that was cut, altered or mixed with another is refused, and the file named."""
 
-import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
 
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
-from scipy import special
 
-from tinybert_tf.data import encode_examples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import convert, keras_outputs, load_profile
-from tinybert_tf.export.verify import (
-    Verification,
-    _check_content,
-    _check_result,
-    _comparable,
-    verify,
-)
+from tinybert_tf.export import ModelCard, export_bundle, verify_bundle
+from tinybert_tf.export.bundle import seal
 
-LENGTH = 12
+FILES = ["golden.json", "labels.txt", "model.tflite", "model_multi.tflite", "vocab.txt"]
 
 
-@pytest.fixture(scope="module")
-def hollow(classifier, tmp_path_factory):
-    """What TensorFlow makes, without an error, of a module that only holds a Keras model."""
-    spec = tf.TensorSpec((1, LENGTH), tf.int32)
-
-    @tf.function(input_signature=[spec, spec, spec])
-    def forward(ids, segment_ids, mask):
-        inputs = {"token_ids": ids, "segment_ids": segment_ids, "padding_mask": mask}
-        return {"probability": tf.nn.softmax(classifier(inputs))}
-
-    module = tf.Module()
-    module.model = classifier
-    module.forward = forward
-    folder = str(tmp_path_factory.mktemp("hollow"))
-    tf.saved_model.save(module, folder, signatures={"serving_default": forward})
-    return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+@pytest.fixture
+def copy(bundle, tmp_path):
+    return shutil.copytree(bundle, tmp_path / "bundle")
 
 
 @pytest.fixture(scope="module")
-def expected(classifier, encoded):
-    return keras_outputs(classifier, encoded)
+def other_bundle(make_classifier, export_arguments, tmp_path_factory):
+    """Of another model, vocabulary and labels, files of other sizes."""
+    output = tmp_path_factory.mktemp("other") / "bundle"
+    model = make_classifier(seed=9, labels=("a", "b", "c"))
+    arguments = {**export_arguments, "lengths": (5,), "card": ModelCard("other")}
+    tokens = [*model.preprocessor.tokenizer.get_vocabulary()[:-1], "##s"]
+    model.preprocessor.tokenizer.set_vocabulary(tokens)
+    export_bundle(model, output=output, profile="float32", **arguments)
+    return output
 
 
-def accuracy(labels, outputs):
-    return {"accuracy": float(np.mean(labels == outputs.argmax(-1)))}
+def test_a_whole_bundle(bundle):
+    info = verify_bundle(bundle)
+    assert info["name"] == "tiny"
+    assert info["golden_difference"] < 1e-6
 
 
-def test_what_keras_gives(classifier, examples, expected):
-    inputs = classifier.preprocessor(list(examples.texts[0]))
-    probabilities = special.softmax(keras.ops.convert_to_numpy(classifier(inputs)), axis=-1)
-    assert list(expected) == ["probability"]
-    np.testing.assert_allclose(expected["probability"], probabilities, atol=1e-6)
+@pytest.mark.parametrize("name", [*FILES, "bundle.json"])
+def test_a_missing_file(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(TinyBertError, match=rf"{name}: No such file.*export it again"):
+        verify_bundle(copy)
 
 
-def test_logits_of_tokens_are_zero_at_padding(span_classifier, encoded):
-    outputs = keras_outputs(span_classifier, encoded)
-    inputs, _ = encoded.batch(np.arange(41), LENGTH)
-    for name, values in span_classifier(inputs).items():
-        wanted = np.asarray(values) * inputs["padding_mask"]
-        np.testing.assert_allclose(outputs[name], wanted, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("name", FILES)
+def test_a_cut_file(copy, name):
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(TinyBertError, match=rf"{name} has .* bytes, bundle.json says"):
+        verify_bundle(copy)
 
 
-@pytest.mark.parametrize(
-    "profile, most, runtime",
-    [("float32", 1e-5, "2.9.0"), ("float16", 1e-2, "2.9.0"), ("dynamic_int8", 0.1, "2.9.0")],
-)
-def test_a_good_file_passes(
-    classifier, convert_classifier, encoded, expected, profile, most, runtime
-):
-    content = convert_classifier(profile)
-    checked = verify(content, classifier, encoded, expected, load_profile(profile), accuracy)
-    assert checked.examples == 41
-    assert 0 < checked.mean_difference < checked.max_difference < most
-    assert checked.label_agreement >= 0.95
-    assert checked.operators["FULLY_CONNECTED"] == 14
-    assert checked.minimum_runtime == runtime
-    assert checked.keras_metrics == accuracy(encoded.labels, expected["probability"])
-    wrong = 1.0 - checked.label_agreement
-    assert abs(checked.metrics["accuracy"] - checked.keras_metrics["accuracy"]) <= wrong
+@pytest.mark.parametrize("name", FILES)
+def test_an_altered_file(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(TinyBertError, match=rf"{name} has not the SHA-256"):
+        verify_bundle(copy)
 
 
-@pytest.mark.parametrize(
-    "profile, message",
-    [
-        (
-            "float32",
-            r"20,387 weights in profile float32 want about 81,548\..*nothing was written",
-        ),
-        # So few bytes of weights that the graph alone has as many: its operators tell.
-        ("dynamic_int8", r"reads variables \(.*VAR.*nothing was written"),
-    ],
-    ids=["by_size", "by_operators"],
-)
-def test_a_hollow_file_is_refused(classifier, encoded, expected, hollow, profile, message):
-    with pytest.raises(TinyBertError, match=message):
-        verify(hollow, classifier, encoded, expected, load_profile(profile))
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_bundle(copy, other_bundle, name):
+    shutil.copy(other_bundle / name, copy / name)
+    with pytest.raises(TinyBertError, match=rf"{name} has .*bundle\.json"):
+        verify_bundle(copy)
 
 
-def test_a_file_of_other_weights_is_refused(make_classifier, convert_classifier, encoded):
-    other = make_classifier(seed=9)
-    with pytest.raises(TinyBertError, match=r"differs from Keras's by 0.* Nothing was written"):
-        verify(
-            convert_classifier("float32"),
-            other,
-            encoded,
-            keras_outputs(other, encoded),
-            load_profile("float32"),
-        )
+def test_the_bundle_json_of_another_bundle(copy, other_bundle):
+    shutil.copy(other_bundle / "bundle.json", copy / "bundle.json")
+    with pytest.raises(TinyBertError, match=r"is of another bundle"):
+        verify_bundle(copy)
 
 
-GOOD = Verification(100, 0.0, 0.0, 1.0, {"accuracy": 0.9}, {"accuracy": 0.9}, {}, "2.9.0")
+def test_a_cut_bundle_json(copy):
+    content = (copy / "bundle.json").read_bytes()
+    (copy / "bundle.json").write_bytes(content[:-40])
+    with pytest.raises(TinyBertError, match=r"bundle\.json is not JSON"):
+        verify_bundle(copy)
 
 
-@pytest.mark.parametrize("figure", ["max_difference", "mean_difference"])
-def test_nan_is_refused(figure):
-    with pytest.raises(TinyBertError, match="Keras's by nan"):
-        _check_result(dataclasses.replace(GOOD, **{figure: np.nan}), load_profile("float32"))
+def test_an_altered_bundle_json(copy):
+    content = (copy / "bundle.json").read_text("utf-8")
+    (copy / "bundle.json").write_text(content.replace("A tiny model", "A tidy model"), "utf-8")
+    with pytest.raises(TinyBertError, match=r"bundle\.json was altered"):
+        verify_bundle(copy)
+
+
+def test_a_file_too_many(copy):
+    (copy / "notes.txt").write_text("mine")
+    with pytest.raises(TinyBertError, match=r"notes\.txt is no file of this bundle"):
+        verify_bundle(copy)
+
+
+def rewrite(copy, change, files=()):
+    """Seals a bundle.json again after a change, as a mistaken writer would."""
+    info = json.loads((copy / "bundle.json").read_bytes())
+    for name in files:
+        content = (copy / name).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        info["files"][name].update(bytes=len(content), sha256=digest)
+    change(info)
+    del info["sha256"]
+    (copy / "bundle.json").write_bytes(seal(info))
+
+
+def test_a_newer_schema(copy):
+    rewrite(copy, lambda info: info.update(schema_version=2))
+    with pytest.raises(TinyBertError, match=r"schema version 2.*reads up to 1.*Update"):
+        verify_bundle(copy)
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"max_difference": 0.51}, r"differs from Keras's by 0\.51.*at most 0\.5 "),
-        ({"mean_difference": 0.06}, r"by 0\.06.* on average, at most 0\.05 "),
-        ({"label_agreement": 0.94}, r"94\.0% of 100 examples.* at least 95\.0%"),
-        ({"metrics": {"accuracy": 0.889}}, r"accuracy falls by 0\.0110 to 0\.8890"),
+        (lambda info: info.pop("labels"), "at its top: 'labels' is a required property"),
+        (lambda info: info["task"].update(num_texts=3), r"at task\.num_texts: 3 is not one of"),
+        (lambda info: info.update(extra=1), "at its top: .*'extra' was unexpected"),
     ],
 )
-def test_tolerances(change, message):
-    profile = load_profile("dynamic_int8")
-    at_its_edge = {
-        "max_difference": 0.5,
-        "mean_difference": 0.05,
-        "label_agreement": 0.95,
-        "metrics": {"accuracy": 0.895},
-    }
-    _check_result(dataclasses.replace(GOOD, **at_its_edge), profile)
-    with pytest.raises(TinyBertError, match=f"dynamic_int8 file is not close.*{message}"):
-        _check_result(dataclasses.replace(GOOD, **change), profile)
-
-
-def test_a_metric_in_percent_may_fall_by_percent():
-    profile = load_profile("dynamic_int8")
-    result = dataclasses.replace(GOOD, keras_metrics={"f1": 80.0}, metrics={"f1": 79.1})
-    _check_result(result, profile, best_metric=100.0)
-    result = dataclasses.replace(result, metrics={"f1": 78.9})
-    with pytest.raises(
-        TinyBertError, match=r"f1 falls by 1\.1000 to 78\.9000, at most 1\.0 is allowed"
-    ):
-        _check_result(result, profile, best_metric=100.0)
-
-
-def test_logits_of_tokens_are_compared_as_probabilities():
-    """Whatever is added to them; the third of the first text is padding."""
-    logits = np.log([[1.0, 3.0, 1.0], [1.0, 1.0, 2.0]]) - 9.0
-    outputs = {"start_logits": logits, "score": logits}
-    compared = _comparable(outputs, np.array([2, 3]))
-    probabilities = [[0.25, 0.75, 0.0], [0.25, 0.25, 0.5]]
-    np.testing.assert_allclose(compared["start_logits"], probabilities, atol=1e-12)
-    np.testing.assert_array_equal(compared["score"], logits)
-
-
-def test_scored_spans_are_judged_by_their_score(span_classifier, pairs):
-    """A Keras model that chose another span, which is as good, is none that differs."""
-    encoded = encode_examples(pairs, span_classifier.preprocessor)
-    content = convert(span_classifier, (LENGTH,), load_profile("float32"))
-    expected = keras_outputs(span_classifier, encoded)
-    chosen = {name: values.copy() for name, values in expected.items()}
-    logits = chosen["start_logits"][0]
-    second, best = np.argsort(logits[: encoded.lengths[0]])[-2:]
-    logits[second] = logits[best] + 1e-3
-    plain = load_profile("float32")
-
-    def profile(most):
-        tolerance = dataclasses.replace(
-            plain.tolerance, max_difference=most, mean_difference=1.0
-        )
-        return dataclasses.replace(plain, tolerance=tolerance)
-
-    shapes = []
-
-    def score(labels, outputs):
-        shapes.append((len(labels), sorted(outputs), outputs["end_logits"].shape))
-        return {"f1": 50.0}
-
-    arguments = (content, span_classifier, encoded, chosen)
-    checked = verify(*arguments, profile(1e-9), score, best_metric=100.0)
-    assert checked.max_difference > 1e-4
-    assert checked.label_agreement == 1 - 1 / len(pairs)
-    shape = (len(pairs), encoded.lengths.max())
-    assert shapes == [(len(pairs), ["end_logits", "start_logits"], shape)] * 2
-    with pytest.raises(TinyBertError, match=r"95\.0% of 20 examples get Keras's label"):
-        verify(*arguments, profile(1.0))
-
-
-def test_a_regression_has_no_labels_to_agree_on():
-    result = dataclasses.replace(GOOD, label_agreement=None)
-    _check_result(result, load_profile("float32"))
-
-
-class OfRealSize:
-    """Stands for a student of 4 layers and width 312, of which only the size is asked."""
-
-    class backbone:
-        num_layers = 4
-
-        class token_embedding:
-            embeddings = np.empty((30522, 312), "int8")
-
-    def count_params(self):
-        return 14_350_874
-
-
-OPERATORS = {"FULLY_CONNECTED": 26, "BATCH_MATMUL": 8}
+def test_a_bundle_json_that_breaks_the_schema(copy, change, message):
+    rewrite(copy, change)
+    with pytest.raises(TinyBertError, match=f"breaks its schema, {message}"):
+        verify_bundle(copy)
 
 
 @pytest.mark.parametrize(
-    "profile, size",
+    "change, message",
     [
-        ("float32", 56_980_000),
-        ("float16", 28_520_000),
-        ("dynamic_int8", 14_510_000),
-        ("static_int8", 14_740_000),
-        ("small", 7_710_000),
+        (
+            lambda info: info["tokenizer"].update(vocabulary_size=30),
+            r"vocab\.txt: has 31 tokens, expected 30",
+        ),
+        (lambda info: info["labels"].reverse(), r"labels\.txt holds .*'neutral', 'against'"),
+        (
+            lambda info: info["outputs"][0].update(name="score"),
+            r"model\.tflite has outputs \['probability'\], not \['score'\]",
+        ),
+        (
+            lambda info: info["files"]["model.tflite"]["signatures"].update(serving_default=9),
+            r"model\.tflite has signatures .*12.*bundle.json says .*9",
+        ),
     ],
 )
-def test_sizes_of_a_real_model(profile, size):
-    """Sizes as measured; the hollow file of this model has about 100 kB."""
-    profile = load_profile(profile)
-    _check_content(bytes(size), OPERATORS, OfRealSize(), profile, 1)
-    for wrong in (100_000, size // 2, 2 * size):
-        with pytest.raises(TinyBertError, match=f"has {wrong:,} bytes; 14,350,874 weights"):
-            _check_content(bytes(wrong), OPERATORS, OfRealSize(), profile, 1)
-
-
-@pytest.mark.parametrize(
-    "operators, message",
-    [
-        ({"FULLY_CONNECTED": 25}, "'FULLY_CONNECTED': 25"),
-        ({"BATCH_MATMUL": 9}, "'BATCH_MATMUL': 9"),
-        ({"READ_VARIABLE": 1}, r"reads variables \(READ_VARIABLE\)"),
-    ],
-)
-def test_other_operators_are_refused(operators, message):
-    profile = load_profile("float32")
+def test_facts_that_the_files_deny(copy, change, message):
+    rewrite(copy, change)
     with pytest.raises(TinyBertError, match=message):
-        _check_content(bytes(56_900_000), {**OPERATORS, **operators}, OfRealSize(), profile, 1)
+        verify_bundle(copy)
 
 
-def test_two_lengths_have_the_operators_twice():
-    twice = {name: 2 * count for name, count in OPERATORS.items()}
-    _check_content(bytes(57_000_000), twice, OfRealSize(), load_profile("float32"), 2)
+def test_other_golden_outputs(copy):
+    path = copy / "golden.json"
+    golden = json.loads(path.read_bytes())
+    golden["examples"][3]["outputs"]["model_multi.tflite"]["probability"][0] += 0.01
+    path.write_text(json.dumps(golden))
+    rewrite(copy, lambda info: None, ["golden.json"])
+    with pytest.raises(TinyBertError, match=r"model_multi\.tflite, golden example 3: .* 0\.01"):
+        verify_bundle(copy)
+
+
+def test_other_golden_ids(copy):
+    path = copy / "golden.json"
+    golden = json.loads(path.read_bytes())
+    golden["examples"][2]["token_ids"][1] += 1
+    path.write_text(json.dumps(golden))
+    rewrite(copy, lambda info: None, ["golden.json"])
+    with pytest.raises(TinyBertError, match=r"golden\.json, example 2: other token ids"):
+        verify_bundle(copy)
+
+
+def test_another_vocabulary_within_the_model(copy):
+    path = copy / "vocab.txt"
+    lines = path.read_text("utf-8").split("\n")
+    lines[5], lines[6] = lines[6], lines[5]
+    path.write_text("\n".join(lines), "utf-8")
+    rewrite(copy, lambda info: None, ["vocab.txt"])
+    with pytest.raises(TinyBertError, match=r"model\.tflite has another vocab\.txt within it"):
+        verify_bundle(copy)
+
+
+def test_a_model_that_is_none(copy):
+    (copy / "model.tflite").write_bytes(b"not a model")
+    rewrite(copy, lambda info: None, ["model.tflite"])
+    with pytest.raises(TinyBertError, match=r"model\.tflite is no TFLite file"):
+        verify_bundle(copy)
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tinybert_tf.export", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command(bundle, copy):
+    done = command("verify", bundle)
+    assert done.returncode == 0, done.stderr
+    assert "tiny 1.2.3, float32, 5 files as listed" in done.stdout
+    (copy / "labels.txt").write_text("neutral\nfor\nagainst\n")
+    done = command("verify", bundle, copy)
+    assert done.returncode == 2
+    assert f"error: {copy / 'labels.txt'} has not the SHA-256" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["verify"], "verify wants the folder of a bundle"),
+        (["verify", "/nowhere"], "/nowhere/bundle.json: No such file or directory"),
+        (["install", "x"], "install wants one bundle, and --android"),
+        (["install", "x", "--android=."], ". has no app/src/main"),
+        (["ship"], "unexpected argument 'ship'. Commands are verify, install and benchmark"),
+        ([], "choose one of --tflite, --saved-model, --keras"),
+        (["--tflite", "--keras"], "choose one of"),
+        (["--tflite"], "an export wants --run"),
+        (["--tflite", "--run=/nowhere", "--output=x"], "/nowhere is no run directory"),
+        (["--tflite", "--run=x", "--output=x", "--lengths=8,no"], "--lengths wants positive"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, message, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tinybert_tf.export", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"error: {message}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []

@@ -5,7 +5,7 @@ from safetensors.numpy import load_file, save_file
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
-from tinybert_tf.models.quantized_weights import load_quantized_weights, save_quantized_weights
+from tinybert_tf.models._quantized_weights import load_quantized_weights, save_quantized_weights
 
 
 def _tiny_encoder(**overrides):

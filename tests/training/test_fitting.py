@@ -11,14 +11,10 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
-from tinybert_tf.training.config import FitConfig, OptimizerConfig
-from tinybert_tf.training.fitting import (
-    Evaluator,
-    StageFit,
-    averaged_weights,
-    make_optimizer,
-)
-from tinybert_tf.training.run_directory import RunDirectory
+from tinybert_tf.evaluation.text_evaluator import TextEvaluator
+from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.training.fitting import FitConfig, StageFit
+from tinybert_tf.training.optimizers import OptimizerConfig, averaged_weights, make_optimizer
 
 TASK = Task("binary", ("text",), "label", ("no", "yes"), None, ("matthews", "accuracy"))
 STEPS_PER_EPOCH = 4
@@ -28,7 +24,7 @@ class Killed(Exception):
     """Stands for what ends a process."""
 
 
-class ScriptedEvaluator(Evaluator):
+class ScriptedEvaluator(TextEvaluator):
     """Gives the scores it was told to, and remembers the weights it gave them to."""
 
     task = TASK

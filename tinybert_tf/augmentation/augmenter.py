@@ -8,9 +8,9 @@ import numpy as np
 import pydantic
 from pydantic.dataclasses import dataclass
 
-from tinybert_tf.augmentation.candidates import MaskedLMCandidates, MaskedWord
+from tinybert_tf.augmentation._candidates import MaskedLMCandidates, MaskedWord
+from tinybert_tf.augmentation._words import STOP_WORDS, match_case, split_words
 from tinybert_tf.augmentation.word_vectors import WordVectors
-from tinybert_tf.augmentation.words import STOP_WORDS, match_case, split_words
 from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM

@@ -4,23 +4,20 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-import pydantic
 import tensorflow as tf
-from pydantic.dataclasses import dataclass
 
 from tinybert_tf.augmentation.augmenter import AugmentationOptions, Statistics
 from tinybert_tf.data import Examples, Task, read_table
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.file_systems import find_fault, read_json, whole_file
+from tinybert_tf.strict import strict_keyword_dataclass
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 WAY_OUT = "Copy it again, or remove the directory and augment again."
 
-_model = dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"), kw_only=True)
 
-
-@_model
+@strict_keyword_dataclass
 class Header:
     """What decides the content of a directory; it holds the copies of one header.
 
@@ -52,7 +49,7 @@ class Header:
         return -(-self.examples // self.examples_per_shard)
 
 
-@_model
+@strict_keyword_dataclass
 class Shard:
     """A file of augmented examples, or a part of the examples that has no copies.
 
@@ -69,7 +66,7 @@ class Shard:
     statistics: Statistics
 
 
-@_model
+@strict_keyword_dataclass
 class Manifest:
     """`manifest.json`: what a finished directory is and holds."""
 

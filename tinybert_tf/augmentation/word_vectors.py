@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tinybert_tf.augmentation.words import is_word
+from tinybert_tf.augmentation._words import is_word
 from tinybert_tf.errors import TinyBertError
 
 # Rows of one product: 64 words beside 400,000 take 300 MB, similarities and their order.

@@ -3,7 +3,6 @@
 from tinybert_tf.checkpoints.hugging_face import (
     load_encoder,
     load_masked_lm,
-    load_projections,
     load_span_classifier,
     load_text_classifier,
     save_text_classifier,
@@ -14,7 +13,6 @@ __all__ = [
     "from_keras_hub",
     "load_encoder",
     "load_masked_lm",
-    "load_projections",
     "load_span_classifier",
     "load_text_classifier",
     "masked_lm_from_keras_hub",

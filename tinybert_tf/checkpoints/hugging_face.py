@@ -13,7 +13,7 @@ import numpy as np
 from absl import logging
 from safetensors.numpy import save
 
-from tinybert_tf.checkpoints.tensor_files import read_checkpoint
+from tinybert_tf.checkpoints._tensor_files import read_checkpoint
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory, write_json
 from tinybert_tf.models import (
@@ -193,32 +193,6 @@ def save_text_classifier(model: BertTextClassifier, directory: str | os.PathLike
         vocabulary = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
         (path / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
         write_json(path / "tokenizer_config.json", tokenizer_config)
-
-
-def load_projections(directory: str | os.PathLike) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Reads the projections W_h that Huawei's checkpoints carry.
-
-    Args:
-        directory: str or path. Holds `config.json` and the weights.
-
-    Returns:
-        `(kernel [d', d], bias [d])` pairs: one of v1 checkpoints (`fit_dense`), num_layers +
-        1 of v2 checkpoints (`fit_denses.N`), none of others.
-
-    Raises:
-        TinyBertError: if a file cannot be read or a projection lacks a tensor; it is named.
-    """
-    _, tensors, source = _read(directory)
-    if "fit_dense.weight" in tensors:
-        names = ["fit_dense"]
-    else:
-        count = sum(n.startswith("fit_denses.") and n.endswith(".weight") for n in tensors)
-        names = [f"fit_denses.{i}" for i in range(count)]
-    wanted = [f"{name}.{kind}" for name in names for kind in ("weight", "bias")]
-    missing = [name for name in wanted if name not in tensors]
-    if missing:
-        raise TinyBertError(f"{source} has incomplete projections: no {', '.join(missing)}.")
-    return [(tensors[f"{n}.weight"].T, tensors[f"{n}.bias"]) for n in names]
 
 
 def _read(directory) -> tuple[dict, dict[str, np.ndarray], os.PathLike]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tinybert_tf.corpus import shards
+from tinybert_tf.corpus import _shards
+from tinybert_tf.corpus._shards import RaggedRows
 from tinybert_tf.corpus.options import SPLITS, Vocabulary
-from tinybert_tf.corpus.shards import RaggedRows
-from tinybert_tf.data.pipeline import BucketedBatches, EncodedExamples
+from tinybert_tf.data.batches import BucketedBatches, EncodedExamples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.file_systems import to_json
 
@@ -54,7 +54,7 @@ class CorpusBatches:
         if split not in SPLITS:
             raise TinyBertError(f"split is {split!r}, expected one of {', '.join(SPLITS)}.")
         self.directory = str(directory).rstrip("/")
-        self.manifest = shards.read_manifest(self.directory)
+        self.manifest = _shards.read_manifest(self.directory)
         self.split = split
         self.tokens_per_batch = tokens_per_batch
         self.seed = seed
@@ -185,7 +185,7 @@ class CorpusBatches:
         return BucketedBatches(encoded, self.tokens_per_batch, seed)
 
     def _read(self, number: int) -> dict[str, RaggedRows]:
-        return shards.read_shard(self.directory, self._shards[number])
+        return _shards.read_shard(self.directory, self._shards[number])
 
 
 def _padded(ragged: RaggedRows, rows: np.ndarray) -> np.ndarray:

@@ -6,20 +6,16 @@ from typing import Literal
 
 import numpy as np
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.strict import strict_keyword_dataclass
 
 # A corpus of another version cannot be read: the packing or the records differ.
 FORMAT_VERSION = 1
 SPLITS = ("train", "held_out")
 
 
-def _model(cls):
-    return dataclass(cls, frozen=True, config=pydantic.ConfigDict(extra="forbid"), kw_only=True)
-
-
-@_model
+@strict_keyword_dataclass
 class CorpusOptions:
     """How documents become sequences. With the inputs, it decides every byte of a corpus.
 
@@ -47,7 +43,7 @@ class CorpusOptions:
         return max(int(self.shard_megabytes * 1e6), 1)
 
 
-@_model
+@strict_keyword_dataclass
 class Input:
     """A file, or a split of TensorFlow Datasets, that a corpus was made of.
 
@@ -60,7 +56,7 @@ class Input:
     size: int
 
 
-@_model
+@strict_keyword_dataclass
 class Vocabulary:
     """Tells one vocabulary from another.
 
@@ -92,7 +88,7 @@ def hash_tokens(tokens: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(tokens).encode()).hexdigest()
 
 
-@_model
+@strict_keyword_dataclass
 class Shard:
     """A file of a corpus.
 
@@ -120,7 +116,7 @@ class Shard:
         return np.repeat(list(self.lengths), list(self.lengths.values()))
 
 
-@_model
+@strict_keyword_dataclass
 class Counts:
     """What was read.
 
@@ -142,7 +138,7 @@ class Counts:
         )
 
 
-@_model
+@strict_keyword_dataclass
 class Header:
     """What decides the content of a corpus; a directory holds the corpus of one header."""
 
@@ -152,7 +148,7 @@ class Header:
     inputs: tuple[Input, ...]
 
 
-@_model
+@strict_keyword_dataclass
 class SplitTotals:
     """Totals of the train or the held-out split.
 
@@ -180,7 +176,7 @@ class SplitTotals:
         )
 
 
-@_model
+@strict_keyword_dataclass
 class Manifest:
     """`manifest.json`: what a finished corpus is and holds."""
 

@@ -1,32 +1,18 @@
 """Tasks, readers and batches."""
 
-from tinybert_tf.data.pipeline import (
+from tinybert_tf.data.batches import (
     BucketedBatches,
     EncodedExamples,
-    Predictor,
     concatenate_examples,
     encode_examples,
 )
-from tinybert_tf.data.readers import (
-    Examples,
-    check_training_labels,
-    further_dev_splits,
-    read_glue,
-    read_glue_test,
-    read_table,
-    read_tfds,
-)
-from tinybert_tf.data.squad import (
-    SPAN_TASKS,
-    SpanExamples,
-    SpanPredictor,
-    SpanTask,
-    SpanWindows,
-    decode_spans,
-    encode_windows,
-    read_squad,
-)
+from tinybert_tf.data.examples import Examples, check_training_labels
+from tinybert_tf.data.glue import further_dev_splits, read_glue, read_glue_test
+from tinybert_tf.data.squad import SPAN_TASKS, SpanExamples, SpanTask, read_squad
+from tinybert_tf.data.tables import read_table
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
+from tinybert_tf.data.tfds import read_tfds
+from tinybert_tf.data.windows import SpanWindows, encode_windows
 
 __all__ = [
     "GLUE_TASKS",
@@ -34,15 +20,12 @@ __all__ = [
     "BucketedBatches",
     "EncodedExamples",
     "Examples",
-    "Predictor",
     "SpanExamples",
-    "SpanPredictor",
     "SpanTask",
     "SpanWindows",
     "Task",
     "check_training_labels",
     "concatenate_examples",
-    "decode_spans",
     "encode_examples",
     "encode_windows",
     "further_dev_splits",

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterable
+from typing import ClassVar
 
 from tinybert_tf.errors import TinyBertError, nearest_name
 
@@ -39,6 +40,13 @@ class Task:
     Task("quality", ("text",), "grade", None, (0.0, 100.0), ("spearman",))
     ```
     """
+
+    # What else differs by kind stands in tables under this name: `runs/steps.py`, for one.
+    kind: ClassVar[str] = "text"
+    # Values of a config's `data.format` that have examples of this kind.
+    formats: ClassVar[tuple[str, ...]] = ("table", "glue", "tfds")
+    # What two models that agree have in common, for people.
+    agreement: ClassVar[str] = "same label"
 
     name: str
     text_fields: tuple[str, ...]

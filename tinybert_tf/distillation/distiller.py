@@ -1,6 +1,5 @@
 """TinyBERT's distillation as a `keras.Model`."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 import keras
@@ -9,22 +8,17 @@ import tensorflow as tf
 from keras import ops
 
 from tinybert_tf.distillation import losses
+from tinybert_tf.distillation._kinds import check_pair, kind_of
+from tinybert_tf.distillation._least_squares import LinearFit
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
-from tinybert_tf.distillation.least_squares import LinearFit
 from tinybert_tf.distillation.stages import TERMS, Stage
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import (
-    BertEncoder,
-    BertSpanClassifier,
-    BertTextClassifier,
-    encoder_of,
-)
+from tinybert_tf.models import encoder_of
 
 PROJECTIONS = ("shared", "embedding_apart", "per_layer")
 ATTENTION_HEADS = ("each", "mean")
 # How much of the text it takes to outweigh a projection of zeros, in tokens.
 _PRIOR_TOKENS = 1.0
-_KINDS = ("BertEncoder", "BertTextClassifier", "BertSpanClassifier")
 
 
 class _Untracked:
@@ -94,7 +88,7 @@ class TinyBertDistiller(keras.Model):
         super().__init__(**{"dtype": student.dtype_policy, **kwargs})
         _check_choice("projections", projections, PROJECTIONS)
         _check_choice("attention_heads", attention_heads, ATTENTION_HEADS)
-        _check_tasks(student, teacher)
+        check_pair(student, teacher)
         student_encoder, teacher_encoder = encoder_of(student), encoder_of(teacher)
         self.student = student
         self._teacher_holder = _Untracked(teacher)
@@ -200,18 +194,6 @@ class TinyBertDistiller(keras.Model):
         # Under a strategy, variables may not be made inside the step: make them all now.
         self.optimizer.build(self.trainable_variables)
 
-    def get_compile_config(self):
-        return {
-            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
-            "stage": dataclasses.asdict(self.stage),
-        }
-
-    def compile_from_config(self, config):
-        self.compile(
-            keras.saving.deserialize_keras_object(config["optimizer"]),
-            stage=Stage(**config["stage"]),
-        )
-
     @property
     def metrics(self):
         trackers = [self._loss_tracker]
@@ -268,9 +250,10 @@ class TinyBertDistiller(keras.Model):
         layers = self.compute_layer_terms(x, student_outputs, teacher_outputs, sample_weight)
         terms = {term: sum(losses_of_layers) for term, losses_of_layers in layers.items()}
         if "predictions" in student_outputs:
-            terms["prediction"] = self._prediction_term(
+            terms["prediction"] = kind_of(self.student).prediction_loss(
                 student_outputs["predictions"],
                 teacher_outputs["predictions"],
+                self.stage.temperature,
                 self._masking(x, sample_weight),
             )
         return terms
@@ -353,33 +336,8 @@ class TinyBertDistiller(keras.Model):
         teacher_hidden = teacher_outputs["hidden_states"][self.layer_mapping[m]]
         return losses.hidden_loss(projected, teacher_hidden, **masked)
 
-    def _prediction_term(self, student_predictions, teacher_predictions, masked):
-        if isinstance(self.student, BertSpanClassifier):
-            # Starts and ends: the mean of the two.
-            return sum(
-                losses.span_cross_entropy(
-                    student_predictions[name],
-                    teacher_predictions[name],
-                    temperature=self.stage.temperature,
-                    **masked,
-                )
-                / len(student_predictions)
-                for name in student_predictions
-            )
-        if student_predictions.shape[-1] == 1:
-            return losses.prediction_mse(
-                student_predictions, teacher_predictions, masked["sample_weight"]
-            )
-        return losses.soft_cross_entropy(
-            student_predictions,
-            teacher_predictions,
-            temperature=self.stage.temperature,
-            reference_compatible=self.reference_compatible,
-            sample_weight=masked["sample_weight"],
-        )
-
     def _tracked_terms(self) -> list[str]:
-        has_predictions = not isinstance(self.student, BertEncoder)
+        has_predictions = kind_of(self.student).has_predictions
         return [
             term
             for term in TERMS
@@ -456,7 +414,7 @@ class TinyBertDistiller(keras.Model):
 
     def _check_stage(self, stage: Stage) -> None:
         student, teacher = encoder_of(self.student), encoder_of(self.teacher)
-        if stage.prediction and isinstance(self.student, BertEncoder):
+        if stage.prediction and not kind_of(self.student).has_predictions:
             raise TinyBertError(
                 f"Stage '{stage.name}' learns from predictions, but the student is an encoder "
                 "without a head. Give two classifiers or set prediction=0."
@@ -482,34 +440,6 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise TinyBertError(
             f"{name}={value!r} is not known; it is one of {', '.join(map(repr, choices))}."
-        )
-
-
-def _check_tasks(student, teacher) -> None:
-    kinds = [type(model).__name__ for model in (student, teacher)]
-    if kinds[0] != kinds[1] or kinds[0] not in _KINDS:
-        raise TinyBertError(
-            f"The student is a {kinds[0]}, the teacher a {kinds[1]}. Give two "
-            "BertTextClassifiers or two BertSpanClassifiers, or two BertEncoders for general "
-            "distillation."
-        )
-    sizes = [encoder_of(model).vocabulary_size for model in (student, teacher)]
-    if sizes[0] != sizes[1]:
-        raise TinyBertError(
-            f"The student has a vocabulary of {sizes[0]} tokens, the teacher of {sizes[1]}: "
-            "they would read the same ids as different words. Give both the same vocabulary."
-        )
-    if not isinstance(student, BertTextClassifier):
-        return
-    if student.num_classes != teacher.num_classes:
-        raise TinyBertError(
-            f"The student has {student.num_classes} outputs, the teacher "
-            f"{teacher.num_classes}. Give the student num_classes={teacher.num_classes}."
-        )
-    if student.labels and teacher.labels and student.labels != teacher.labels:
-        raise TinyBertError(
-            f"The student's labels are {student.labels}, the teacher's {teacher.labels}. Put "
-            "the student's in the teacher's order."
         )
 
 

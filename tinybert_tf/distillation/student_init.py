@@ -23,19 +23,26 @@ from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
-from keras import ops
 from scipy import linalg
 
-from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
-from tinybert_tf.distillation.least_squares import LinearFit, ScaleFit, Whitening, factorize
-from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import (
-    MASK_BIAS,
-    BertEncoder,
-    BertSpanClassifier,
-    BertTextClassifier,
-    encoder_of,
+from tinybert_tf.distillation._array_bert import (
+    array,
+    assign_corner,
+    assign_dense,
+    attend,
+    compose,
+    feed_forward,
+    linear,
+    normalize,
+    pool,
+    run_block,
+    standardize,
 )
+from tinybert_tf.distillation._kinds import kind_of
+from tinybert_tf.distillation._least_squares import LinearFit, ScaleFit, Whitening, factorize
+from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.models import BertEncoder, encoder_of
 
 # How much of the text it takes to outweigh the plain cut of the teacher, in tokens.
 _PRIOR_TOKENS = 30.0
@@ -91,19 +98,22 @@ def initialize_head(student, teacher, sample: Iterable[dict]) -> None:
     has; it need not be cut out of this teacher.
 
     Args:
-        student: `BertTextClassifier` or `BertSpanClassifier`. Changed in place.
+        student: `BertTextClassifier` or `BertSpanClassifier`. Changed in place; a
+            `BertEncoder`, which has no head, is left as it is.
         teacher: a model of the same class.
         sample: iterable of encoder inputs. See `initialize_from_teacher`.
 
     Raises:
         TinyBertError: if `sample` is empty.
     """
+    if not kind_of(student).has_predictions:
+        return
     source, target = encoder_of(teacher), encoder_of(student)
     text = _Text(source, sample)
-    hidden = [_normalize(x, target.embeddings_norm) for x in text.embed(target)]
+    hidden = [normalize(x, target.embeddings_norm) for x in text.embed(target)]
     for block in target.transformer_layers:
         states = zip(hidden, text.masks, strict=True)
-        hidden = [_run_block(block, x, mask)[-1] for x, mask in states]
+        hidden = [run_block(block, x, mask)[-1] for x, mask in states]
     # Nothing is known of how the student's dimensions lie to the teacher's but the text.
     basis = np.zeros((source.hidden_dim, min(source.hidden_dim, target.hidden_dim)))
     units = _fit_pooler(text, target, hidden, basis)
@@ -132,9 +142,9 @@ class _Text:
     def embed(self, encoder: BertEncoder) -> list[np.ndarray]:
         """Returns for each batch the sum of an encoder's embeddings [tokens, width]."""
         tables = [
-            _array(encoder.token_embedding.embeddings),
-            _array(encoder.position_embedding.position_embeddings),
-            _array(encoder.segment_embedding.embeddings),
+            array(encoder.token_embedding.embeddings),
+            array(encoder.position_embedding.position_embeddings),
+            array(encoder.segment_embedding.embeddings),
         ]
         sums = []
         for inputs, mask in zip(self.batches, self.masks, strict=True):
@@ -147,24 +157,24 @@ class _Text:
         # From the last ones that were asked for: mostly the next are.
         if self._layer is None or self._layer > layer:
             norm, self._layer = self.encoder.embeddings_norm, 0
-            self._hidden = [_normalize(x, norm) for x in self.embed(self.encoder)]
+            self._hidden = [normalize(x, norm) for x in self.embed(self.encoder)]
         for block in self.encoder.transformer_layers[self._layer : layer]:
             self._hidden = [
-                _run_block(block, hidden, mask)[-1]
+                run_block(block, hidden, mask)[-1]
                 for hidden, mask in zip(self._hidden, self.masks, strict=True)
             ]
         self._layer = layer
         return self._hidden
 
     def run_block(self, number: int) -> dict[str, tuple[np.ndarray, ...]]:
-        """Returns for each batch what `_run_block` does in a block of the teacher.
+        """Returns for each batch what `run_block` does in a block of the teacher.
 
         Args:
             number: int. The block, counted from 1.
         """
         block = self.encoder.transformer_layers[number - 1]
         states = zip(self.hidden_states(number - 1), self.masks, strict=True)
-        inside = [_run_block(block, hidden, mask) for hidden, mask in states]
+        inside = [run_block(block, hidden, mask) for hidden, mask in states]
         names = ("attention_sum", "attended", "output_sum", "output")
         return dict(zip(names, zip(*inside, strict=True), strict=True))
 
@@ -204,7 +214,7 @@ def _fit_embeddings(text: _Text, source, target, basis: np.ndarray) -> list[np.n
         (source.segment_embedding.embeddings, target.segment_embedding.embeddings),
     ]
     for theirs, ours in tables:
-        _assign_corner(ours, _array(theirs)[: ours.shape[0]] @ basis)
+        assign_corner(ours, array(theirs)[: ours.shape[0]] @ basis)
     ours, theirs = target.embeddings_norm, source.embeddings_norm
     return _fit_norm(ours, theirs, text.embed(target), text.hidden_states(0), basis)
 
@@ -228,17 +238,17 @@ def _fit_block(
     inside = text.run_block(number)
     ours, theirs = block.self_attention, source.self_attention
     prior = _fit_heads(ours, theirs, hidden, text.hidden_states(number - 1), basis)
-    contexts = [_attend(ours, h, mask) for h, mask in zip(hidden, text.masks, strict=True)]
+    contexts = [attend(ours, h, mask) for h, mask in zip(hidden, text.masks, strict=True)]
     fit = LinearFit(_PRIOR_TOKENS)
     for context, h, goal in zip(contexts, hidden, inside["attention_sum"], strict=True):
         fit.add(context, goal @ basis - h[:, : basis.shape[1]])
-    _assign_dense(ours.output_dense, fit.solve(prior))
-    sums = [h + _linear(ours.output_dense, c) for h, c in zip(hidden, contexts, strict=True)]
+    assign_dense(ours.output_dense, fit.solve(prior))
+    sums = [h + linear(ours.output_dense, c) for h, c in zip(hidden, contexts, strict=True)]
     norms = block.attention_norm, source.attention_norm
     attended = _fit_norm(*norms, sums, inside["attended"], basis)
 
     _fit_feed_forward(block, source, attended, inside, basis)
-    sums = [x + _feed_forward(block, x) for x in attended]
+    sums = [x + feed_forward(block, x) for x in attended]
     return _fit_norm(block.output_norm, source.output_norm, sums, inside["output"], basis)
 
 
@@ -252,14 +262,14 @@ def _fit_heads(ours, theirs, hidden, teacher_hidden, basis: np.ndarray) -> np.nd
         the output layer that goes with the values: [student's width + 1, dimensions].
     """
     output = np.zeros((ours.num_heads * ours.head_dim + 1, basis.shape[1]))
-    output[-1] = _array(theirs.output_dense.bias) @ basis
+    output[-1] = array(theirs.output_dense.bias) @ basis
     groups = _head_groups(theirs.num_heads, ours.num_heads)
     if groups is None:
         return output
     reconstruction, moments = _reconstruct(hidden, teacher_hidden, basis)
     inputs, outputs = Whitening.of(moments), Whitening.of(np.eye(basis.shape[1]))
-    forms = {name: _compose(reconstruction, getattr(theirs, name)) for name in _HEAD_PARTS}
-    output_form = _array(theirs.output_dense.kernel) @ basis
+    forms = {name: compose(reconstruction, getattr(theirs, name)) for name in _HEAD_PARTS}
+    output_form = array(theirs.output_dense.kernel) @ basis
     rank = ours.head_dim
     # Scores are divided by sqrt(head_dim): the smaller root of the student is taken back
     # by (head_dim' / head_dim)^(1/4) on either side.
@@ -277,7 +287,7 @@ def _fit_heads(ours, theirs, hidden, teacher_hidden, basis: np.ndarray) -> np.nd
         heads["value"].append(left)
         output[h * rank : (h + 1) * rank] = right.T
     for name in _HEAD_PARTS:
-        _assign_dense(getattr(ours, name), np.hstack(heads[name]))
+        assign_dense(getattr(ours, name), np.hstack(heads[name]))
     return output
 
 
@@ -303,18 +313,18 @@ def _head_groups(teacher: int, student: int) -> list[tuple[int, int, int]] | Non
 def _fit_feed_forward(block, source, attended, inside, basis: np.ndarray) -> None:
     """Sets the feed-forward network of a block."""
     reconstruction, _ = _reconstruct(attended, inside["attended"], basis)
-    into = _compose(reconstruction, source.intermediate_dense)
+    into = compose(reconstruction, source.intermediate_dense)
     fit = LinearFit(_PRIOR_TOKENS)
     for x, goal in zip(attended, inside["output_sum"], strict=True):
-        units = _array(source.activation(x @ into[:-1] + into[-1]))
+        units = array(source.activation(x @ into[:-1] + into[-1]))
         fit.add(units, goal @ basis - x[:, : basis.shape[1]])
     output = source.output_dense
-    prior = np.vstack([_array(output.kernel), _array(output.bias)]) @ basis
+    prior = np.vstack([array(output.kernel), array(output.bias)]) @ basis
     units = fit.select(prior, block.intermediate_dim)
-    _assign_dense(block.intermediate_dense, into[:, units])
+    assign_dense(block.intermediate_dense, into[:, units])
     # Units beyond the teacher's keep random inputs but start silent, and learn from there.
-    _assign_corner(block.output_dense.kernel, np.zeros(block.output_dense.kernel.shape))
-    _assign_dense(block.output_dense, fit.solve(prior, units))
+    assign_corner(block.output_dense.kernel, np.zeros(block.output_dense.kernel.shape))
+    assign_dense(block.output_dense, fit.solve(prior, units))
 
 
 def _fit_pooler(text: _Text, target, hidden, basis: np.ndarray) -> np.ndarray:
@@ -329,12 +339,12 @@ def _fit_pooler(text: _Text, target, hidden, basis: np.ndarray) -> np.ndarray:
     source = text.encoder
     last = text.hidden_states(source.num_layers)
     reconstruction, _ = _reconstruct(hidden, last, basis)
-    into = _compose(reconstruction, source.pooled_dense)
+    into = compose(reconstruction, source.pooled_dense)
     fit = LinearFit(_PRIOR_TOKENS)
     pooled = np.tanh(text.first_tokens(hidden) @ into[:-1] + into[-1])
-    fit.add(pooled, np.tanh(_linear(source.pooled_dense, text.first_tokens(last))))
+    fit.add(pooled, np.tanh(linear(source.pooled_dense, text.first_tokens(last))))
     units = fit.select(np.eye(source.hidden_dim + 1, source.hidden_dim), target.hidden_dim)
-    _assign_dense(target.pooled_dense, into[:, units])
+    assign_dense(target.pooled_dense, into[:, units])
     return units
 
 
@@ -349,24 +359,24 @@ def _fit_head(text: _Text, student, teacher, hidden, units, basis: np.ndarray) -
         units: int array. The teacher's units that the student's pooler has.
         basis: float array [teacher's width, dimensions].
     """
-    last = text.hidden_states(text.encoder.num_layers)
-    if isinstance(student, BertSpanClassifier):
-        ours, theirs = student.span_dense, teacher.span_dense
-        features, goals = hidden, [_linear(theirs, x) for x in last]
-        carried = basis.T @ _array(theirs.kernel)
-    elif isinstance(student, BertTextClassifier) and student.num_classes == teacher.num_classes:
-        ours, theirs = student.output_dense, teacher.output_dense
-        features = [_pool(student, text.first_tokens(hidden))]
-        goals = [_linear(theirs, _pool(teacher, text.first_tokens(last)))]
-        carried = _array(theirs.kernel)[units]
-    else:
+    head = kind_of(student).head(student, teacher)
+    if head is None:
         return
+    theirs = head.teacher_dense
+    last = text.hidden_states(text.encoder.num_layers)
+    if head.is_pooled:
+        features = [pool(student, text.first_tokens(hidden))]
+        goals = [linear(theirs, pool(teacher, text.first_tokens(last)))]
+        carried = array(theirs.kernel)[units]
+    else:
+        features, goals = hidden, [linear(theirs, x) for x in last]
+        carried = basis.T @ array(theirs.kernel)
     fit = LinearFit(_PRIOR_TOKENS)
     for x, goal in zip(features, goals, strict=True):
         fit.add(x, goal)
     prior = np.zeros((features[0].shape[1] + 1, goals[0].shape[1]))
-    prior[: len(carried)], prior[-1] = carried, _array(theirs.bias)
-    _assign_dense(ours, fit.solve(prior))
+    prior[: len(carried)], prior[-1] = carried, array(theirs.bias)
+    assign_dense(head.student_dense, fit.solve(prior))
 
 
 def _reconstruct(
@@ -402,90 +412,11 @@ def _fit_norm(ours, theirs, sums, goals, basis: np.ndarray) -> list[np.ndarray]:
     dimensions = basis.shape[1]
     fit = ScaleFit(_PRIOR_TOKENS)
     for x, goal in zip(sums, goals, strict=True):
-        fit.add(_standardize(x, ours)[:, :dimensions], goal @ basis)
+        fit.add(standardize(x, ours)[:, :dimensions], goal @ basis)
     # What a basis that is turned from the dimensions leaves on the diagonal of diag(gamma); and
     # the same length is another mean square in another width.
-    prior = np.square(basis).T @ _array(theirs.gamma) * (len(basis) / sums[0].shape[1]) ** 0.5
+    prior = np.square(basis).T @ array(theirs.gamma) * (len(basis) / sums[0].shape[1]) ** 0.5
     scale, shift = fit.solve(prior)
-    _assign_corner(ours.gamma, scale)
-    _assign_corner(ours.beta, shift)
-    return [_normalize(x, ours) for x in sums]
-
-
-# The models in float32, whatever their policy, and without padding.
-
-
-def _run_block(block, hidden: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Returns sums before and values after both LayerNorms of a block [tokens, width]."""
-    attention = block.self_attention
-    context = _attend(attention, hidden, mask)
-    attention_sum = hidden + _linear(attention.output_dense, context)
-    attended = _normalize(attention_sum, block.attention_norm)
-    output_sum = attended + _feed_forward(block, attended)
-    return attention_sum, attended, output_sum, _normalize(output_sum, block.output_norm)
-
-
-def _attend(attention, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Returns what an attention layer gives its output layer [tokens, width]."""
-
-    def heads(dense):
-        padded = np.zeros((*mask.shape, attention.num_heads * attention.head_dim), "float32")
-        padded[mask] = _linear(dense, hidden)
-        shape = (*mask.shape, attention.num_heads, attention.head_dim)
-        return padded.reshape(shape).transpose(0, 2, 1, 3)
-
-    query, key, value = (heads(getattr(attention, name)) for name in _HEAD_PARTS)
-    scores = ops.matmul(query, key.swapaxes(-1, -2)) * attention.head_dim**-0.5
-    bias = np.where(mask, 0.0, MASK_BIAS).astype("float32")[:, None, None, :]
-    contexts = _array(ops.matmul(ops.softmax(scores + bias), value))
-    return contexts.transpose(0, 2, 1, 3).reshape(*mask.shape, -1)[mask]
-
-
-def _feed_forward(block, attended: np.ndarray) -> np.ndarray:
-    units = _array(block.activation(_linear(block.intermediate_dense, attended)))
-    return _linear(block.output_dense, units)
-
-
-def _pool(model, first_tokens: np.ndarray) -> np.ndarray:
-    """Returns what the head of a text classifier gets."""
-    pooled = np.tanh(_linear(model.backbone.pooled_dense, first_tokens))
-    return _array(model.head_activation(pooled))
-
-
-def _standardize(x: np.ndarray, norm) -> np.ndarray:
-    """Returns what LayerNorm scales and shifts."""
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + norm.epsilon)
-
-
-def _normalize(x: np.ndarray, norm) -> np.ndarray:
-    return _standardize(x, norm) * _array(norm.gamma) + _array(norm.beta)
-
-
-def _linear(dense, x: np.ndarray) -> np.ndarray:
-    """Returns what a dense layer gives, without its activation."""
-    return x @ _array(dense.kernel) + _array(dense.bias)
-
-
-def _compose(reconstruction: np.ndarray, dense) -> np.ndarray:
-    """Returns [W; b] of a dense layer of the teacher's states as one of the student's."""
-    composed = reconstruction @ _array(dense.kernel)
-    composed[-1] += _array(dense.bias)
-    return composed.astype("float32")
-
-
-def _array(variable) -> np.ndarray:
-    return np.asarray(ops.convert_to_numpy(variable), "float32")
-
-
-def _assign_corner(variable, value: np.ndarray) -> None:
-    """Assigns `value` to the leading corner of `variable`; the rest stays as it is."""
-    full = np.array(_array(variable))
-    full[tuple(slice(n) for n in value.shape)] = value
-    variable.assign(full)
-
-
-def _assign_dense(dense, coefficients: np.ndarray) -> None:
-    """Assigns [W; b]; columns beyond it stay as they are."""
-    _assign_corner(dense.kernel, coefficients[:-1])
-    _assign_corner(dense.bias, coefficients[-1])
+    assign_corner(ours.gamma, scale)
+    assign_corner(ours.beta, shift)
+    return [normalize(x, ours) for x in sums]

@@ -11,7 +11,7 @@ from tinybert_tf.errors import TinyBertError
 # not wait for TensorFlow, and training does not want LiteRT.
 _MODULES = {
     "bundle": ("TaskCard", "check_app", "export_bundle", "put_into_app"),
-    "check": ("verify_bundle",),
+    "verify": ("verify_bundle",),
     "conversion": ("convert",),
     "metadata": ("ModelCard",),
     "profiles": ("Profile", "Tolerance", "load_profile", "profile_names"),

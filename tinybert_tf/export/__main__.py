@@ -76,8 +76,9 @@ def _export() -> None:
     lengths = _integers(_LENGTHS)
     # Late, so that a mistake on the command line does not wait for TensorFlow.
     from tinybert_tf import export
-    from tinybert_tf.training import recipes, reporting
-    from tinybert_tf.training.run_directory import RunDirectory
+    from tinybert_tf.reports import tables as reporting
+    from tinybert_tf.runs import recipes
+    from tinybert_tf.runs.directory import RunDirectory
 
     run = RunDirectory.open(_RUN.value)
     if chosen != ["tflite"]:
@@ -134,7 +135,7 @@ def _install(bundles: list[str]) -> None:
 
 def _benchmark(bundles: list[str]) -> None:
     threads, lengths = _integers(_THREADS), _integers(_LENGTHS)
-    from tinybert_tf.export.benchmark import run_command
+    from tinybert_tf.commands.benchmark import run_command
 
     run_command(bundles, _AGAINST.value, _RUN.value, threads, lengths, _OUTPUT.value)
 

@@ -13,16 +13,11 @@ from importlib import metadata as package_metadata
 from tinybert_tf.data import EncodedExamples, Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import runtime
-from tinybert_tf.export.conversion import (
-    check_lengths,
-    convert,
-    output_names,
-    signature_names,
-)
-from tinybert_tf.export.golden import make_golden
+from tinybert_tf.export._comparison import Comparison, compare_with_keras
+from tinybert_tf.export._golden import make_golden
+from tinybert_tf.export.conversion import check_lengths, convert, output_names, signature_names
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
-from tinybert_tf.export.verify import Verification, verify
 from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.tokenization.bert_tokenizer import MAX_CHARS_PER_WORD
@@ -40,8 +35,8 @@ class TaskCard:
     Args:
         name: str.
         split: str. Which of the task's data the files are verified on.
-        score: see `verify`.
-        best_metric: see `verify`.
+        score: see `compare_with_keras`.
+        best_metric: see `compare_with_keras`.
     """
 
     name: str = "task"
@@ -133,7 +128,7 @@ def export_bundle(
                 files["vocab.txt"],
                 files.get("labels.txt"),
             )
-        checks[name] = verify(
+        checks[name] = compare_with_keras(
             content, model, encoded, expected, profile, task.score, task.best_metric
         )
         files[name] = content
@@ -239,7 +234,7 @@ def _json(values: dict) -> bytes:
     return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _info(model, profile, plan, files, check: Verification, num_texts, task, card) -> dict:
+def _info(model, profile, plan, files, check: Comparison, num_texts, task, card) -> dict:
     names = output_names(model)
     kinds = {"probability": "classification", "score": "regression"}
     tokenizer = model.preprocessor.tokenizer
@@ -313,7 +308,7 @@ def _write(output, files: dict[str, bytes], info: dict) -> None:
         (folder / "bundle.json").write_bytes(seal(info))
 
 
-def _report(info: dict, models: dict, checks: dict[str, Verification], encoded) -> dict:
+def _report(info: dict, models: dict, checks: dict[str, Comparison], encoded) -> dict:
     report = {
         "profile": info["quantization"]["profile"],
         "sequence_length": max(info["files"][MODEL]["signatures"].values()),

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tinybert_tf.data import EncodedExamples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import compress, flatbuffer
+from tinybert_tf.export import _compress, _flatbuffer
 from tinybert_tf.export.profiles import Profile
 from tinybert_tf.models import BertSpanClassifier, BertTextClassifier
 
@@ -65,20 +65,20 @@ def convert(
             content = _convert_static(converter, signatures, calibration)
         else:
             content = converter.convert()
-    file = flatbuffer.parse(content)
+    file = _flatbuffer.parse(content)
     table = keras.ops.convert_to_numpy(model.backbone.token_embedding.embeddings)
     if profile.activations == "dynamic_int8":
-        compress.fold_channel_scales(file)
+        _compress.fold_channel_scales(file)
     if profile.activations == "static_int8":
-        compress.quantize_embedding(file, table)
+        _compress.quantize_embedding(file, table)
     if profile.embedding == "product":
         counts = np.bincount(calibration.token_ids, minlength=len(table))
-        compress.product_quantize_embedding(file, table, counts)
-        compress.quantize_positions(file, table.shape[1])
-    flatbuffer.share_buffers(file)
+        _compress.product_quantize_embedding(file, table, counts)
+        _compress.quantize_positions(file, table.shape[1])
+    _flatbuffer.share_buffers(file)
     _order_inputs(file)
     _name_runtime(file)
-    return flatbuffer.pack(file)
+    return _flatbuffer.pack(file)
 
 
 def signature_names(lengths: Sequence[int]) -> dict[str, int]:
@@ -88,9 +88,14 @@ def signature_names(lengths: Sequence[int]) -> dict[str, int]:
     return {f"length_{length}": length for length in lengths}
 
 
+def is_span_classifier(model) -> bool:
+    """Tells whether a model scores tokens, as the one kind here that has several outputs."""
+    return isinstance(model, BertSpanClassifier)
+
+
 def output_names(model) -> tuple[str, ...]:
     """Returns the names of a file's outputs, in their order."""
-    if isinstance(model, BertSpanClassifier):
+    if is_span_classifier(model):
         return "end_logits", "start_logits"
     return ("score",) if model.num_classes == 1 else ("probability",)
 
@@ -211,5 +216,5 @@ def _name_runtime(file) -> None:
     """Writes the oldest runtime into the file, where its converter wrote another."""
     for entry in file.metadata:
         if entry.name == b"min_runtime_version":
-            version = flatbuffer.minimum_runtime(file).encode().ljust(16, b"\0")
+            version = _flatbuffer.minimum_runtime(file).encode().ljust(16, b"\0")
             file.buffers[entry.buffer].data = np.frombuffer(version, np.uint8)

@@ -14,7 +14,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tinybert_tf.export import flatbuffer
+from tinybert_tf.export import _flatbuffer
 
 _IDENTIFIER = b"M001"
 _NAME = b"TFLITE_METADATA"
@@ -63,16 +63,16 @@ def add_metadata(
         vocabulary: bytes. Of vocab.txt.
         labels: bytes or `None`. Of labels.txt; `None` if the task has no classes.
     """
-    model = flatbuffer.parse(content)
+    model = _flatbuffer.parse(content)
     entry = schema.MetadataT()
     entry.name = _NAME
-    metadata = _serialize(card, output, labels is not None, flatbuffer.minimum_runtime(model))
-    entry.buffer = flatbuffer.add_buffer(model, np.frombuffer(metadata, np.uint8))
+    metadata = _serialize(card, output, labels is not None, _flatbuffer.minimum_runtime(model))
+    entry.buffer = _flatbuffer.add_buffer(model, np.frombuffer(metadata, np.uint8))
     model.metadata.append(entry)
     files = {"vocab.txt": vocabulary}
     if labels is not None:
         files["labels.txt"] = labels
-    return flatbuffer.pack(model) + _archive(files)
+    return _flatbuffer.pack(model) + _archive(files)
 
 
 def _archive(files: dict[str, bytes]) -> bytes:

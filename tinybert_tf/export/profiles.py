@@ -9,7 +9,7 @@ import yaml
 from pydantic.dataclasses import dataclass
 
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.export.contract import contract_path
+from tinybert_tf.export._contract import contract_path
 from tinybert_tf.files import read_text_file
 
 DEFAULT_PROFILE = "dynamic_int8"

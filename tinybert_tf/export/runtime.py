@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from rich.progress import track
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples
-from tinybert_tf.export import flatbuffer
+from tinybert_tf.export import _flatbuffer
 from tinybert_tf.export.conversion import INPUT_NAMES, output_function
 
 _TOKENS_PER_BATCH = 8192
@@ -44,9 +44,9 @@ class TfliteModel:
 
     def operators(self) -> dict[str, int]:
         """Returns how often each operator of the file stands in it."""
-        model = flatbuffer.parse(self._content)
+        model = _flatbuffer.parse(self._content)
         counts = collections.Counter(
-            flatbuffer.operator_name(model, operator)
+            _flatbuffer.operator_name(model, operator)
             for graph in model.subgraphs
             for operator in graph.operators
         )

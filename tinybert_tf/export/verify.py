@@ -1,196 +1,179 @@
-"""Checks that an exported file is what it should be; a file that is not is never written."""
+"""Checks a bundle as an app does, and more: is it whole, and does it do what it says?"""
 
-import dataclasses
-from collections.abc import Callable
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
 
+import jsonschema
 import numpy as np
-from scipy.special import softmax
 
-from tinybert_tf.data import EncodedExamples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import flatbuffer
-from tinybert_tf.export.profiles import Profile
+from tinybert_tf.export._contract import read_contract
+from tinybert_tf.export._golden import SCHEMA_VERSION as GOLDEN_VERSION
+from tinybert_tf.export._golden import run_ids, tokenize
+from tinybert_tf.export.bundle import MODEL, SCHEMA_VERSION, seal
 from tinybert_tf.export.runtime import TfliteModel
-from tinybert_tf.models import BertSpanClassifier
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer, load_vocabulary
 
-_BYTES = {"float32": 4, "float16": 2, "int8": 1, "product": 1 / 4}
-# What a graph and the small tensors that no profile quantizes may take, for each length.
-_GRAPH_BYTES = 400_000
+# As much as another build of the same runtime may differ.
+_GOLDEN_DIFFERENCE = 1e-3
 
 
-@dataclasses.dataclass(frozen=True)
-class Verification:
-    """What running a file on real examples showed, against the Keras model.
+def verify_bundle(path: str | os.PathLike) -> dict:
+    """Checks that a bundle is whole, consistent and gives its golden outputs.
 
     Args:
-        examples: int. How many were run.
-        max_difference: float. The largest difference of an output; of start and end logits,
-            of the probabilities over a text's tokens that they stand for.
-        mean_difference: float.
-        label_agreement: float or `None`. Share of examples with the same label, or the same
-            start and end; `None` for regression.
-        keras_metrics: dict. Of the Keras model.
-        metrics: dict. Of the file.
-        operators: dict. How often each TFLite operator stands in the file.
-        minimum_runtime: str. The oldest TensorFlow Lite that runs them, such as `"2.9.0"`.
-    """
+        path: str or path. The bundle's folder.
 
-    examples: int
-    max_difference: float
-    mean_difference: float
-    label_agreement: float | None
-    keras_metrics: dict[str, float]
-    metrics: dict[str, float]
-    operators: dict[str, int]
-    minimum_runtime: str
-
-
-def verify(
-    content: bytes,
-    model,
-    encoded: EncodedExamples,
-    expected: dict[str, np.ndarray],
-    profile: Profile,
-    score: Callable | None = None,
-    best_metric: float = 1.0,
-) -> Verification:
-    """Runs a TFLite file on real examples and compares it with the Keras model.
-
-    Spans that are scored are judged by their score and the mean difference: a model in doubt
-    has many that are as good, and among thousands of texts one where it takes another.
-
-    Args:
-        content: bytes. The file.
-        model: the Keras model that was converted.
-        encoded: `EncodedExamples`. No longer than the file's longest length.
-        expected: dict. What `keras_outputs` returns for them.
-        profile: `Profile`. Of the file; decides on the tolerances.
-        score: function of labels and outputs that returns the task's metrics, the one to
-            judge by first; or `None`. Outputs are an array [examples, outputs], or of spans a
-            dict of `start_logits` and `end_logits`, each [examples, tokens of the longest].
-        best_metric: float. What that metric is without errors: 1, or 100 of percent.
+    Returns:
+        dict. The content of its bundle.json, and `golden_difference`: the largest difference
+        of an output to golden.json.
 
     Raises:
-        TinyBertError: if the file is hollow, has an operator of no known runtime, or differs
-            from the model more than its profile allows.
+        TinyBertError: if a file is missing, cut, altered, of another bundle, or does not do
+            what the bundle says; the message names the file.
     """
-    runner = TfliteModel(content)
-    operators = runner.operators()
-    _check_content(content, operators, model, profile, len(runner.signatures))
-    predictions = runner.predict(encoded)
-    ours, theirs = (_comparable(o, encoded.lengths) for o in (predictions, expected))
-    differences = np.concatenate([np.abs(ours[k] - theirs[k]).ravel() for k in theirs])
-    result = Verification(
-        examples=len(encoded),
-        max_difference=float(differences.max()),
-        mean_difference=float(differences.mean()),
-        label_agreement=_agreement(ours, theirs),
-        keras_metrics=_score(score, encoded, expected),
-        metrics=_score(score, encoded, predictions),
-        operators=operators,
-        minimum_runtime=_minimum_runtime(content),
-    )
-    is_scored_span = score is not None and isinstance(model, BertSpanClassifier)
-    judged = result
-    if is_scored_span:
-        judged = dataclasses.replace(result, label_agreement=None, max_difference=0.0)
-    _check_result(judged, profile, best_metric)
-    return result
-
-
-def _comparable(outputs: dict, lengths: np.ndarray) -> dict:
-    """Returns outputs with logits of tokens as probabilities, 0 at padding.
-
-    What is added to all logits of a text makes no other answer.
-    """
-    is_token = np.arange(lengths.max()) < lengths[:, None]
-    return {
-        name: softmax(np.where(is_token, values, -np.inf), axis=-1)
-        if name.endswith("_logits")
-        else values
-        for name, values in outputs.items()
+    folder = pathlib.Path(path)
+    info = _read_info(folder)
+    _check_files(folder, info)
+    _check_texts(folder, info)
+    models = {
+        name: _load_model(folder, name, info) for name in info["files"] if _is_model(name)
     }
+    return {**info, "golden_difference": _check_golden(folder, info, models)}
 
 
-def _agreement(predictions: dict, expected: dict) -> float | None:
-    if "score" in expected:
-        return None
-    same = [predictions[k].argmax(-1) == expected[k].argmax(-1) for k in expected]
-    return float(np.mean(np.all(same, axis=0)))
+def _is_model(name: str) -> bool:
+    return name.endswith(".tflite")
 
 
-def _score(score, encoded: EncodedExamples, outputs: dict) -> dict[str, float]:
-    if score is None:
-        return {}
-    values = outputs if len(outputs) > 1 else next(iter(outputs.values()))
-    return {name: float(value) for name, value in score(encoded.labels, values).items()}
-
-
-def _minimum_runtime(content: bytes) -> str:
+def _read(folder: pathlib.Path, name: str) -> bytes:
     try:
-        return flatbuffer.minimum_runtime(flatbuffer.parse(content))
-    except KeyError as error:
+        return (folder / name).read_bytes()
+    except OSError as error:
         raise TinyBertError(
-            f"The converted file holds an operator, or a version of one ({error}), that an "
-            "exported BERT has not had before, so the runtime that it needs is unknown. "
-            "Nothing was written."
+            f"{folder / name}: {error.strerror}. The bundle is not whole; export it again."
         ) from error
 
 
-def _check_content(content: bytes, operators: dict, model, profile: Profile, graphs: int):
-    """Catches hollow files: a conversion may succeed and leave the weights out."""
-    embedding = int(np.prod(model.backbone.token_embedding.embeddings.shape))
-    others = model.count_params() - embedding
-    expected = others * _BYTES[profile.weights] + embedding * _BYTES[profile.embedding]
-    if not 0.8 * expected < len(content) < 1.3 * expected + _GRAPH_BYTES * graphs:
-        raise TinyBertError(
-            f"The converted file has {len(content):,} bytes; {model.count_params():,} weights "
-            f"in profile {profile.name} want about {expected:,.0f}. The conversion went wrong; "
-            "nothing was written."
-        )
-    layers = model.backbone.num_layers
-    # Six dense layers a block; pooler and classifier, or the span classifier alone.
-    heads = 1 if isinstance(model, BertSpanClassifier) else 2
-    wanted = {"BATCH_MATMUL": 2 * layers * graphs}
-    wanted["FULLY_CONNECTED"] = (6 * layers + heads) * graphs
-    found = {name: operators.get(name, 0) for name in wanted}
-    stateful = [name for name in operators if "VAR" in name]
-    if found != wanted or stateful:
-        raise TinyBertError(
-            f"The converted file holds {found}, a model of {layers} layers in {graphs} lengths "
-            f"has {wanted}"
-            + (f"; it also reads variables ({', '.join(stateful)})" if stateful else "")
-            + ". The conversion went wrong; nothing was written."
-        )
+def _read_json(folder: pathlib.Path, name: str) -> dict:
+    content = _read(folder, name)
+    try:
+        values = json.loads(content)
+    except ValueError as error:
+        raise TinyBertError(f"{folder / name} is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise TinyBertError(f"{folder / name} holds no JSON object.")
+    return values
 
 
-def _check_result(result: Verification, profile: Profile, best_metric: float = 1.0) -> None:
-    tolerance, problems = profile.tolerance, []
-    if not result.max_difference <= tolerance.max_difference:
-        problems.append(
-            f"an output differs from Keras's by {result.max_difference:.6f}, at most "
-            f"{tolerance.max_difference} is allowed"
+def _read_info(folder: pathlib.Path) -> dict:
+    info, path = _read_json(folder, "bundle.json"), folder / "bundle.json"
+    version = info.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise TinyBertError(
+            f"{path} is of schema version {version}; this library reads up to "
+            f"{SCHEMA_VERSION}. Update tinybert-tf."
         )
-    if not result.mean_difference <= tolerance.mean_difference:
-        problems.append(
-            f"outputs differ from Keras's by {result.mean_difference:.6f} on average, at most "
-            f"{tolerance.mean_difference} is allowed"
+    validator = jsonschema.Draft202012Validator(read_contract("bundle.schema.json"))
+    problem = jsonschema.exceptions.best_match(validator.iter_errors(info))
+    if problem is not None:
+        place = ".".join(map(str, problem.absolute_path)) or "its top"
+        raise TinyBertError(f"{path} breaks its schema, at {place}: {problem.message}.")
+    if seal(info) != (folder / "bundle.json").read_bytes():
+        raise TinyBertError(f"{path} was altered: its sha256 is not that of its content.")
+    return info
+
+
+def _check_files(folder: pathlib.Path, info: dict) -> None:
+    unknown = {p.name for p in folder.iterdir()} - set(info["files"]) - {"bundle.json"}
+    if unknown:
+        raise TinyBertError(
+            f"{folder / min(unknown)} is no file of this bundle. Remove it, or export again."
         )
-    agreement = result.label_agreement
-    if agreement is not None and agreement < tolerance.label_agreement:
-        problems.append(
-            f"{agreement:.1%} of {result.examples} examples get Keras's label, at least "
-            f"{tolerance.label_agreement:.1%} should"
-        )
-    for name, value in list(result.metrics.items())[:1]:
-        drop, allowed = result.keras_metrics[name] - value, tolerance.metric_drop * best_metric
-        if drop > allowed:
-            problems.append(
-                f"{name} falls by {drop:.4f} to {value:.4f}, at most {allowed} is allowed"
+    for name, facts in info["files"].items():
+        content = _read(folder, name)
+        if len(content) != facts["bytes"]:
+            raise TinyBertError(
+                f"{folder / name} has {len(content):,} bytes, bundle.json says "
+                f"{facts['bytes']:,}: it was cut, or is of another bundle."
             )
-    if problems:
+        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            raise TinyBertError(
+                f"{folder / name} has not the SHA-256 in bundle.json: it was altered, or "
+                "is of another bundle."
+            )
+
+
+def _check_texts(folder: pathlib.Path, info: dict) -> None:
+    load_vocabulary(folder / "vocab.txt", info["tokenizer"]["vocabulary_size"])
+    labels = []
+    if "labels.txt" in info["files"]:
+        labels = _read(folder, "labels.txt").decode("utf-8", "replace").split("\n")[:-1]
+    if labels != info["labels"]:
         raise TinyBertError(
-            f"The {profile.name} file is not close enough to its Keras model: "
-            f"{'; '.join(problems)}. Nothing was written. Try a milder profile (float16, "
-            "float32), or one of your own with other tolerances."
+            f"{folder / 'labels.txt'} holds {labels}, bundle.json {info['labels']}."
         )
+
+
+def _load_model(folder: pathlib.Path, name: str, info: dict) -> TfliteModel:
+    path = folder / name
+    try:
+        model = TfliteModel(path.read_bytes())
+    except (ValueError, RuntimeError) as error:
+        raise TinyBertError(f"{path} is no TFLite file that LiteRT runs: {error}") from error
+    if model.signatures != info["files"][name].get("signatures"):
+        raise TinyBertError(
+            f"{path} has signatures {model.signatures}, bundle.json says "
+            f"{info['files'][name].get('signatures')}."
+        )
+    zeros = np.zeros((1, min(model.signatures.values())), np.int32)
+    outputs = model({"token_ids": zeros, "segment_ids": zeros, "padding_mask": zeros})
+    wanted = {output["name"] for output in info["outputs"]}
+    if set(outputs) != wanted:
+        raise TinyBertError(f"{path} has outputs {sorted(outputs)}, not {sorted(wanted)}.")
+    classes = outputs["probability"].shape[-1] if "probability" in outputs else 0
+    if classes != len(info["labels"]):
+        raise TinyBertError(f"{path} has {classes} classes for labels {info['labels']}.")
+    if name == MODEL and zipfile.is_zipfile(path):
+        _check_packed(folder, path)
+    return model
+
+
+def _check_packed(folder: pathlib.Path, path: pathlib.Path) -> None:
+    """The files within the model, for MediaPipe, are those beside it."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if archive.read(name) != _read(folder, name):
+                raise TinyBertError(f"{path} has another {name} within it than beside it.")
+
+
+def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel]) -> float:
+    golden, path = _read_json(folder, "golden.json"), folder / "golden.json"
+    if golden.get("schema_version") != GOLDEN_VERSION or not golden.get("examples"):
+        raise TinyBertError(f"{path} is of no version known here, or empty.")
+    tokenizer = BertTokenizer(folder / "vocab.txt", info["tokenizer"]["lowercase"])
+    longest = max(max(model.signatures.values()) for model in models.values())
+    preprocessor = BertPreprocessor(tokenizer, longest)
+    largest = 0.0
+    for i, example in enumerate(golden["examples"]):
+        token_ids, segment_ids = tokenize(preprocessor, example["texts"])
+        if (token_ids, segment_ids) != (example["token_ids"], example["segment_ids"]):
+            raise TinyBertError(
+                f"{path}, example {i}: other token ids than the vocabulary gives. The bundle "
+                "was made with another tokenizer."
+            )
+        for name, model in models.items():
+            outputs = run_ids(model, token_ids, segment_ids)
+            for key, values in example["outputs"][name].items():
+                difference = float(np.abs(np.subtract(outputs[key], values)).max())
+                largest = max(largest, difference)
+                if not difference <= _GOLDEN_DIFFERENCE:
+                    raise TinyBertError(
+                        f"{folder / name}, golden example {i}: {key} differs by "
+                        f"{difference:.6f} from golden.json; at most {_GOLDEN_DIFFERENCE} is "
+                        "expected."
+                    )
+    return largest

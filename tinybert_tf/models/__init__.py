@@ -1,5 +1,6 @@
 """BERT that shows its inside: encoder, classifier, span classifier and masked LM."""
 
+from tinybert_tf.models.architectures import ARCHITECTURES
 from tinybert_tf.models.bert_encoder import BertEncoder, encoder_of
 from tinybert_tf.models.bert_layers import (
     MASK_BIAS,
@@ -10,7 +11,6 @@ from tinybert_tf.models.bert_layers import (
 from tinybert_tf.models.bert_masked_lm import BertMaskedLM
 from tinybert_tf.models.bert_span_classifier import BertSpanClassifier
 from tinybert_tf.models.bert_text_classifier import BertTextClassifier
-from tinybert_tf.models.presets import ARCHITECTURES
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 # How KerasHub finds the tokenizer and preprocessor that belong to a preset's backbone.

@@ -4,9 +4,9 @@ import keras
 import keras_nlp
 
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.models._quantized_weights import QuantizedPresets
+from tinybert_tf.models.architectures import ARCHITECTURES
 from tinybert_tf.models.bert_layers import BertTransformerLayer
-from tinybert_tf.models.presets import ARCHITECTURES
-from tinybert_tf.models.quantized_weights import QuantizedPresets
 from tinybert_tf.presets import PRESETS
 
 

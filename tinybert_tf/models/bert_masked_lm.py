@@ -4,8 +4,8 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
+from tinybert_tf.models._bert_task import BertTask
 from tinybert_tf.models.bert_encoder import BertEncoder
-from tinybert_tf.models.bert_task import BertTask
 from tinybert_tf.tokenization import BertPreprocessor
 
 

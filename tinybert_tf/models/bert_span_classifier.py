@@ -4,8 +4,8 @@ import keras
 import keras_nlp
 from keras import ops
 
+from tinybert_tf.models._bert_task import BertTask
 from tinybert_tf.models.bert_encoder import BertEncoder
-from tinybert_tf.models.bert_task import BertTask
 from tinybert_tf.tokenization import BertPreprocessor
 
 
@@ -46,6 +46,9 @@ class BertSpanClassifier(BertTask, keras_nlp.models.Task):
     def apply_head(self, encoder_outputs):
         logits = self.span_dense(encoder_outputs["sequence_output"])
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
+
+    def like(self, backbone, dropout):
+        return type(self)(backbone, preprocessor=self.preprocessor)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Computes the loss that was given to `compile`, or without one the usual one.

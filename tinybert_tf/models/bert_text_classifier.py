@@ -4,8 +4,8 @@ import keras
 import keras_nlp
 
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.models._bert_task import BertTask
 from tinybert_tf.models.bert_encoder import BertEncoder
-from tinybert_tf.models.bert_task import BertTask
 from tinybert_tf.tokenization import BertPreprocessor
 
 
@@ -81,6 +81,16 @@ class BertTextClassifier(BertTask, keras_nlp.models.TextClassifier):
     def apply_head(self, encoder_outputs):
         x = self.head_activation_layer(encoder_outputs["pooled_output"])
         return self.output_dense(self.output_dropout(x))
+
+    def like(self, backbone, dropout):
+        return type(self)(
+            backbone,
+            self.num_classes,
+            preprocessor=self.preprocessor,
+            labels=self.labels,
+            head_activation=self.head_activation,
+            dropout=dropout,
+        )
 
     def compile(self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs):
         """Configures training, with the defaults of `keras_nlp.models.TextClassifier`.

@@ -1,165 +1,46 @@
 """Training that can be killed at any moment and goes on to the same weights."""
 
-import contextlib
 import datetime
 import pathlib
 import re
 import sys
 import time
-from collections.abc import Iterator
+from typing import Protocol
 
 import h5py
 import keras
 import numpy as np
-import tensorflow as tf
+import pydantic
 
-from tinybert_tf.data import EncodedExamples, Predictor, Task
 from tinybert_tf.files import atomic_file
-from tinybert_tf.training.config import FitConfig, OptimizerConfig
-from tinybert_tf.training.metrics import compute_metrics, reason_near_chance
-from tinybert_tf.training.run_directory import RunDirectory
-from tinybert_tf.training.schedules import WarmupDecay
+from tinybert_tf.strict import strict_dataclass
+from tinybert_tf.training.optimizers import OptimizerConfig, assign_averages, averaged_weights
+
+
+@strict_dataclass
+class FitConfig:
+    """How long and how a model trains.
+
+    Args:
+        epochs: passes over the training examples.
+        optimizer: `OptimizerConfig`.
+        tokens_per_batch: rows times padded length of a batch. Fewer means more updates.
+        evaluations_per_epoch: how often the dev set is scored and the best model kept.
+    """
+
+    epochs: pydantic.PositiveInt
+    optimizer: OptimizerConfig
+    tokens_per_batch: pydantic.PositiveInt = 4096
+    evaluations_per_epoch: pydantic.PositiveInt = 1
+
 
 _LOG_SECONDS = 5.0
+
+
 _PROGRESS_SECONDS = 60.0
+
+
 _SEEDS = "dropout_seeds"
-
-
-class ClippingTogether:
-    """Mixin of Keras's optimizers: under a strategy, clips the sum of all replicas' gradients.
-
-    Keras clips each replica's share of it, and sums what is left: another direction and another
-    length than on one device.
-    """
-
-    def _clip_gradients(self, grads):
-        context = tf.distribute.get_replica_context()
-        count = context.num_replicas_in_sync
-        if count == 1:
-            return super()._clip_gradients(grads)
-        clipped = super()._clip_gradients(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
-        # Keras sums over the replicas after this.
-        return [keras.ops.divide(grad, count) for grad in clipped]
-
-
-class _AdamW(ClippingTogether, keras.optimizers.AdamW):
-    def finalize_variable_values(self, var_list):
-        """Left to `StageFit`.
-
-        Keras puts the moving averages in the place of the weights at the end of every
-        `fit`, and a stage that was killed in an epoch has one in its middle.
-        """
-
-
-class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
-    """Keras's, but under a strategy an overflow on one replica skips the step on all.
-
-    Keras looks at the first replica's gradients alone, as if they were summed already.
-    """
-
-    def check_finite(self, grads):
-        is_finite = super().check_finite(grads)
-        overflows = keras.ops.cast(keras.ops.logical_not(is_finite), "float32")
-        context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, overflows) == 0.0
-
-
-def make_optimizer(
-    config: OptimizerConfig, total_steps: int, precision: str
-) -> keras.optimizers.Optimizer:
-    """Makes AdamW with the schedule of a stage.
-
-    Args:
-        config: `OptimizerConfig`.
-        total_steps: int. Of the stage.
-        precision: str. The dtype policy of what is trained; float16 has its loss scaled.
-    """
-    schedule = WarmupDecay(
-        config.learning_rate,
-        total_steps=total_steps,
-        warmup_steps=int(config.warmup * total_steps),
-        decay=config.decay,
-    )
-    optimizer = _AdamW(
-        schedule,
-        weight_decay=config.weight_decay,
-        epsilon=1e-6,
-        global_clipnorm=config.clip_norm,
-        use_ema=config.averaging > 0,
-        ema_momentum=config.averaging,
-        # TensorFlow takes no name that begins with an underscore, as the class's does.
-        name="adamw",
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if precision == "mixed_float16":
-        return LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
-    return optimizer
-
-
-def assign_averages(optimizer: keras.optimizers.Optimizer) -> None:
-    """Puts the optimizer's moving averages, if it has any, in the place of the weights."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    if not optimizer.use_ema:
-        return
-    averages = optimizer._model_variables_moving_average
-    for weight, average in zip(optimizer._trainable_variables, averages, strict=True):
-        weight.assign(average)
-
-
-@contextlib.contextmanager
-def averaged_weights(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Does as `assign_averages` for a while."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    weights = inner._trainable_variables if inner.use_ema else []
-    values = [keras.ops.copy(weight) for weight in weights]
-    assign_averages(optimizer)
-    try:
-        yield
-    finally:
-        for weight, value in zip(weights, values, strict=True):
-            weight.assign(value)
-
-
-class Evaluator:
-    """Scores a model on examples.
-
-    Args:
-        task: `Task`. Whose metrics.
-        model: `BertTextClassifier`.
-        encoded: `EncodedExamples`.
-    """
-
-    def __init__(self, task: Task, model, encoded: EncodedExamples):
-        self.task = task
-        self.encoded = encoded
-        self._predictor = Predictor(model)
-
-    def predict(self) -> np.ndarray:
-        """Returns predictions [examples, outputs] in the order of the examples."""
-        return self._predictor(self.encoded)
-
-    def metrics(self, predictions: np.ndarray) -> dict[str, float]:
-        """Returns the task's metrics of predictions."""
-        return compute_metrics(self.task, self.encoded.labels, predictions)
-
-    def score(self) -> dict[str, float]:
-        """Returns the task's metrics."""
-        return self.metrics(self.predict())
-
-    def reason_near_chance(self, predictions: np.ndarray) -> str | None:
-        """Says why predictions are no better than guessing, or `None` if they are."""
-        return reason_near_chance(self.task, self.encoded.labels, predictions)
-
-    def agreement(self, predictions: np.ndarray, others: np.ndarray) -> float | None:
-        """Returns the share of examples with the same label; `None` for regression."""
-        if self.task.is_regression:
-            return None
-        return float(np.mean(predictions.argmax(axis=-1) == others.argmax(axis=-1)))
-
-    def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
-        """Tells whether scores are better than the best so far: by the first metric."""
-        metric = self.task.metrics[0]
-        return scores[metric] > best[metric]
 
 
 def _dropout_seeds(model: keras.Model) -> dict[str, keras.Variable]:
@@ -212,6 +93,22 @@ class Checkpoints:
                 path.unlink()
 
 
+class Record(Protocol):
+    """Where a stage writes what comes of it: a run's directory."""
+
+    # The folder of what a killed process goes on from.
+    checkpoints: pathlib.Path
+
+    def log(self, stage: str, step: int, values: dict) -> None:
+        """Keeps values of a step."""
+
+    def read_results(self) -> dict:
+        """Returns all figures so far."""
+
+    def add_results(self, **figures) -> dict:
+        """Adds figures and returns all of them."""
+
+
 class _StageCallback(keras.callbacks.Callback):
     """Logs, scores and saves while a stage trains."""
 
@@ -252,11 +149,11 @@ class StageFit:
         model: a compiled `keras.Model`. What is trained.
         scored: `keras.Model`. What is scored and whose best weights are kept: the model
             itself or, in distillation, its student.
-        evaluator: `Evaluator` of `scored` on the dev set, or another class with its `score`
+        evaluator: `TextEvaluator` of `scored` on the dev set, or another class with its `score`
             and `is_better`.
         batches: `BucketedBatches` or `CorpusBatches`. Of the training set.
         config: `FitConfig`.
-        run: `RunDirectory`.
+        run: `Record`.
         save_minutes: float. Between states.
     """
 
@@ -268,7 +165,7 @@ class StageFit:
         evaluator,
         batches,
         config: FitConfig,
-        run: RunDirectory,
+        run: Record,
         save_minutes: float,
     ):
         self.name = name

@@ -8,7 +8,6 @@ Deliberately not here: tokenization, batches of several texts, GPUs, and the pho
 `phone_commands` says what to run.
 """
 
-from tinybert_tf.export.benchmark.command import run_command
 from tinybert_tf.export.benchmark.figures import STATIC_FILE
 from tinybert_tf.export.benchmark.measure import benchmark
 from tinybert_tf.export.benchmark.peers import PEERS
@@ -22,5 +21,4 @@ __all__ = [
     "benchmark",
     "phone_commands",
     "read_bundles",
-    "run_command",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.bundle import MODEL, MULTI_MODEL
-from tinybert_tf.export.check import verify_bundle
+from tinybert_tf.export.verify import verify_bundle
 from tinybert_tf.tokenization import BertTokenizer
 
 STUDENT = "student"

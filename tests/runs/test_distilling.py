@@ -1,0 +1,181 @@
+"""What happens between the stages of a distillation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tinybert_tf.data import BucketedBatches, encode_examples
+from tinybert_tf.evaluation.text_evaluator import TextEvaluator
+from tinybert_tf.runs import distilling as stages
+from tinybert_tf.runs import recipes
+from tinybert_tf.runs.config_file import parse_config
+from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.runs.examples import read_training_examples
+from tinybert_tf.tokenization import BertPreprocessor
+from tinybert_tf.training.fitting import StageFit
+
+
+class TurnedAround(StageFit):
+    """Trains nothing; its intermediate stage turns the last hidden states around."""
+
+    def fit(self):
+        if self.name == "intermediate":
+            self.turn()
+        return self.evaluator.score()
+
+    def turn(self):
+        norm = self.scored.backbone.transformer_layers[-1].output_norm
+        norm.gamma.assign(-norm.gamma)
+        norm.beta.assign(-norm.beta)
+
+    def load_best(self):
+        """Leaves the weights as they are."""
+
+
+@pytest.fixture
+def distillation(tiny_values, monkeypatch):
+    """What `fit_stages` takes: the student starts as its teacher."""
+    monkeypatch.setattr(stages, "StageFit", TurnedAround)
+    sizes = {"num_layers": 2, "hidden_dim": 24, "num_heads": 4, "intermediate_dim": 48}
+    tiny_values["student"]["overrides"] = sizes
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    recipes.finetune(config, run)
+    teacher = recipes.load_classifier(run.teacher)
+    student = recipes.make_student(config, teacher)
+    preprocessor, student.preprocessor = student.preprocessor, None
+    encoded = encode_examples(read_training_examples(config), preprocessor)
+    batches = BucketedBatches(encoded, 256, seed=1)
+    return {
+        "config": config,
+        "run": run,
+        "distiller": stages.make_distiller(config, student, teacher),
+        "evaluator": TextEvaluator(config.resolved_task(), student, encoded),
+        "batches_of": lambda stage: batches,
+        "sample": [encoded.batch(np.arange(len(encoded)))[0]] * 20,
+    }
+
+
+def logits_of(distillation):
+    """The student's and the teacher's logits, and how far the teacher's are apart."""
+    distiller, inputs = distillation["distiller"], distillation["sample"][0]
+    student, teacher = (
+        np.asarray(model(inputs, training=False))
+        for model in (distiller.student, distiller.teacher)
+    )
+    return student, teacher
+
+
+def test_the_head_follows_the_hidden_states(distillation):
+    stages.fit_stages(**distillation)
+    student, teacher = logits_of(distillation)
+    # Turned around, the hidden states hold what they did: a linear head can say the same.
+    np.testing.assert_allclose(student, teacher, atol=0.05 * np.ptp(teacher))
+    results = distillation["run"].read_results()
+    assert results["student_head"] == results["student_start"]
+
+
+class Distance:
+    """Scores how far the student's logits are from the teacher's."""
+
+    def __init__(self, distillation):
+        self._distillation = distillation
+
+    def score(self):
+        student, teacher = logits_of(self._distillation)
+        return {"distance": float(np.abs(student - teacher).max())}
+
+    def is_better(self, scores, best):
+        return scores["distance"] < best["distance"]
+
+
+class Harmful(StageFit):
+    """Trains nothing; either stage turns the last hidden states around and is scored."""
+
+    def fit(self):
+        TurnedAround.turn(self)
+        self.evaluate(1)
+        return self.evaluator.score()
+
+
+def test_a_stage_that_only_harms_leaves_the_student_as_it_started(distillation, monkeypatch):
+    monkeypatch.setattr(stages, "StageFit", Harmful)
+    distillation["evaluator"] = evaluator = Distance(distillation)
+    stages.fit_stages(**distillation)
+    results = distillation["run"].read_results()
+    head, figures = results["student_head"]["dev"], results["prediction"]
+    assert figures["dev"]["distance"] > 10 * head["distance"]
+    assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, head, head)
+
+
+class HarmfulAtLast(StageFit):
+    """Trains nothing; the last stage turns the last hidden states around."""
+
+    def fit(self):
+        if self.name == "prediction":
+            TurnedAround.turn(self)
+        self.evaluate(1)
+        return self.evaluator.score()
+
+
+def test_also_a_stage_that_no_head_is_fitted_for(distillation, monkeypatch):
+    monkeypatch.setattr(stages, "StageFit", HarmfulAtLast)
+    distillation["evaluator"] = evaluator = Distance(distillation)
+    config = distillation["config"]
+    first, last = config.distillation.stages
+    both = (dataclasses.replace(first, prediction=1.0), last)
+    distilling = dataclasses.replace(config.distillation, stages=both)
+    distillation["config"] = dataclasses.replace(config, distillation=distilling)
+    stages.fit_stages(**distillation)
+    results = distillation["run"].read_results()
+    assert "student_head" not in results
+    start, figures = results["student_start"]["dev"], results["prediction"]
+    assert figures["dev"]["distance"] > 10 * start["distance"]
+    assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, start, start)
+
+
+def test_a_head_that_fits_better_as_it_is_stays(distillation, monkeypatch):
+    def spoil(student, teacher, sample):
+        student.output_dense.bias.assign(student.output_dense.bias + 7.0 * np.eye(2)[0])
+
+    monkeypatch.setattr(stages, "StageFit", HarmfulAtLast)
+    monkeypatch.setattr(stages, "initialize_head", spoil)
+    distillation["evaluator"] = evaluator = Distance(distillation)
+    stages.fit_stages(**distillation)
+    results = distillation["run"].read_results()
+    start, spoilt = (results[name]["dev"] for name in ("student_start", "student_head"))
+    assert spoilt["distance"] == pytest.approx(start["distance"] + 7.0, abs=0.1)
+    figures = results["prediction"]
+    assert (figures["best_step"], figures["best_dev"], evaluator.score()) == (0, start, start)
+
+
+def test_no_head_is_fitted_in_a_stage_that_has_begun(distillation, monkeypatch):
+    monkeypatch.setattr(TurnedAround, "has_begun", lambda stage: stage.name == "prediction")
+    stages.fit_stages(**distillation)
+    student, teacher = logits_of(distillation)
+    assert np.abs(student - teacher).max() > 0.5 * np.ptp(teacher)
+    assert "student_head" not in distillation["run"].read_results()
+
+
+def test_no_start_is_fitted_in_a_run_that_has_begun(distillation, monkeypatch):
+    before = distillation["distiller"].student.get_weights()
+    monkeypatch.setattr(TurnedAround, "has_begun", lambda stage: True)
+    monkeypatch.setattr(TurnedAround, "fit", lambda stage: None)
+    stages.fit_stages(**distillation)
+    for ours, theirs in zip(
+        distillation["distiller"].student.get_weights(), before, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert "student_start" not in distillation["run"].read_results()
+
+
+def test_a_model_is_saved_in_float32(tiny_values):
+    tiny_values["precision"] = "mixed_bfloat16"
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    recipes.finetune(config, run)
+    saved = recipes.load_classifier(run.teacher)
+    assert saved.backbone.dtype_policy.name == "float32"
+    assert isinstance(saved.preprocessor, BertPreprocessor)
+    assert saved.labels == config.resolved_task().labels

@@ -1,0 +1,235 @@
+"""A tiny run from a teacher's weights to the figures of its student, whole and killed."""
+
+import hashlib
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+from tinybert_tf.data import read_table
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.evaluation import text_evaluator
+from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.runs import recipes
+from tinybert_tf.runs.config_file import parse_config
+from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.runs.environment import environment
+from tinybert_tf.training import fitting
+
+
+def digests(directory):
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def saved_weights(directory):
+    """All arrays in the weight files of a preset."""
+    weights = {}
+    for path in directory.glob("*.h5"):
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda name, item, path=path: (
+                    weights.update({(path.name, name): item[()]})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+    return weights
+
+
+def right_answers(directory, config):
+    """The share of the test sentences that a saved model gives the right label."""
+    model = BertTextClassifier.from_preset(str(directory))
+    examples = read_table(config.resolved_task(), config.data.test)
+    logits = model(model.preprocessor(list(examples.texts[0])), training=False)
+    answers = keras.ops.convert_to_numpy(logits).argmax(-1)
+    return float(np.mean(answers == examples.labels)), answers
+
+
+@pytest.fixture(scope="module")
+def finished(make_tiny_values, tmp_path_factory):
+    """The config and directory of a run to the end, and digests of its teacher before."""
+    directory = tmp_path_factory.mktemp("recipes") / "run"
+    config = parse_config(make_tiny_values(directory), "values")
+    with RunDirectory.creating(config, resume=False) as run:
+        recipes.finetune(config, run)
+        teacher_files = digests(run.teacher)
+        recipes.distill(config, run)
+        recipes.evaluate(config, run)
+    return config, run, teacher_files
+
+
+def test_what_a_run_leaves_behind(finished):
+    config, run, _ = finished
+    assert {path.name for path in run.path.iterdir()} == {
+        "config.yaml",
+        "metrics.jsonl",
+        "tensorboard",
+        "checkpoints",
+        "teacher",
+        "student",
+        "results.json",
+        "predictions.jsonl",
+        "attention.json",
+    }
+    assert run.config() == config
+    assert {path.name for path in run.checkpoints.iterdir()} == {
+        f"{stage}.{part}.weights.h5"
+        for stage, steps in (("finetune", 20), ("intermediate", 4), ("prediction", 8))
+        for part in (steps, "best")
+    }
+    lines = (run.path / "metrics.jsonl").read_text("utf-8").splitlines()
+    logged = [json.loads(line) for line in lines]
+    # How many lines there are depends on the time; the last step of a stage is always there.
+    last_steps = {line["stage"]: line["step"] for line in logged if "loss" in line}
+    assert last_steps == {"finetune": 20, "intermediate": 4, "prediction": 8}
+
+
+def test_the_figures_of_a_run(finished, tiny_parameters):
+    config, run, _ = finished
+    results = json.loads((run.path / "results.json").read_text("utf-8"))
+    evaluation = results["evaluation"]
+    assert evaluation["examples"] == 32
+    assert evaluation["teacher"]["parameters"] == tiny_parameters["teacher"]
+    assert evaluation["student"]["parameters"] == tiny_parameters["student"]
+    teacher, teacher_answers = right_answers(run.teacher, config)
+    student, student_answers = right_answers(run.student, config)
+    assert evaluation["teacher"]["accuracy"] == pytest.approx(teacher)
+    assert evaluation["student"]["accuracy"] == pytest.approx(student)
+    assert evaluation["retention"] == pytest.approx(student / teacher)
+    same = np.mean(teacher_answers == student_answers)
+    assert evaluation["agreement"] == pytest.approx(same)
+    # One word tells the sentences apart: a teacher that trained at all knows it.
+    assert teacher > 0.9
+    assert results["teacher"]["dev"] == results["finetune"]["best_dev"]
+    assert results["student_start"]["dev"].keys() == {"accuracy"}
+    assert results["prediction"]["step"] == 8 and results["intermediate"]["step"] == 4
+
+
+def test_distillation_leaves_the_teacher_as_it_was(finished):
+    _, run, teacher_files = finished
+    assert len(teacher_files) > 2
+    assert digests(run.teacher) == teacher_files
+
+
+def test_finished_steps_are_skipped(finished):
+    config, run, _ = finished
+    before = digests(run.path)
+    recipes.finetune(config, run)
+    recipes.distill(config, run)
+    assert digests(run.path) == before
+
+
+def test_a_killed_distillation_ends_at_the_same_student(finished, tmp_path, monkeypatch):
+    """Killed in the first epoch of the second stage, after a stage of averaged weights."""
+    config, whole, _ = finished
+    run = RunDirectory(tmp_path / "run")
+    shutil.copytree(whole.teacher, run.teacher)
+    save = fitting.StageFit.save
+
+    def save_and_die(stage, step):
+        save(stage, step)
+        if (stage.name, step) == ("prediction", 2):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fitting.StageFit, "save", save_and_die)
+        recipes.distill(config, run)
+    assert not run.student.exists()
+
+    recipes.distill(config, run)
+    weights, expected = saved_weights(run.student), saved_weights(whole.student)
+    assert weights.keys() == expected.keys() and len(weights) > 20
+    for name, value in expected.items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=str(name))
+    for stage in ("intermediate", "prediction"):
+        figures, others = run.read_results()[stage], whole.read_results()[stage]
+        assert {**figures, "seconds": 0} == {**others, "seconds": 0}
+
+
+def test_evaluate_from_the_command_line(finished, tmp_path):
+    config, run, _ = finished
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**config.to_dict(), "seed": 1}), "utf-8")
+    before = run.read_results()["evaluation"]
+    command = [sys.executable, "-m", "tinybert_tf", "evaluate", "--config", str(path)]
+    done = subprocess.run([*command, "--set", "seed=42"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "things: 32 test examples" in done.stdout
+    assert "student" in done.stdout and "retained" in done.stdout
+    results = run.read_results()
+    assert results["evaluation"] == before
+    assert results["commands"][-1]["seed"] == 42
+    assert results["commands"][-1]["command"].endswith("--set seed=42")
+    assert {"tensorflow", "keras", "keras-nlp"} <= results["commands"][-1]["versions"].keys()
+
+
+def test_a_recorded_command_can_be_given_to_a_shell(monkeypatch):
+    arguments = ["--parts", "any start", "--set", "data.train=it's.csv"]
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *arguments])
+    command = environment("python benchmark.py")["command"]
+    assert shlex.split(command) == ["python", "benchmark.py", *arguments]
+
+
+# === Teachers that nobody can learn from ===
+
+
+def as_it_is(values):
+    values["teacher"]["fine_tune"] = None
+    return values
+
+
+def test_a_teacher_near_chance_is_refused(tiny_values, tiny_data, tmp_path):
+    """Labels that have nothing to do with the sentences: every word comes with both."""
+    lines = (tiny_data / "dev.tsv").read_text("utf-8").splitlines()
+    sentences = [line.split("\t")[0] for line in lines[1:]]
+    labelled = [f"{s}\t{label}" for s in sentences for label in ("negative", "positive")]
+    dev = tmp_path / "dev.tsv"
+    dev.write_text("\n".join(["sentence\tlabel", *labelled]) + "\n", "utf-8")
+    tiny_values["data"]["dev"] = str(dev)
+    config = parse_config(as_it_is(tiny_values), "values")
+    run = RunDirectory.create(config, resume=False)
+    with pytest.raises(TinyBertError) as caught:
+        recipes.finetune(config, run)
+    # Of two equal sentences with different labels one is right; two standard errors of 64.
+    assert "no better than chance on 'things': its matthews is 0.000" in str(caught.value)
+    assert "chance reaches 0.250" in str(caught.value)
+    assert run.read_results()["teacher"] == {"dev": {"accuracy": 0.5}}
+    assert not run.teacher.exists() and not run.checkpoints.exists()
+
+
+def test_a_teacher_that_needs_no_fine_tuning_is_saved_as_it_is(
+    tiny_values, tiny_bert, monkeypatch
+):
+    # It has learned nothing.
+    monkeypatch.setattr(recipes, "_check_teacher", lambda run, evaluator: None)
+    config = parse_config(as_it_is(tiny_values), "values")
+    run = RunDirectory.create(config, resume=False)
+    recipes.finetune(config, run)
+    model = BertTextClassifier.from_preset(str(run.teacher))
+    head = load_file(tiny_bert / "model.safetensors")["classifier.weight"]
+    np.testing.assert_array_equal(model.output_dense.kernel.numpy(), head.T)
+
+
+def test_a_student_before_its_teacher(tiny_values):
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    with pytest.raises(TinyBertError, match="holds no classifier"):
+        recipes.distill(config, run)
+
+
+def test_retention_of_a_teacher_without_merit(finished, monkeypatch):
+    """A metric that is 0 has no shares."""
+    config, run, _ = finished
+    before = run.read_results()
+    monkeypatch.setattr(text_evaluator, "compute_metrics", lambda *_: {"accuracy": 0.0})
+    assert recipes.evaluate(config, run)["retention"] is None
+    run.add_results(**before)

@@ -1,0 +1,47 @@
+import math
+
+import pytest
+
+from tinybert_tf.training.optimizers import WarmupDecay
+
+THIRD, EIGHTH_TURN = 1e-3 / 3, math.sqrt(0.5)
+
+
+def rates(schedule, steps):
+    return [float(schedule(step)) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [
+        ("linear", [1e-3, 7.5e-4, 5e-4, 2.5e-4, 1.25e-4]),
+        ("cosine", [1e-3, 0.5e-3 * (1 + EIGHTH_TURN), 5e-4, 0.5e-3 * (1 - EIGHTH_TURN)]),
+        ("constant", [1e-3, 1e-3, 1e-3, 1e-3, 1e-3]),
+    ],
+)
+def test_ten_steps_of_which_two_warm_up(decay, expected):
+    schedule = WarmupDecay(1e-3, total_steps=10, warmup_steps=2, decay=decay)
+    assert rates(schedule, [0, 1]) == pytest.approx([THIRD, 2 * THIRD])
+    steps = [2, 4, 6, 8, 9][: len(expected)]
+    assert rates(schedule, steps) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine"])
+def test_it_ends_at_zero_and_stays_there(decay):
+    schedule = WarmupDecay(1e-3, total_steps=10, warmup_steps=2, decay=decay)
+    assert rates(schedule, [10, 11, 50]) == pytest.approx([0.0, 0.0, 0.0], abs=1e-10)
+
+
+def test_without_warmup_it_starts_at_its_peak():
+    assert rates(WarmupDecay(0.5, total_steps=4), [0, 1, 3]) == [0.5, 0.375, 0.125]
+
+
+def test_a_warmup_that_never_ends():
+    schedule = WarmupDecay(1.0, total_steps=3, warmup_steps=3)
+    assert rates(schedule, [0, 1, 2]) == pytest.approx([0.25, 0.5, 0.75])
+
+
+def test_config_round_trip():
+    schedule = WarmupDecay(2e-5, total_steps=7, warmup_steps=1, decay="cosine")
+    copy = WarmupDecay.from_config(schedule.get_config())
+    assert rates(copy, range(8)) == rates(schedule, range(8))

@@ -1,0 +1,278 @@
+"""What lies at a path, a preset's name or `package:MODULE/FOLDER`: weights and tokenizers."""
+
+import importlib.util
+import json
+import pathlib
+
+import keras_nlp
+
+from tinybert_tf import checkpoints
+from tinybert_tf.errors import TinyBertError, nearest_name
+from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
+from tinybert_tf.strict import strict_dataclass
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+
+_PACKAGE = "package:"
+
+
+# BERT's. A masked LM reads a text twice, so it wants twice the length.
+_MASKED_LM_LENGTH = 512
+
+
+_CLASSIFIERS = {cls.__name__: cls for cls in (BertTextClassifier, BertSpanClassifier)}
+
+
+@strict_dataclass
+class WeightsConfig:
+    """A BERT and its vocabulary.
+
+    Args:
+        weights: a Hugging Face layout directory, a KerasHub preset (handle or directory), or
+            `package:MODULE/FOLDER` for a directory inside an installed Python package.
+        vocabulary: the vocabulary file; `None` is `vocab.txt` in the directory of the weights,
+            or the preset's own.
+        lowercase: whether the model is uncased.
+    """
+
+    weights: str
+    vocabulary: str | None = None
+    lowercase: bool = True
+
+
+def resolve_path(location: str) -> str:
+    """Turns `package:MODULE/PATH` into the path inside that installed package.
+
+    Raises:
+        TinyBertError: if the package is not installed.
+    """
+    if not location.startswith(_PACKAGE):
+        return location
+    module, _, rest = location.removeprefix(_PACKAGE).partition("/")
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise TinyBertError(
+            f"'{location}' is in the Python package {module}, which is not installed. "
+            "`make setup` installs what the project's own configs want."
+        )
+    return str(pathlib.Path(spec.submodule_search_locations[0]) / rest)
+
+
+def load_plain_encoder(
+    config: WeightsConfig, dtype: str, dropout: float | None = None
+) -> tuple[BertEncoder, BertTokenizer]:
+    """Loads an encoder without a head, and its vocabulary.
+
+    Args:
+        config: `WeightsConfig`.
+        dtype: str. A Keras dtype policy.
+        dropout: float or `None`. In place of the encoder's own.
+
+    Raises:
+        TinyBertError: if they cannot be read or do not fit each other.
+    """
+    location = resolve_path(config.weights)
+    kind = layout_of(location)
+    tokenizer = load_tokenizer_at(config, location, kind)
+    encoder = load_encoder_at(location, kind, dtype, dropout)
+    check_vocabulary(encoder, tokenizer)
+    return encoder, tokenizer
+
+
+def load_masked_lm(config: WeightsConfig, dtype: str) -> BertMaskedLM:
+    """Loads a masked LM with its head and a preprocessor of its own vocabulary.
+
+    Args:
+        config: `WeightsConfig`.
+        dtype: str. A Keras dtype policy.
+
+    Raises:
+        TinyBertError: if weights, head or vocabulary cannot be read or do not fit each other.
+    """
+    location = resolve_path(config.weights)
+    kind = layout_of(location)
+    tokenizer = load_tokenizer_at(config, location, kind)
+    if kind == "own":
+        model = _load_own_masked_lm(location, dtype)
+    elif kind == "hugging_face":
+        model = checkpoints.load_masked_lm(location, dtype=dtype)
+    else:
+        model = _from_keras_hub(
+            lambda name: checkpoints.masked_lm_from_keras_hub(name, dtype=dtype), location
+        )
+    encoder = model.backbone
+    check_vocabulary(encoder, tokenizer)
+    length = min(_MASKED_LM_LENGTH, encoder.max_sequence_length)
+    model.preprocessor = BertPreprocessor(tokenizer, length)
+    return model
+
+
+def _load_own_masked_lm(location: str, dtype: str) -> BertMaskedLM:
+    path = pathlib.Path(location) / "task.json"
+    try:
+        kind = json.loads(path.read_text("utf-8"))["class_name"] if path.exists() else None
+        # Without the head in it, KerasHub would make a random one and say nothing.
+        if kind == BertMaskedLM.__name__:
+            return BertMaskedLM.from_preset(location, dtype=dtype)
+    except (ValueError, OSError, KeyError) as error:
+        raise TinyBertError(f"The preset {location} cannot be loaded: {error}") from error
+    raise TinyBertError(
+        f"{location} is the preset of a {kind or BertEncoder.__name__}, expected a "
+        f"{BertMaskedLM.__name__}: what `python -m tinybert_tf pretrain-mlm` makes, say."
+    )
+
+
+def load_tokenizer(source: WeightsConfig) -> BertTokenizer:
+    """Loads the vocabulary of a model, without the model.
+
+    Raises:
+        TinyBertError: if it cannot be read.
+    """
+    location = resolve_path(source.weights)
+    return load_tokenizer_at(source, location, layout_of(location))
+
+
+def layout_of(location: str) -> str:
+    """Tells whose layout a directory has: `"hugging_face"`, `"own"` or `"keras_hub"`."""
+    path = pathlib.Path(location) / "config.json"
+    if not path.exists():
+        if pathlib.Path(location).exists():
+            raise TinyBertError(
+                f"{location} has no config.json. Give a Hugging Face layout directory, a "
+                "KerasHub preset or package:MODULE/FOLDER."
+            )
+        return "keras_hub"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TinyBertError(f"{path} is not JSON: {error}.") from error
+    if "registered_name" not in config:
+        return "hugging_face"
+    return "own" if config["registered_name"].startswith("tinybert_tf>") else "keras_hub"
+
+
+def load_tokenizer_at(teacher: WeightsConfig, location: str, kind: str) -> BertTokenizer:
+    """Does as `load_tokenizer`, for a location whose layout is known."""
+    if teacher.vocabulary:
+        return BertTokenizer(resolve_path(teacher.vocabulary), lowercase=teacher.lowercase)
+    if kind == "hugging_face":
+        _check_case(location, teacher.lowercase)
+        return BertTokenizer(pathlib.Path(location) / "vocab.txt", lowercase=teacher.lowercase)
+    if kind == "own":
+        return BertTokenizer.from_preset(location)
+    theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
+    return BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
+
+
+def _check_case(location: str, lowercase: bool) -> None:
+    """Raises TinyBertError if a Hugging Face layout says otherwise of its case."""
+    path = pathlib.Path(location) / "tokenizer_config.json"
+    try:
+        says = json.loads(path.read_text("utf-8")).get("do_lower_case", lowercase)
+    except FileNotFoundError:
+        return
+    except (ValueError, AttributeError) as error:
+        raise TinyBertError(f"{path} is no JSON of a tokenizer: {error}.") from error
+    if says != lowercase:
+        raise TinyBertError(
+            f"{path} has do_lower_case={json.dumps(says)}, so its model is "
+            f"{'uncased' if says else 'cased'}; lowercase is {json.dumps(lowercase)}. Set "
+            f"lowercase to {json.dumps(says)} (`corpus`: {'no ' if says else ''}--cased)."
+        )
+
+
+def load_encoder_at(
+    location: str, kind: str, precision: str, dropout: float | None
+) -> BertEncoder:
+    """Loads an encoder without a head.
+
+    Args:
+        location: str. What `resolve_path` returned.
+        kind: str. What `layout_of` says of it.
+        precision: str. A Keras dtype policy.
+        dropout: float or `None`. In place of the encoder's own.
+
+    Raises:
+        TinyBertError: if it cannot be read.
+    """
+    if kind == "own":
+        if dropout is not None:
+            raise TinyBertError(
+                f"dropout is {dropout}, but '{location}' is a preset of this library, which "
+                "keeps its own. Leave dropout out."
+            )
+        return BertEncoder.from_preset(location, dtype=precision)
+    options = {"dtype": precision}
+    if dropout is not None:
+        options.update(dropout=dropout, attention_dropout=dropout)
+    if kind == "hugging_face":
+        return checkpoints.load_encoder(location, **options)
+    return _from_keras_hub(lambda name: checkpoints.from_keras_hub(name, **options), location)
+
+
+def load_classifier(
+    directory, dtype: str = "float32"
+) -> BertTextClassifier | BertSpanClassifier:
+    """Loads a classifier that a run saved, of texts or of spans.
+
+    Args:
+        directory: str or path. A preset, such as a run's `student/`.
+        dtype: str. A Keras dtype policy.
+
+    Raises:
+        TinyBertError: if there is none.
+    """
+    path = pathlib.Path(directory) / "task.json"
+    if not path.exists():
+        raise TinyBertError(
+            f"{directory} holds no classifier (no task.json). It is made by the steps "
+            "`finetune` (teacher) and `distill` (student) of `python -m tinybert_tf`."
+        )
+    kind = json.loads(path.read_text("utf-8"))["class_name"]
+    if kind not in _CLASSIFIERS:
+        raise TinyBertError(
+            f"{directory} is the preset of a {kind}, expected a {' or '.join(_CLASSIFIERS)}."
+        )
+    return _CLASSIFIERS[kind].from_preset(str(directory), dtype=dtype)
+
+
+def check_class(model, cls: type, task_name: str) -> None:
+    """Looks whether a model is one that a task takes.
+
+    Args:
+        model: a task model.
+        cls: type. What it is to be.
+        task_name: str. For the message.
+
+    Raises:
+        TinyBertError: if it is another.
+    """
+    if type(model) is not cls:
+        raise TinyBertError(
+            f"The teacher is a {type(model).__name__}, the task '{task_name}' wants a "
+            f"{cls.__name__}. Give teacher.fine_tune, or the weights of one."
+        )
+
+
+def _from_keras_hub(load, location: str):
+    try:
+        return load(location)
+    except TinyBertError:
+        raise
+    except (ValueError, OSError) as error:
+        known = [*keras_nlp.models.BertBackbone.presets]
+        raise TinyBertError(
+            f"weights '{location}' is no directory and not to be had as a KerasHub "
+            f"preset.{nearest_name(location, known)} KerasHub says: {error}"
+        ) from error
+
+
+def check_vocabulary(encoder: BertEncoder, tokenizer: BertTokenizer) -> None:
+    """Raises TinyBertError if a vocabulary has another size than an encoder's embedding."""
+    if tokenizer.vocabulary_size() != encoder.vocabulary_size:
+        raise TinyBertError(
+            f"The vocabulary has {tokenizer.vocabulary_size()} tokens, the model's embedding "
+            f"{encoder.vocabulary_size}. Give the vocabulary that the model was trained with."
+        )

@@ -1,0 +1,116 @@
+"""The command `benchmark`."""
+
+import pathlib
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.export.benchmark.figures import print_report
+from tinybert_tf.export.benchmark.measure import benchmark
+from tinybert_tf.export.benchmark.peers import TEACHER, check_peers
+from tinybert_tf.export.benchmark.phone import PHONE_FOLDER, phone_commands
+from tinybert_tf.export.benchmark.subjects import STUDENT, read_bundles
+from tinybert_tf.files import write_json
+
+_PACKAGES = ("ai-edge-litert", "onnxruntime", "torch", "transformers")
+
+
+def run_command(
+    bundles: Sequence[str],
+    against: Sequence[str],
+    run: str | None,
+    threads: Sequence[int],
+    lengths: Sequence[int] | None,
+    output: str | None,
+    rounds: int = 5,
+    seconds: float = 2.0,
+    program: str = "python -m tinybert_tf.export",
+) -> dict:
+    """Measures, prints tables and the phone's commands, and writes the figures.
+
+    Args:
+        bundles: sequence of str. Their folders.
+        against: sequence of str. Names of `PEERS`.
+        run: str or `None`. The run directory that the bundles are from; gives the peers' models
+            and the real texts, its test split.
+        threads: sequence of int.
+        lengths: sequence of int or `None`. See `benchmark`.
+        output: str or `None`. The JSON file to write.
+        rounds: int.
+        seconds: float.
+        program: str. What the recorded command line begins with.
+
+    Returns:
+        dict. What `benchmark` returns, with command, versions and machine.
+
+    Raises:
+        TinyBertError: see `benchmark`.
+    """
+    # Late: the exporter itself knows models, never training.
+    from tinybert_tf.runs.environment import environment
+
+    # Before the minutes of work, not after.
+    check_peers(against, (STUDENT, TEACHER) if run else ())
+    if output and pathlib.Path(output).is_dir():
+        raise TinyBertError(f"The output {output} is a folder. Name a JSON file.")
+    bundles = read_bundles(bundles)
+    report = environment()
+    report["command"] = shlex.join([*program.split(), *map(_portable, sys.argv[1:])])
+    report["versions"] |= _versions()
+    report |= benchmark(
+        bundles,
+        against,
+        lengths=lengths,
+        threads=threads,
+        rounds=rounds,
+        seconds=seconds,
+        **(_load_run(run, against) if run else {}),
+    )
+    if output:
+        write_json(output, report)
+    print_report(report)
+    print(
+        f"\nOn a phone, with TensorFlow Lite's benchmark_model in {PHONE_FOLDER} "
+        "(https://ai.google.dev/edge/litert/models/measurement):"
+    )
+    for bundle in bundles:
+        print(*phone_commands(bundle, threads), sep="\n")
+    return report
+
+
+def _load_run(directory: str, peers: Sequence[str]) -> dict:
+    """Returns the models and texts of a run, as arguments of `benchmark`."""
+    from tinybert_tf.checkpoints.locations import load_classifier
+    from tinybert_tf.runs.directory import RunDirectory
+    from tinybert_tf.runs.examples import read_split
+
+    run = RunDirectory.open(directory)
+    config = run.config()
+    task = config.resolved_task()
+    if task.kind != "text":
+        raise TinyBertError(
+            f"The run in {directory} is of the task '{task.name}'; real texts of a run are "
+            "compared by their labels. Leave --run out: latency does not depend on the texts."
+        )
+    return {
+        "student": load_classifier(run.student),
+        "teacher": load_classifier(run.teacher) if TEACHER in peers else None,
+        "examples": read_split(task, config.data, "test"),
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = {d.metadata["Name"] for d in metadata.distributions()}
+    return {name: metadata.version(name) for name in _PACKAGES if name in installed}
+
+
+def _portable(argument: str) -> str:
+    """Returns an argument without the place of a file on this machine."""
+    flag, equals, value = argument.rpartition("=")
+    path = pathlib.Path(value)
+    if path.is_absolute():
+        here = pathlib.Path.cwd()
+        value = str(path.relative_to(here)) if path.is_relative_to(here) else path.name
+    return f"{flag}{equals}{value}"

@@ -1,0 +1,84 @@
+"""BERT's layers on arrays: in float32, whatever the models' policy, and without padding."""
+
+import numpy as np
+from keras import ops
+
+from tinybert_tf.models import MASK_BIAS
+
+_HEAD_PARTS = ("query", "key", "value")
+
+
+def run_block(block, hidden: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Returns sums before and values after both LayerNorms of a block [tokens, width]."""
+    attention = block.self_attention
+    context = attend(attention, hidden, mask)
+    attention_sum = hidden + linear(attention.output_dense, context)
+    attended = normalize(attention_sum, block.attention_norm)
+    output_sum = attended + feed_forward(block, attended)
+    return attention_sum, attended, output_sum, normalize(output_sum, block.output_norm)
+
+
+def attend(attention, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns what an attention layer gives its output layer [tokens, width]."""
+
+    def heads(dense):
+        padded = np.zeros((*mask.shape, attention.num_heads * attention.head_dim), "float32")
+        padded[mask] = linear(dense, hidden)
+        shape = (*mask.shape, attention.num_heads, attention.head_dim)
+        return padded.reshape(shape).transpose(0, 2, 1, 3)
+
+    query, key, value = (heads(getattr(attention, name)) for name in _HEAD_PARTS)
+    scores = ops.matmul(query, key.swapaxes(-1, -2)) * attention.head_dim**-0.5
+    bias = np.where(mask, 0.0, MASK_BIAS).astype("float32")[:, None, None, :]
+    contexts = array(ops.matmul(ops.softmax(scores + bias), value))
+    return contexts.transpose(0, 2, 1, 3).reshape(*mask.shape, -1)[mask]
+
+
+def feed_forward(block, attended: np.ndarray) -> np.ndarray:
+    units = array(block.activation(linear(block.intermediate_dense, attended)))
+    return linear(block.output_dense, units)
+
+
+def pool(model, first_tokens: np.ndarray) -> np.ndarray:
+    """Returns what the head of a text classifier gets."""
+    pooled = np.tanh(linear(model.backbone.pooled_dense, first_tokens))
+    return array(model.head_activation(pooled))
+
+
+def standardize(x: np.ndarray, norm) -> np.ndarray:
+    """Returns what LayerNorm scales and shifts."""
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + norm.epsilon)
+
+
+def normalize(x: np.ndarray, norm) -> np.ndarray:
+    return standardize(x, norm) * array(norm.gamma) + array(norm.beta)
+
+
+def linear(dense, x: np.ndarray) -> np.ndarray:
+    """Returns what a dense layer gives, without its activation."""
+    return x @ array(dense.kernel) + array(dense.bias)
+
+
+def compose(reconstruction: np.ndarray, dense) -> np.ndarray:
+    """Returns [W; b] of a dense layer of the teacher's states as one of the student's."""
+    composed = reconstruction @ array(dense.kernel)
+    composed[-1] += array(dense.bias)
+    return composed.astype("float32")
+
+
+def array(variable) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(variable), "float32")
+
+
+def assign_corner(variable, value: np.ndarray) -> None:
+    """Assigns `value` to the leading corner of `variable`; the rest stays as it is."""
+    full = np.array(array(variable))
+    full[tuple(slice(n) for n in value.shape)] = value
+    variable.assign(full)
+
+
+def assign_dense(dense, coefficients: np.ndarray) -> None:
+    """Assigns [W; b]; columns beyond it stay as they are."""
+    assign_corner(dense.kernel, coefficients[:-1])
+    assign_corner(dense.bias, coefficients[-1])

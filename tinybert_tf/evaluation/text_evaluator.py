@@ -1,0 +1,79 @@
+"""Scores of text classifiers while they train and when they are done."""
+
+import numpy as np
+import tensorflow as tf
+
+from tinybert_tf.data import Task
+from tinybert_tf.data.batches import BucketedBatches, EncodedExamples
+from tinybert_tf.evaluation.glue_metrics import compute_metrics, reason_near_chance
+
+
+class TextEvaluator:
+    """Scores a model on examples.
+
+    Args:
+        task: `Task`. Whose metrics.
+        model: `BertTextClassifier`.
+        encoded: `EncodedExamples`.
+    """
+
+    def __init__(self, task: Task, model, encoded: EncodedExamples):
+        self.task = task
+        self.encoded = encoded
+        self._predictor = TextPredictor(model)
+
+    def predict(self) -> np.ndarray:
+        """Returns predictions [examples, outputs] in the order of the examples."""
+        return self._predictor(self.encoded)
+
+    def metrics(self, predictions: np.ndarray) -> dict[str, float]:
+        """Returns the task's metrics of predictions."""
+        return compute_metrics(self.task, self.encoded.labels, predictions)
+
+    def score(self) -> dict[str, float]:
+        """Returns the task's metrics."""
+        return self.metrics(self.predict())
+
+    def reason_near_chance(self, predictions: np.ndarray) -> str | None:
+        """Says why predictions are no better than guessing, or `None` if they are."""
+        return reason_near_chance(self.task, self.encoded.labels, predictions)
+
+    def agreement(self, predictions: np.ndarray, others: np.ndarray) -> float | None:
+        """Returns the share of examples with the same label; `None` for regression."""
+        if self.task.is_regression:
+            return None
+        return float(np.mean(predictions.argmax(axis=-1) == others.argmax(axis=-1)))
+
+    def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
+        """Tells whether scores are better than the best so far: by the first metric."""
+        metric = self.task.metrics[0]
+        return scores[metric] > best[metric]
+
+
+_INPUTS = dict.fromkeys(
+    ("token_ids", "segment_ids", "padding_mask"), tf.TensorSpec((None, None), tf.int32)
+)
+
+
+class TextPredictor:
+    """Runs a model over examples, in batches of like length.
+
+    Args:
+        model: a classifier or regressor: of encoder inputs, with one output.
+        tokens_per_batch: int.
+    """
+
+    def __init__(self, model, tokens_per_batch: int = 8192):
+        self._tokens_per_batch = tokens_per_batch
+        # One graph for batches of every shape.
+        self._forward = tf.function(
+            lambda inputs: model(inputs, training=False), input_signature=[_INPUTS]
+        )
+
+    def __call__(self, encoded: EncodedExamples) -> np.ndarray:
+        """Returns float32 outputs [examples, outputs] in the order of the examples."""
+        batches = BucketedBatches(encoded, self._tokens_per_batch)
+        outputs = np.concatenate([self._forward(x).numpy() for x, _ in batches.dataset()])
+        in_order = np.empty_like(outputs)
+        in_order[np.concatenate(batches.plan(0))] = outputs
+        return in_order

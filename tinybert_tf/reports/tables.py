@@ -1,0 +1,201 @@
+"""What a run prints."""
+
+import dataclasses
+
+import yaml
+from rich.console import Console
+from rich.measure import Measurement
+from rich.syntax import Syntax
+from rich.table import Table
+
+from tinybert_tf.runs.config import RunConfig
+
+# Columns of the widest thing that is printed to a file.
+_WIDEST = 400
+
+
+def print_config(config: RunConfig) -> None:
+    """Prints the resolved config as the YAML that the run saves."""
+    text = yaml.safe_dump(config.to_dict(), sort_keys=False)
+    _print(Syntax(text, "yaml", theme="ansi_dark", background_color="default"))
+
+
+def _print(content) -> None:
+    """Prints what rich can, without an end cut off."""
+    console = Console()
+    if not console.is_terminal:
+        # A file has no width, and rich takes 80 columns for it.
+        wide = console.options.update(max_width=_WIDEST)
+        console = Console(width=Measurement.get(console, wide, content).maximum)
+    console.print(content)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultsTable:
+    """Teacher, student and the exported files of a run, as text.
+
+    Args:
+        title: str.
+        caption: str. How to read it.
+        columns: tuple of str. The first is the model.
+        rows: tuple of tuples of str, as long as `columns`.
+    """
+
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def results_table(config: RunConfig, results: dict) -> ResultsTable:
+    """Makes the table of a run.
+
+    Args:
+        config: `RunConfig`.
+        results: dict. What the run's `results.json` holds, an evaluation among it.
+    """
+    evaluation = results["evaluation"]
+    task = config.resolved_task()
+    length = config.export.sequence_length or config.data.max_tokens
+    first = task.metrics[0]
+    same = task.agreement
+    rows = [
+        (
+            name,
+            *(f"{figures[metric]:.4f}" for metric in task.metrics),
+            f"{figures[first] / figures['best']:.1%}" if figures["best"] else "",
+            _maybe(figures.get("agreement"), "{:.1%}"),
+            f"{figures['parameters'] / 1e6:.2f} M",
+            _maybe(figures.get("megabytes"), "{:.1f} MB"),
+            _maybe(figures.get("milliseconds"), "{:.1f}"),
+        )
+        for name, figures in _result_rows(results, first).items()
+    ]
+    return ResultsTable(
+        title=f"{task.name}: {evaluation['examples']} test examples",
+        caption=f"teacher, student: Keras; others: TFLite, by profile. {same}: as the "
+        "teacher; a TFLite file's: as the student. "
+        f"ms: one text of {length} tokens; TFLite on one thread.",
+        columns=("model", *task.metrics, "retained", same, "params", "size", "ms"),
+        rows=tuple(rows),
+    )
+
+
+def _result_rows(results: dict, metric: str) -> dict[str, dict]:
+    """Returns the figures of each row; `best` is the teacher's metric on the same examples."""
+    evaluation = results["evaluation"]
+    rows = {
+        "teacher": dict(evaluation["teacher"]),
+        "student": {**evaluation["student"], "agreement": evaluation.get("agreement")},
+    }
+    for name, figures in results.get("latency", {}).items():
+        rows[name].update(figures)
+    for name, figures in results.get("export", {}).items():
+        rows[name] = {
+            **figures,
+            "parameters": evaluation["student"]["parameters"],
+        }
+    for figures in rows.values():
+        figures["best"] = evaluation["teacher"][metric]
+    for split, scores in evaluation.get("further", {}).items():
+        for name in ("teacher", "student"):
+            rows[f"{name}, {split}"] = {
+                **scores[name],
+                "parameters": evaluation[name]["parameters"],
+                "best": scores["teacher"][metric],
+            }
+    return rows
+
+
+def print_export(output: str, report: dict) -> None:
+    """Prints what was exported.
+
+    Args:
+        output: str. The folder.
+        report: dict. What `export_bundle`, `export_saved_model` or `export_keras` returns.
+    """
+    table = Table("figure", "value", title=f"{output}")
+    for name, value in report.items():
+        if isinstance(value, float):
+            value = f"{value:.4f}"
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {count}" for key, count in value.items())
+        table.add_row(name, str(value))
+    _print(table)
+
+
+def _maybe(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def general_table(results: dict) -> ResultsTable:
+    """Makes the table of a general distillation: held-out text at its start and at its best.
+
+    Args:
+        results: dict. What the run's `results.json` holds, a scored stage among it.
+    """
+    caption = (
+        "attention, hidden, embedding: losses, of all layers and of each. probe: a copy that "
+        "was fine-tuned on a small task."
+    )
+    return _held_out_table(results, "student_start", caption)
+
+
+def masked_lm_table(results: dict) -> ResultsTable:
+    """Makes the table of a masked LM: held-out text at its start and at its best.
+
+    Args:
+        results: dict. What the run's `results.json` holds.
+    """
+    caption = "loss: cross entropy; accuracy: share of right tokens; both at the masks alone."
+    return _held_out_table(results, "masked_lm_start", caption)
+
+
+def _held_out_table(results: dict, start: str, caption: str) -> ResultsTable:
+    starts = {"start": results[start]["dev"]} if start in results else {}
+    columns = starts | {
+        f"{name}, step {figures['best_step']}": figures["best_dev"]
+        for name, figures in results.items()
+        if isinstance(figures, dict) and "best_dev" in figures
+    }
+    return ResultsTable(
+        title="held-out text",
+        caption=caption,
+        columns=("figure", *columns),
+        rows=tuple(
+            (name, *(_maybe(column.get(name), _format(last)) for column in columns.values()))
+            for name, last in list(columns.values())[-1].items()
+        ),
+    )
+
+
+def _format(value: float) -> str:
+    return "{:,}" if isinstance(value, int) else "{:.4f}"
+
+
+def packed_table(output: str, scores: dict) -> ResultsTable:
+    """Makes the table of a student whose weights were rounded to 8 bits.
+
+    Args:
+        output: str. The folder.
+        scores: dict. What `pack_student` returns.
+    """
+    return ResultsTable(
+        title=output,
+        caption="On held-out text, before and after the weights were rounded to 8 bits.",
+        columns=("term", *scores),
+        rows=tuple(
+            (term, *(f"{column[term]:.4f}" for column in scores.values()))
+            for term in scores["float32"]
+        ),
+    )
+
+
+def print_table(content: ResultsTable) -> None:
+    """Prints a table."""
+    table = Table(title=content.title, caption=content.caption)
+    for i, column in enumerate(content.columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    for row in content.rows:
+        table.add_row(*row)
+    _print(table)

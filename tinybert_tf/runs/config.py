@@ -1,0 +1,441 @@
+"""A run as a YAML file: typed, validated, printed at start, saved with the run."""
+
+import dataclasses
+from typing import Literal
+
+import pydantic
+
+from tinybert_tf.augmentation import AugmentationOptions, default_copies
+from tinybert_tf.checkpoints.locations import WeightsConfig
+from tinybert_tf.data.squad import SPAN_TASKS, SpanTask
+from tinybert_tf.data.tasks import GLUE_TASKS, Task
+from tinybert_tf.distillation.stages import Stage
+from tinybert_tf.errors import TinyBertError, nearest_name
+from tinybert_tf.export.profiles import load_profile
+from tinybert_tf.models import ARCHITECTURES
+from tinybert_tf.strict import strict_dataclass, strict_keyword_dataclass
+from tinybert_tf.training.fitting import FitConfig
+
+# A stage's figures stand in `results.json` beside these, its checkpoints beside the teacher's.
+_TAKEN = (
+    *("commands", "finetune", "teacher", "augmentation", "student_start", "student_head"),
+    *("evaluation", "export", "latency"),
+)
+
+
+# Tokens of a text, and of a question with a window of its context.
+_MAX_TOKENS, _MAX_WINDOW_TOKENS = 128, 384
+
+
+@strict_dataclass
+class TaskConfig:
+    """A task of the user's own: the fields of `tinybert_tf.data.Task`."""
+
+    name: str
+    text_fields: tuple[str, ...]
+    label_field: str
+    labels: tuple[str, ...] | None = None
+    score_range: tuple[float, float] | None = None
+    metrics: tuple[str, ...] = ("accuracy",)
+
+
+@strict_dataclass
+class WindowsConfig:
+    """How a context that is longer than the model's length is seen, and answered from.
+
+    Args:
+        doc_stride: tokens from the start of a window to that of the next.
+        max_query_tokens: questions are cut to this many tokens.
+        max_answer_tokens: longer answers are not given.
+    """
+
+    doc_stride: pydantic.PositiveInt = 128
+    max_query_tokens: pydantic.PositiveInt = 64
+    max_answer_tokens: pydantic.PositiveInt = 30
+
+
+@strict_dataclass
+class DataConfig:
+    """Where the examples are.
+
+    Args:
+        format: `"table"`: TSV, CSV or JSONL files with named columns; `"glue"`: a GLUE task's
+            directory; `"tfds"`: TensorFlow Datasets; `"squad"`: JSON files of questions and
+            contexts, for the tasks `squad_v1` and `squad_v2`.
+        source: for `"glue"` the directory, for `"tfds"` the data set ("glue/sst2").
+        train: file (`table`, `squad`) or split.
+        dev: file or split that checkpoints are chosen on.
+        test: file or split of the final figures; `None` takes `dev`, as is usual for GLUE,
+            whose test labels are not public.
+        max_train_examples: take this many, chosen by the run's seed; `None` takes all.
+        max_dev_examples: the same of `dev`, where scoring all at each evaluation takes long.
+            `test` is always whole, as well where it is `dev`.
+        max_tokens: texts are truncated to this many tokens, special ones included; contexts
+            are cut into windows of it. `None` is 384 for `"squad"`, else 128.
+        windows: `WindowsConfig`, for `"squad"` alone.
+    """
+
+    format: Literal["table", "glue", "tfds", "squad"]
+    train: str
+    dev: str
+    test: str | None = None
+    source: str | None = None
+    max_train_examples: pydantic.PositiveInt | None = None
+    max_dev_examples: pydantic.PositiveInt | None = None
+    max_tokens: int | None = pydantic.Field(None, ge=3)
+    windows: WindowsConfig | None = None
+
+    def __post_init__(self):
+        has_files, is_squad = self.format in ("table", "squad"), self.format == "squad"
+        if (self.source is None) != has_files:
+            wanted = "no source" if has_files else "a source"
+            raise ValueError(f"data.format {self.format} wants {wanted}; got {self.source!r}")
+        if self.windows is not None and not is_squad:
+            raise ValueError(
+                f"data.format {self.format} wants no windows: its texts are truncated to "
+                "max_tokens. Only contexts of questions (data.format squad) have windows"
+            )
+        # In the file of the run they are numbers, whatever becomes of the defaults.
+        if self.max_tokens is None:
+            tokens = _MAX_WINDOW_TOKENS if is_squad else _MAX_TOKENS
+            object.__setattr__(self, "max_tokens", tokens)
+        if self.windows is None and is_squad:
+            object.__setattr__(self, "windows", WindowsConfig())
+
+
+@strict_dataclass
+class TeacherConfig(WeightsConfig):
+    """The teacher of a task: `WeightsConfig` and how it learns the task.
+
+    Args:
+        dropout: rate during fine-tuning; `None` is the model's own.
+        fine_tune: how it learns the task; `None` means that it has learned it already.
+    """
+
+    dropout: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
+    fine_tune: FitConfig | None = None
+
+
+@strict_dataclass
+class StudentConfig:
+    """The student.
+
+    Args:
+        architecture: a name of `tinybert_tf.models.ARCHITECTURES`.
+        start: `"teacher"` cuts the student out of its teacher, `"random"` does not; else a
+            preset of an encoder, such as "tinybert_4l_312d_en" or the `student/` of a general
+            distillation, whose shape must be the architecture's.
+        dropout: rate during distillation.
+        overrides: arguments of `BertEncoder` that differ from the architecture's.
+    """
+
+    architecture: str = "tinybert_4l_312d"
+    start: str = "teacher"
+    dropout: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
+    overrides: dict[str, int | float | str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        # Here, because the student is made only after the teacher was trained.
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"architecture '{self.architecture}' is not known. Known are "
+                f"{', '.join(ARCHITECTURES)}.{nearest_name(self.architecture, ARCHITECTURES)}"
+            )
+
+
+@strict_dataclass
+class StageConfig:
+    """A stage: the weights of its terms (see `tinybert_tf.distillation.Stage`) and its fit.
+
+    Args:
+        augmented: whether it learns from the augmented copies beside the training examples;
+            `None` means that it does if there are any.
+    """
+
+    name: str
+    fit: FitConfig
+    attention: float = 0.0
+    hidden: float = 0.0
+    embedding: float = 0.0
+    prediction: float = 0.0
+    temperature: float = 1.0
+    augmented: bool | None = None
+
+    def stage(self) -> Stage:
+        """Returns the stage without its fit."""
+        fields = [field.name for field in dataclasses.fields(Stage)]
+        return Stage(**{name: getattr(self, name) for name in fields})
+
+
+@strict_dataclass
+class DistillationConfig:
+    """Arguments of `tinybert_tf.distillation.TinyBertDistiller`, and the stages in order."""
+
+    stages: tuple[StageConfig, ...]
+    mapping: Literal["uniform", "top", "bottom"] | tuple[int, ...] = "uniform"
+    projections: Literal["shared", "embedding_apart", "per_layer"] = "embedding_apart"
+    attention_heads: Literal["each", "mean"] = "each"
+    reference_compatible: bool = False
+
+    def __post_init__(self):
+        names = [stage.name for stage in self.stages]
+        taken = [name for name in names if name in _TAKEN]
+        if taken:
+            raise ValueError(f"'{taken[0]}' means something else in a run; rename the stage")
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"stages must be at least one, of different names; got {names}")
+        for stage in self.stages:
+            stage.stage()
+
+
+@strict_dataclass
+class AugmentationConfig(AugmentationOptions):
+    """The fields of `AugmentationOptions`, and what the copies are made with.
+
+    Args:
+        masked_lm: `WeightsConfig`. A BERT with its masked-LM head; its vocabulary may be
+            another one than the teacher's.
+        word_vectors: file in GloVe's or word2vec's format, for words of several tokens; `None`
+            leaves them to the masked LM.
+        copies: see `AugmentationOptions`; `None` is the paper's number for the task.
+        examples_per_shard: what a killed run may lose, and what a worker does at once.
+    """
+
+    masked_lm: WeightsConfig = dataclasses.field(kw_only=True)
+    word_vectors: str | None = None
+    copies: pydantic.PositiveInt | None = None
+    examples_per_shard: pydantic.PositiveInt = 512
+
+    def options(self) -> AugmentationOptions:
+        """Returns the options without masked LM, word vectors and shards."""
+        fields = [field.name for field in dataclasses.fields(AugmentationOptions)]
+        return AugmentationOptions(**{name: getattr(self, name) for name in fields})
+
+
+@strict_dataclass
+class ExportConfig:
+    """What `run` exports at its end: a bundle for each profile.
+
+    Args:
+        profiles: names of `export/profiles`, or YAML files of one's own.
+        sequence_length: the static length of `model.tflite`, and the longest of
+            `model_multi.tflite`; `None` is `data.max_tokens`.
+        lengths: of `model_multi.tflite`; `None` is 16, 32, 64, ... up to `sequence_length`.
+        name: of the model; `None` is the run directory's.
+        description: one line about the model.
+        version: of the model.
+        author: who made it.
+        license: of the weights.
+    """
+
+    profiles: tuple[str, ...] = ("dynamic_int8",)
+    sequence_length: int | None = pydantic.Field(None, ge=3)
+    lengths: tuple[int, ...] | None = None
+    name: str | None = None
+    description: str = ""
+    version: str = "1.0.0"
+    author: str = ""
+    license: str = ""
+
+    def __post_init__(self):
+        for profile in self.profiles:
+            load_profile(profile)
+
+
+def _resolve_task(task: str | TaskConfig, data: DataConfig) -> Task | SpanTask:
+    """Returns the task that a config names or describes.
+
+    Raises:
+        TinyBertError: if there is none of that name.
+        ValueError: if its data are of another format.
+    """
+    if isinstance(task, TaskConfig):
+        resolved = Task(**dataclasses.asdict(task))
+    else:
+        known = GLUE_TASKS | SPAN_TASKS
+        if task not in known:
+            raise TinyBertError(
+                f"task '{task}' is not known. Known are {', '.join(known)}; or "
+                "describe your own with name, text_fields, label_field and labels."
+                f"{nearest_name(task, known)}"
+            )
+        resolved = known[task]
+    if data.format not in resolved.formats:
+        raise ValueError(
+            f"task '{resolved.name}' does not go with data.format {data.format}: format squad "
+            f"is that of {' and '.join(SPAN_TASKS)}, the others are of all other tasks"
+        )
+    return resolved
+
+
+def _check_not_augmented(distillation: DistillationConfig) -> None:
+    for stage in distillation.stages:
+        if stage.augmented:
+            raise ValueError(
+                f"stage '{stage.name}' has augmented: true, but the config has no "
+                "augmentation. Say what the copies are made with (augmentation.masked_lm), or "
+                "leave it out"
+            )
+
+
+@strict_keyword_dataclass
+class AnyRunConfig:
+    """What every run has.
+
+    Args:
+        run_directory: where everything the run makes goes.
+        seed: of weights, dropout and the order of what is trained on.
+        precision: a Keras dtype policy of all models. `"auto"` is mixed_bfloat16 where the
+            processor multiplies bfloat16 itself, twice as fast, and float32 elsewhere.
+        strategy: of `tf.distribute`.
+        checkpoint_minutes: how much work a killed run may lose.
+    """
+
+    run_directory: str
+    seed: pydantic.NonNegativeInt = 42
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    strategy: Literal["none", "mirrored"] = "none"
+    checkpoint_minutes: pydantic.PositiveFloat = 2.0
+
+    def to_dict(self) -> dict:
+        """Returns plain values: what a YAML file holds."""
+        return pydantic.TypeAdapter(type(self)).dump_python(self, mode="json")
+
+
+@strict_keyword_dataclass
+class RunConfig(AnyRunConfig):
+    """A run: from a teacher's weights to a distilled, exported student.
+
+    Args:
+        task: a GLUE task's name, squad_v1 or squad_v2, or a task of one's own.
+        augmentation: `AugmentationConfig`, or `None` to learn from the examples alone.
+    """
+
+    task: str | TaskConfig
+    data: DataConfig
+    teacher: TeacherConfig
+    distillation: DistillationConfig
+    student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
+    export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+    augmentation: AugmentationConfig | None = None
+
+    def __post_init__(self):
+        task = self.resolved_task()
+        if self.augmentation is not None and task.kind != "text":
+            raise ValueError(
+                f"task '{task.name}' has no augmentation: a replaced word may be the answer or "
+                "shift it. Leave augmentation out"
+            )
+        if self.augmentation is None:
+            _check_not_augmented(self.distillation)
+        elif self.augmentation.copies is None:
+            # In the file of the run it is a number, whatever becomes of the default.
+            augmentation = dataclasses.replace(
+                self.augmentation, copies=default_copies(task.name)
+            )
+            object.__setattr__(self, "augmentation", augmentation)
+
+    def resolved_task(self) -> Task | SpanTask:
+        """Returns the task that the config names or describes."""
+        return _resolve_task(self.task, self.data)
+
+    @property
+    def purpose(self) -> str:
+        """What the config makes, for messages."""
+        return "a task"
+
+
+@strict_dataclass
+class CorpusConfig:
+    """Text that was made ready by `python -m tinybert_tf corpus`.
+
+    Args:
+        directory: the corpus.
+        max_held_out_batches: held-out batches that the losses are measured on.
+    """
+
+    directory: str
+    max_held_out_batches: pydantic.PositiveInt = 16
+
+
+@strict_dataclass
+class ProbeConfig:
+    """A small task that the student is fine-tuned on at each evaluation, from where it is.
+
+    It shows whether general distillation makes a student that learns better. The copy that
+    is fine-tuned is thrown away.
+
+    Args:
+        task: a GLUE task's name, or a task of one's own.
+        data: `DataConfig`.
+        fit: `FitConfig`, of plain fine-tuning with labels.
+    """
+
+    task: str | TaskConfig
+    data: DataConfig
+    fit: FitConfig
+
+    def __post_init__(self):
+        if self.resolved_task().kind != "text":
+            raise ValueError(f"a probe classifies texts; it takes no task '{self.task}'")
+
+    def resolved_task(self) -> Task:
+        """Returns the task that the config names or describes."""
+        return _resolve_task(self.task, self.data)
+
+
+@strict_keyword_dataclass
+class GeneralConfig(AnyRunConfig):
+    """General distillation: from a pretrained teacher to a student for any task.
+
+    Args:
+        corpus: `CorpusConfig`. Plain text; there are no labels.
+        teacher: `WeightsConfig`. An encoder; a head is not looked at.
+        distillation: `DistillationConfig`. Stages without a prediction term.
+        student: `StudentConfig`.
+        probe: `ProbeConfig` or `None`.
+    """
+
+    corpus: CorpusConfig
+    teacher: WeightsConfig
+    distillation: DistillationConfig
+    student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
+    probe: ProbeConfig | None = None
+
+    def __post_init__(self):
+        for stage in self.distillation.stages:
+            if stage.prediction:
+                raise ValueError(
+                    f"stage '{stage.name}' has a prediction term, but a general student has "
+                    "no task to predict. Set prediction=0"
+                )
+        _check_not_augmented(self.distillation)
+
+    @property
+    def purpose(self) -> str:
+        """What the config makes, for messages."""
+        return "a general student"
+
+
+@strict_keyword_dataclass
+class MaskedLMConfig(AnyRunConfig):
+    """Training of a masked language model over a pretrained encoder.
+
+    Args:
+        corpus: `CorpusConfig`. Text with masks.
+        encoder: `WeightsConfig`.
+        fit: `FitConfig`.
+        train_encoder: whether the encoder learns too, or the head alone.
+        dropout: rate of the encoder; `None` is its own. One pass over much text wants none.
+    """
+
+    corpus: CorpusConfig
+    encoder: WeightsConfig
+    fit: FitConfig
+    train_encoder: bool = True
+    dropout: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
+
+    @property
+    def purpose(self) -> str:
+        """What the config makes, for messages."""
+        return "a masked LM"

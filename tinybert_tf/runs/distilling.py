@@ -1,0 +1,135 @@
+"""The distillation of a run: the student's start, its stages one after the other."""
+
+from collections.abc import Callable, Sequence
+
+from tinybert_tf.distillation import TinyBertDistiller, initialize_from_teacher, initialize_head
+from tinybert_tf.models import encoder_of
+from tinybert_tf.runs.config import GeneralConfig, RunConfig, StageConfig
+from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.runs.models import load_student_start
+from tinybert_tf.training.fitting import StageFit
+from tinybert_tf.training.optimizers import make_optimizer
+
+
+def make_distiller(config: RunConfig | GeneralConfig, student, teacher) -> TinyBertDistiller:
+    """Makes the distiller of a config; the student's weights stay as they are.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        student: a task model or `BertEncoder`.
+        teacher: a model of the same class.
+
+    Raises:
+        TinyBertError: if student and teacher do not fit each other.
+    """
+    options = config.distillation
+    return TinyBertDistiller(
+        student,
+        teacher,
+        mapping=options.mapping,
+        projections=options.projections,
+        attention_heads=options.attention_heads,
+        reference_compatible=options.reference_compatible,
+    )
+
+
+def start_student(
+    config: RunConfig | GeneralConfig, distiller: TinyBertDistiller, sample: Sequence[dict]
+) -> None:
+    """Starts the student of a distiller as the config says, and fits the projections to it.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        distiller: `TinyBertDistiller`. Its student has random weights.
+        sample: sequence of encoder inputs. Text that the start is fitted on.
+
+    Raises:
+        TinyBertError: if student, teacher and start do not fit each other.
+    """
+    student, teacher = distiller.student, distiller.teacher
+    if config.student.start == "teacher":
+        initialize_from_teacher(student, teacher, sample, distiller.layer_mapping[1:])
+    elif config.student.start != "random":
+        load_student_start(config, encoder_of(student))
+        initialize_head(student, teacher, sample)
+    distiller.fit_projections(sample)
+
+
+def fit_stages(
+    config: RunConfig | GeneralConfig,
+    run: RunDirectory,
+    distiller: TinyBertDistiller,
+    evaluator,
+    batches_of: Callable[[StageConfig], object],
+    sample: Sequence[dict],
+) -> None:
+    """Starts the student and fits the stages of a config, or goes on where a run was left.
+
+    Stages follow each other with their last weights; the student is left with those that
+    scored best in the last stage, its start included.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        run: `RunDirectory`.
+        distiller: `TinyBertDistiller`. Its student has random weights.
+        evaluator: see `StageFit`. Of the distiller's student.
+        batches_of: function of a `StageConfig` that returns its batches; see `StageFit`.
+        sample: sequence of encoder inputs. Text that the start is fitted on.
+
+    Raises:
+        TinyBertError: if student, teacher and start do not fit each other.
+    """
+    before = None
+    for stage_config in config.distillation.stages:
+        fit, batches = stage_config.fit, batches_of(stage_config)
+        optimizer = make_optimizer(
+            fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
+        )
+        distiller.compile(optimizer, stage=stage_config.stage())
+        stage = StageFit(
+            stage_config.name,
+            distiller,
+            distiller.student,
+            evaluator,
+            batches,
+            fit,
+            run,
+            config.checkpoint_minutes,
+        )
+        # What is fitted here is in the state of a stage that has begun.
+        if not stage.has_begun():
+            if before is None:
+                start_student(config, distiller, sample)
+                dev = evaluator.score()
+                run.add_results(student_start={"dev": dev})
+            elif stage_config.prediction and not before.prediction:
+                # The stages before have moved the hidden states away from the head.
+                dev = _fit_head_again(run, distiller, evaluator, sample, dev)
+            stage.keep(0, dev)
+        dev = stage.fit()
+        before = stage_config
+    stage.load_best()
+
+
+def _fit_head_again(run, distiller, evaluator, sample, dev: dict) -> dict:
+    """Fits the student's head to its teacher's logits, unless that makes it worse.
+
+    Args:
+        run: `RunDirectory`. Gets the score with the head that was fitted.
+        distiller: `TinyBertDistiller`.
+        evaluator: see `StageFit`. Of the distiller's student.
+        sample: see `initialize_head`.
+        dev: dict. The score before.
+
+    Returns:
+        dict. The score with the head that the student has now.
+    """
+    student = distiller.student
+    weights = student.get_weights()
+    initialize_head(student, distiller.teacher, sample)
+    fitted = evaluator.score()
+    run.add_results(student_head={"dev": fitted})
+    if evaluator.is_better(dev, fitted):
+        student.set_weights(weights)
+        return dev
+    return fitted

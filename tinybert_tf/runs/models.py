@@ -1,0 +1,175 @@
+"""From a config to models: the teacher, and a student for it."""
+
+from tinybert_tf.checkpoints.locations import (
+    check_vocabulary,
+    layout_of,
+    load_classifier,
+    load_encoder_at,
+    load_tokenizer_at,
+    resolve_path,
+)
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.models import (
+    ARCHITECTURES,
+    BertEncoder,
+    BertSpanClassifier,
+    BertTextClassifier,
+)
+from tinybert_tf.presets import PRESETS
+from tinybert_tf.runs.config import GeneralConfig, RunConfig
+from tinybert_tf.runs.steps import TaskSteps, task_steps
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+from tinybert_tf.training.strategies import resolve_precision
+
+
+def load_teacher(config: RunConfig) -> BertTextClassifier | BertSpanClassifier:
+    """Loads the teacher's weights under the task's head.
+
+    Where the config fine-tunes it, the head is new; otherwise the weights must bring one.
+
+    Args:
+        config: `RunConfig`.
+
+    Raises:
+        TinyBertError: if the weights cannot be read or do not fit task or lengths.
+    """
+    teacher, location = config.teacher, resolve_path(config.teacher.weights)
+    steps, dtype = task_steps(config), resolve_precision(config.precision)
+    layout = layout_of(location)
+    tokenizer = load_tokenizer_at(teacher, location, layout)
+    preprocessor = BertPreprocessor(tokenizer, sequence_length=config.data.max_tokens)
+    if teacher.fine_tune is None:
+        model = _load_classifier(steps, location, layout, dtype)
+        model.preprocessor = preprocessor
+        steps.check_classifier(model)
+    else:
+        encoder = load_encoder_at(location, layout, dtype, teacher.dropout)
+        model = steps.new_classifier(encoder, preprocessor)
+    _check_sizes(model.backbone, tokenizer, config.data.max_tokens)
+    return model
+
+
+def make_student_encoder(config: RunConfig | GeneralConfig, source: BertEncoder) -> BertEncoder:
+    """Makes a random student for a teacher.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        source: `BertEncoder`. The teacher's.
+
+    Raises:
+        TinyBertError: if its sizes cannot be.
+    """
+    arguments = {
+        **ARCHITECTURES[config.student.architecture],
+        "vocabulary_size": source.vocabulary_size,
+        "max_sequence_length": source.max_sequence_length,
+        "num_segments": source.num_segments,
+        "activation": source.activation,
+        "layer_norm_epsilon": source.layer_norm_epsilon,
+        "dropout": config.student.dropout,
+        "dtype": resolve_precision(config.precision),
+        **config.student.overrides,
+    }
+    try:
+        return BertEncoder(**arguments)
+    except (TypeError, ValueError) as error:
+        raise TinyBertError(f"student.overrides {config.student.overrides}: {error}") from error
+
+
+def make_student(
+    config: RunConfig, teacher: BertTextClassifier | BertSpanClassifier
+) -> BertTextClassifier | BertSpanClassifier:
+    """Makes a random student with the teacher's vocabulary, labels and preprocessor.
+
+    Args:
+        config: `RunConfig`.
+        teacher: `BertTextClassifier` or `BertSpanClassifier`. The student is of its class.
+
+    Raises:
+        TinyBertError: if its sizes cannot be, or do not fit the lengths, or it is to start
+            from a preset of another vocabulary.
+    """
+    check_start_vocabulary(config, teacher.preprocessor.tokenizer)
+    encoder = make_student_encoder(config, teacher.backbone)
+    _check_sizes(encoder, teacher.preprocessor.tokenizer, config.data.max_tokens)
+    return teacher.like(encoder, config.student.dropout)
+
+
+def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTokenizer) -> None:
+    """Compares the vocabulary of the preset that `student.start` names with the teacher's.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`.
+        tokenizer: `BertTokenizer`. The teacher's.
+
+    Raises:
+        TinyBertError: if they differ: of one size, they would fit and mean other words.
+    """
+    if config.student.start in ("teacher", "random"):
+        return
+    location = resolve_path(config.student.start)
+    try:
+        theirs = BertTokenizer.from_preset(location)
+    except (ValueError, OSError):
+        # No preset, which `load_student_start` tells; or one of weights alone.
+        return
+    if theirs.get_vocabulary() != tokenizer.get_vocabulary():
+        raise TinyBertError(
+            f"student.start '{location}' has another vocabulary than the teacher "
+            f"({theirs.vocabulary_size():,} and {tokenizer.vocabulary_size():,} tokens): its "
+            "token embeddings would stand for other words. Give a preset that was made with "
+            "the teacher's vocabulary, or student.start: teacher."
+        )
+
+
+def load_student_start(config: RunConfig | GeneralConfig, encoder: BertEncoder) -> None:
+    """Sets a student's weights to those of the preset that `student.start` names.
+
+    Args:
+        config: `RunConfig` or `GeneralConfig`. With a preset as `student.start`.
+        encoder: `BertEncoder`. The student's, changed in place.
+
+    Raises:
+        TinyBertError: if there is no such preset, or it has another shape.
+    """
+    location = resolve_path(config.student.start)
+    try:
+        start = BertEncoder.from_preset(location)
+    except (ValueError, OSError) as error:
+        raise TinyBertError(
+            f"student.start '{location}' is neither teacher nor random nor a preset of an "
+            f"encoder, such as {', '.join(PRESETS)} or a directory: {error}"
+        ) from error
+    for theirs, ours in zip(start.weights, encoder.weights, strict=False):
+        if theirs.shape != ours.shape:
+            raise TinyBertError(
+                f"student.start '{location}' has {theirs.path} of shape {theirs.shape}, the "
+                f"student's is {ours.shape}. Set student.architecture, student.overrides and "
+                "the teacher to what it was made with."
+            )
+    if len(start.weights) != len(encoder.weights):
+        raise TinyBertError(
+            f"student.start '{location}' has {start.num_layers} blocks, the student "
+            f"{encoder.num_layers}. Set student.architecture to its."
+        )
+    encoder.set_weights(start.get_weights())
+
+
+def _load_classifier(steps: TaskSteps, location: str, layout: str, dtype: str):
+    if layout == "hugging_face":
+        return steps.load_hugging_face(location, dtype)
+    if layout == "own":
+        return load_classifier(location, dtype)
+    raise TinyBertError(
+        f"teacher.weights '{location}' is a KerasHub preset: an encoder without a head for the "
+        "task. Give teacher.fine_tune."
+    )
+
+
+def _check_sizes(encoder: BertEncoder, tokenizer: BertTokenizer, max_tokens: int) -> None:
+    if max_tokens > encoder.max_sequence_length:
+        raise TinyBertError(
+            f"data.max_tokens is {max_tokens}, but the model's position table ends at "
+            f"{encoder.max_sequence_length}. Set data.max_tokens to at most that."
+        )
+    check_vocabulary(encoder, tokenizer)
