@@ -1,0 +1,149 @@
+"""Sections of single runs: teacher, student and exported files."""
+
+from results_pages.parts import load, run_commands, table
+
+READING = (
+    "*Same label*: share of examples to which the student gives the teacher's label, and a "
+    "file the student's. *Latency*: one text at a time, padded to {length} tokens; Keras on "
+    "all cores, TFLite (LiteRT, XNNPACK) on one thread."
+)
+
+
+def run_section(title: str, name: str, about: str) -> list[str]:
+    """A run's part of the page."""
+    results = load(name)
+    if results is None:
+        return []
+    length = next(iter(results["export"].values()))["sequence_length"]
+    minutes = results["finetune"]["seconds"] / 60
+    return [
+        f"## {title}",
+        about,
+        run_commands(results),
+        model_table(results),
+        READING.format(length=length),
+        "The exported files. *Difference*: of a probability to the Keras student's. *Latency*: "
+        "the median of texts of the test set; the multi-length file runs each in its "
+        "shortest length. *Runtime*: the oldest TensorFlow Lite.",
+        profile_table(results),
+        f"Fine-tuning the teacher took {minutes:.1f} minutes. The student on the way:",
+        stage_table(results),
+    ]
+
+
+def model_table(results: dict) -> str:
+    """Teacher, student and files of a run."""
+    evaluation, latency = results["evaluation"], results.get("latency", {})
+    teacher = evaluation["teacher"]["accuracy"]
+    rows = []
+    for name in ("teacher", "student"):
+        figures = {**evaluation[name], **latency.get(name, {})}
+        same = f"{evaluation['agreement']:.1%}" if name == "student" else ""
+        rows.append([name, *_cells(figures, teacher, same)])
+    for profile, figures in results.get("export", {}).items():
+        figures = {**figures, "parameters": evaluation["student"]["parameters"]}
+        same = f"{figures['agreement']:.1%}"
+        rows.append([f"TFLite {profile}", *_cells(figures, teacher, same)])
+    header = ["model", "accuracy", "of teacher", "same label", "parameters", "size", "latency"]
+    return table(header, rows)
+
+
+def _cells(figures: dict, teacher: float, same: str) -> list[str]:
+    return [
+        f"{figures['accuracy']:.4f}",
+        f"{figures['accuracy'] / teacher:.1%}",
+        same,
+        f"{figures['parameters'] / 1e6:.2f} M",
+        f"{figures['megabytes']:.1f} MB" if "megabytes" in figures else "",
+        f"{figures['milliseconds']:.1f} ms" if "milliseconds" in figures else "",
+    ]
+
+
+def profile_table(results: dict) -> str:
+    """What each exported profile differs by, and what its two files are like."""
+    rows = []
+    for profile, figures in results["export"].items():
+        rows.append(
+            [
+                profile,
+                f"{figures['megabytes']:.2f} MB",
+                f"{figures['multi_megabytes']:.2f} MB",
+                f"{figures['milliseconds']:.2f} ms",
+                f"{figures['multi_milliseconds']:.2f} ms",
+                f"{figures['max_difference']:.1e}",
+                f"{figures['mean_difference']:.1e}",
+                figures["minimum_runtime"],
+            ]
+        )
+    header = ["profile", "model.tflite", "model_multi.tflite", "latency", "latency, multi"]
+    return table([*header, "largest difference", "mean", "runtime"], rows)
+
+
+def stage_table(results: dict) -> str:
+    """The dev accuracy of a run's student from its start to its end."""
+    rows = [["start", f"{results['student_start']['dev']['accuracy']:.4f}", "", ""]]
+    for stage in ("intermediate", "prediction"):
+        figures = results[stage]
+        if stage == "prediction" and "student_head" in results:
+            dev = results["student_head"]["dev"]
+            rows.append(["pooler and head fitted again", f"{dev['accuracy']:.4f}", "", ""])
+        rows.append(
+            [
+                f"after {stage}",
+                f"{figures['dev']['accuracy']:.4f}",
+                f"{figures['best_dev']['accuracy']:.4f}",
+                f"{figures['seconds'] / 60:.1f} min",
+            ]
+        )
+    return table(["student", "dev accuracy, last", "best", "wall time"], rows)
+
+
+def squad_section() -> list[str]:
+    """What a student keeps of its teacher on questions."""
+    results = load("squad_v1_minilm")
+    if results is None:
+        return []
+    intermediate, prediction = results["intermediate"], results["prediction"]
+    steps = {
+        "start": results["student_start"]["dev"],
+        "after intermediate": intermediate["dev"],
+        "head fitted again": results["student_head"]["dev"],
+        "after prediction, best": prediction["best_dev"],
+    }
+    rows = [[name, f"{d['exact_match']:.2f}", f"{d['f1']:.2f}"] for name, d in steps.items()]
+    minutes = [f"{figures['seconds'] / 60:.0f}" for figures in (intermediate, prediction)]
+    return [
+        "## SQuAD",
+        "`configs/squad/squad_v1_minilm.yaml`: SQuAD v1.1, 11,877 training questions of 44 "
+        "articles and the complete dev set of 10,570; MiniLM teacher, a student that starts "
+        "from it, no augmentation. Percent, as `evaluate-v1.1.py` computes them. *Same "
+        "answer*: as the teacher's, a file's as the student's. Checkpoints were chosen on "
+        "2,000 of the dev questions.",
+        run_commands(results),
+        squad_table(results),
+        f"The student on the way, on those 2,000. The stages took {' and '.join(minutes)} "
+        "minutes beside other work.",
+        table(["student", "exact match", "F1"], rows),
+    ]
+
+
+def squad_table(results: dict) -> str:
+    """Teacher, student and files on questions."""
+    evaluation = results["evaluation"]
+    models = {
+        "teacher": {**evaluation["teacher"], "agreement": None},
+        "student": {**evaluation["student"], "agreement": evaluation["agreement"]},
+    }
+    for profile, figures in results.get("export", {}).items():
+        models[f"TFLite {profile}"] = figures
+    rows = [
+        [
+            name,
+            f"{figures['exact_match']:.2f}",
+            f"{figures['f1']:.2f}",
+            f"{figures['f1'] / evaluation['teacher']['f1']:.1%}",
+            "" if figures["agreement"] is None else f"{figures['agreement']:.1%}",
+        ]
+        for name, figures in models.items()
+    ]
+    return table(["model", "exact match", "F1", "F1 of teacher's", "same answer"], rows)
