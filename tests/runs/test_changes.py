@@ -184,6 +184,15 @@ def test_an_export_leaves_the_rest(begun, tiny_values):
     assert len(begun.read_metrics()) == 3
 
 
+def test_answers_are_set_aside_under_their_old_name_too(begun, tiny_values):
+    names = {"answers.json", "no_answer_probabilities.json", "predictions.json"}
+    for name in names:
+        (begun.path / name).write_text(name, "utf-8")
+    resume(changed(tiny_values, data__test=None))
+    assert {f"replaced/1/{name}" for name in names} <= files(begun)
+    assert not names & files(begun)
+
+
 def test_the_same_config_leaves_everything(begun, tiny_values):
     before = files(begun)
     resume(changed(tiny_values, checkpoint_minutes=7.0))

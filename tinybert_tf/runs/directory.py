@@ -40,7 +40,7 @@ class RunDirectory:
     | `export/` | the student as TFLite, a folder for each quantization |
     | `predictions.jsonl` | what teacher and student say of the test split |
     | `attention.json` | where they look in one text |
-    | `predictions.json` | the student's answers to the test split's questions, by id |
+    | `answers.json` | the student's answers to the test split's questions, by id |
     | `no_answer_probabilities.json` | how likely it finds that there is none (SQuAD v2) |
     | `results.json` | all figures, and the commands, versions and machine they are from |
     | `report.html` | all of these as a page with plots |
@@ -161,7 +161,7 @@ class RunDirectory:
     @property
     def answers(self) -> pathlib.Path:
         """The student's answers to questions, as SQuAD's official scripts read them."""
-        return self.path / "predictions.json"
+        return self.path / "answers.json"
 
     @property
     def no_answer_probabilities(self) -> pathlib.Path:
@@ -239,11 +239,15 @@ class RunDirectory:
             for stage in stages
             for path in self.checkpoints.glob(f"{glob.escape(stage)}.*.h5")
         ]
-        answers = [self.predictions, self.attention, self.answers]
+        evaluated = [
+            *(self.predictions, self.attention, self.answers, self.no_answer_probabilities),
+            # What `answers.json` was called before.
+            self.path / "predictions.json",
+        ]
         left = {
             "augment": ([self.augmented], ["augmentation"]),
             "distill": ([self.student, *states], ["student_start", "student_head", *stages]),
-            "evaluate": ([*answers, self.no_answer_probabilities], ["evaluation"]),
+            "evaluate": (evaluated, ["evaluation"]),
             "export": ([self.exports, self.path / "report.html"], ["export", "latency"]),
         }
         paths = [path for step in steps for path in left[step][0] if path.exists()]
