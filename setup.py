@@ -11,6 +11,7 @@ INSTALL_REQUIRES = [
     "h5py>=3.11",
     # tensorflow-datasets 4.9.10 imports it without declaring it.
     "importlib-resources>=6.0",
+    "jinja2>=3.1",
     "keras>=3.15",
     "keras-nlp>=0.32",
     "matplotlib>=3.9",
@@ -52,7 +53,7 @@ setup(
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
         "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],
-        "tinybert_tf.reports": ["page.css"],
+        "tinybert_tf.reports": ["page.css", "templates/*.jinja"],
     },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

@@ -1,12 +1,12 @@
 """What a report shows of single examples: confusions, errors, attention."""
 
-from xml.etree.ElementTree import Element, SubElement
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn import metrics as sklearn_metrics
 
 from tinybert_tf.data import SpanTask, Task
-from tinybert_tf.evaluation.answers import find_worse_answers, read_answers
+from tinybert_tf.evaluation.answers import AnsweredQuestion, find_worse_answers, read_answers
 from tinybert_tf.evaluation.attention_maps import AttentionMaps, read_attention_maps
 from tinybert_tf.evaluation.predictions import (
     Predictions,
@@ -15,7 +15,7 @@ from tinybert_tf.evaluation.predictions import (
     read_predictions,
 )
 from tinybert_tf.reports import plots
-from tinybert_tf.reports.page import add, add_figure, add_grid, add_section, add_table
+from tinybert_tf.reports.page import Drawing
 from tinybert_tf.reports.tables import ResultsTable
 from tinybert_tf.runs.directory import RunDirectory
 
@@ -23,82 +23,61 @@ from tinybert_tf.runs.directory import RunDirectory
 _MAX_ERRORS = 20
 
 
-def add_predictions(main: Element, run: RunDirectory, task: Task) -> None:
-    """Adds the section of what teacher and student say of the test examples.
+def text_examples(run: RunDirectory, task: Task) -> dict:
+    """Returns what teacher and student say of the test examples, and where they look in one.
 
     Args:
-        main: `Element`.
         run: `RunDirectory`.
         task: `Task`.
 
+    Returns:
+        dict. The variables of `text_examples.html.jinja`: `predictions` and `attention`, each
+        `None` where nothing is saved.
+
     Raises:
-        TinyBertError: see `read_predictions`.
+        TinyBertError: see `read_predictions` and `read_attention_maps`.
     """
-    section = add_section(main, "Predictions")
     predictions = read_predictions(run.predictions, task)
-    if predictions is None:
-        add(
-            section,
-            "p",
-            "No predictions of the test examples are saved; `evaluate` saves them.",
-        )
-        return
-    if task.is_regression:
-        _add_scatters(section, task, predictions)
-    else:
-        _add_confusions(section, task, predictions)
-    _add_errors(section, task, predictions)
+    maps = read_attention_maps(run.attention)
+    return {
+        "predictions": predictions and _show_predictions(task, predictions),
+        "attention": maps and _show_attention(maps),
+    }
 
 
-def add_answers(main: Element, run: RunDirectory, task: SpanTask) -> None:
-    """Adds the section of questions that the student answers worse than the teacher.
+def span_examples(run: RunDirectory, task: SpanTask) -> dict:
+    """Returns the questions that the student answers worse than the teacher.
 
     Args:
-        main: `Element`.
         run: `RunDirectory`.
         task: `SpanTask`.
+
+    Returns:
+        dict. The variable of `span_examples.html.jinja`: `answers`, `None` where nothing is
+        saved.
 
     Raises:
         TinyBertError: see `read_answers`.
     """
-    section = add_section(main, "Answers")
     questions = read_answers(run.predictions)
-    if questions is None:
-        add(section, "p", "No answers to the test questions are saved; `evaluate` saves them.")
-        return
-    add(section, "h3", "Questions that the student answers worse than the teacher")
-    worse = find_worse_answers(questions)
-    if not worse:
-        add(section, "p", "There are none.")
-        return
-    add(
-        section,
-        "p",
-        f"{min(len(worse), _MAX_ERRORS)} of {len(worse)} that the student answers worse, by "
-        "F1, where it loses most first. All are in predictions.jsonl.",
-    )
-    columns = ("question", "context", "true", "student", "teacher")
-    content = ResultsTable(
-        title="Questions that the student answers worse",
-        caption="",
-        columns=columns,
-        rows=tuple(
-            (q.question, q.excerpt, *map(_any_of, (q.answers, [q.student], [q.teacher])))
-            for q in worse[:_MAX_ERRORS]
-        ),
-    )
-    add_table(section, content, prose=columns)
+    return {"answers": questions and _show_answers(questions)}
 
 
-def _any_of(answers: list[str]) -> str:
-    return " | ".join(answers) or "(none)"
+def _show_predictions(task: Task, predictions: Predictions) -> dict:
+    outputs = {"student": predictions.student, "teacher": predictions.teacher}
+    rows = find_student_errors(task, predictions)
+    content = {"error_count": len(rows), "errors": _list_errors(task, predictions, rows)}
+    if task.is_regression:
+        return content | {"scatters": _scatters(predictions.examples.labels, outputs)}
+    return content | {"confusions": _confusions(task, predictions.examples.labels, outputs)}
 
 
-def _add_confusions(section: Element, task: Task, predictions: Predictions) -> None:
-    add(section, "p", "Rows are true labels, columns the model's answers.")
-    grid, indices = add_grid(section), range(len(task.labels))
-    for name, outputs in (("student", predictions.student), ("teacher", predictions.teacher)):
-        labels, answers = predictions.examples.labels, outputs.argmax(axis=-1)
+def _confusions(
+    task: Task, labels: np.ndarray, outputs: dict[str, np.ndarray]
+) -> Iterator[tuple[ResultsTable, np.ndarray]]:
+    """Yields a table for each model, and its counts as shares of their rows."""
+    for name, logits in outputs.items():
+        answers, indices = logits.argmax(axis=-1), range(len(task.labels))
         counts = sklearn_metrics.confusion_matrix(labels, answers, labels=indices)
         rows = zip(task.labels, counts, strict=True)
         content = ResultsTable(
@@ -107,47 +86,26 @@ def _add_confusions(section: Element, task: Task, predictions: Predictions) -> N
             columns=("true", *task.labels),
             rows=tuple((label, *map(str, row)) for label, row in rows),
         )
-        box = SubElement(grid, "div", {"class": "matrix"})
-        totals = np.maximum(counts.sum(axis=1), 1)
-        for cells, row, total in zip(add_table(box, content), counts, totals, strict=True):
-            for cell, count in zip(cells, row, strict=True):
-                cell.set("style", f"--share: {count / total:.3f}")
+        yield content, counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def _add_scatters(section: Element, task: Task, predictions: Predictions) -> None:
-    grid, labels = add_grid(section), predictions.examples.labels
-    for name, outputs in (("student", predictions.student), ("teacher", predictions.teacher)):
+def _scatters(labels: np.ndarray, outputs: dict[str, np.ndarray]) -> Iterator[Drawing]:
+    for name, scores in outputs.items():
         title = f"Scores of the {name} against the true ones"
-        svg = plots.agreement(f"agreement-{name}", title, labels, outputs[:, 0])
-        add_figure(grid, title, svg)
+        yield title, plots.agreement(f"agreement-{name}", title, labels, scores[:, 0])
 
 
-def _add_errors(section: Element, task: Task, predictions: Predictions) -> None:
-    add(section, "h3", "Errors of the student that the teacher does not make")
-    rows = find_student_errors(task, predictions)
-    if not len(rows):
-        add(section, "p", "There are none.")
-        return
-    order = "its most confident answers first"
-    if task.is_regression:
-        order = "where it is further from the true score than the teacher, the most first"
-    add(
-        section,
-        "p",
-        f"{min(len(rows), _MAX_ERRORS)} of {len(rows)}, {order}. Examples are numbered as the "
-        "lines of predictions.jsonl.",
-    )
+def _list_errors(task: Task, predictions: Predictions, rows: np.ndarray) -> ResultsTable:
     shown = predictions.take(rows[:_MAX_ERRORS])
     is_score = task.is_regression
     answers = _describe_scores(shown) if is_score else _describe_answers(task, shown)
     numbers = [str(row + 1) for row in rows[:_MAX_ERRORS]]
-    content = ResultsTable(
+    return ResultsTable(
         title="Errors of the student alone",
         caption="",
         columns=("example", *task.text_fields, "true", "student", "teacher"),
         rows=tuple(zip(numbers, *shown.examples.texts, *answers, strict=True)),
     )
-    add_table(section, content, prose=task.text_fields)
 
 
 def _describe_answers(task: Task, predictions: Predictions) -> list[list[str]]:
@@ -171,39 +129,33 @@ def _describe_scores(predictions: Predictions) -> list[list[str]]:
     return [[f"{score:.2f}" for score in column] for column in scores]
 
 
-def add_attention(main: Element, run: RunDirectory, task: Task) -> None:
-    """Adds the section of where teacher and student look in one text.
+def _show_attention(maps: AttentionMaps) -> dict:
+    return {"text": " ".join(maps.tokens), "drawings": _heat_maps(maps)}
 
-    Args:
-        main: `Element`.
-        run: `RunDirectory`.
-        task: `Task`.
 
-    Raises:
-        TinyBertError: see `read_attention_maps`.
-    """
-    section = add_section(main, "Attention")
-    maps = read_attention_maps(run.attention)
-    if maps is None:
-        add(section, "p", "No attention is saved; `evaluate` and `report --text` save it.")
-        return
-    add(section, "blockquote", " ".join(maps.tokens))
-    add(
-        section,
-        "p",
-        "The mean over the heads of a block: the row's token looks at the column's. The "
-        "opacity of a cell is the square root of the probability. Rows of the two maps differ "
-        "by their total variation distance: 0 is the same, 1 has nothing in common.",
+def _heat_maps(maps: AttentionMaps) -> Iterator[Drawing]:
+    for i, block in enumerate(maps.blocks):
+        distance = 0.5 * np.abs(maps.teacher[i] - maps.student[i]).sum(axis=-1).mean()
+        for title, values in (
+            (f"Teacher, block {block}", maps.teacher[i]),
+            (f"Student, block {i + 1}: {distance:.2f} from it", maps.student[i]),
+        ):
+            yield title, plots.heat_map(title, maps.tokens, values)
+
+
+def _show_answers(questions: list[AnsweredQuestion]) -> dict:
+    worse = find_worse_answers(questions)
+    content = ResultsTable(
+        title="Questions that the student answers worse",
+        caption="",
+        columns=("question", "context", "true", "student", "teacher"),
+        rows=tuple(
+            (q.question, q.excerpt, *map(_any_of, (q.answers, [q.student], [q.teacher])))
+            for q in worse[:_MAX_ERRORS]
+        ),
     )
-    grid = add_grid(section, "pairs")
-    for m, block in enumerate(maps.blocks):
-        _add_pair(grid, maps, m, block)
+    return {"worse_count": len(worse), "worse": content}
 
 
-def _add_pair(grid: Element, maps: AttentionMaps, m: int, block: int) -> None:
-    distance = 0.5 * np.abs(maps.teacher[m] - maps.student[m]).sum(axis=-1).mean()
-    for title, values in (
-        (f"Teacher, block {block}", maps.teacher[m]),
-        (f"Student, block {m + 1}: {distance:.2f} from it", maps.student[m]),
-    ):
-        add_figure(grid, title, plots.heat_map(title, maps.tokens, values))
+def _any_of(answers: list[str]) -> str:
+    return " | ".join(answers) or "(none)"

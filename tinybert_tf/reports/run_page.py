@@ -6,29 +6,21 @@ Not here: figures. Whatever the page shows, `results.json`, `metrics.jsonl`, `co
 
 import itertools
 import pathlib
-from xml.etree.ElementTree import Element, SubElement
+from collections.abc import Iterator
 
 from tinybert_tf.distillation.stages import TERMS
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
 from tinybert_tf.reports import plots
-from tinybert_tf.reports.example_sections import add_answers, add_attention, add_predictions
-from tinybert_tf.reports.page import (
-    add,
-    add_figure,
-    add_grid,
-    add_section,
-    add_table,
-    make_page,
-    write_page,
-)
-from tinybert_tf.reports.tables import general_table, results_table
+from tinybert_tf.reports.example_sections import span_examples, text_examples
+from tinybert_tf.reports.page import Drawing, write_page
+from tinybert_tf.reports.tables import ResultsTable, general_table, results_table
 from tinybert_tf.runs.config import GeneralConfig, MaskedLMConfig, RunConfig
 from tinybert_tf.runs.directory import RunDirectory
 
 _DEV = "dev_"
-# What is shown of single examples, by kind of task.
-_EXAMPLE_SECTIONS = {"text": (add_predictions, add_attention), "span": (add_answers,)}
+# What is shown of single examples, by kind of task, in `templates/KIND_examples.html.jinja`.
+_EXAMPLES = {"text": text_examples, "span": span_examples}
 
 
 def write_report(run: RunDirectory) -> pathlib.Path:
@@ -44,123 +36,82 @@ def write_report(run: RunDirectory) -> pathlib.Path:
         TinyBertError: if a file of the run cannot be read or the page not be written, or the
             run is that of a masked LM.
     """
-    return write_page(_make_report(run), run.path / "report.html")
-
-
-def _make_report(run: RunDirectory) -> Element:
     config, results = run.config(), run.read_results()
     if isinstance(config, MaskedLMConfig):
         raise TinyBertError(
             f"The run in {run.path} is that of {config.purpose}; a report is made of runs that "
             "distil. TensorBoard shows its curves."
         )
-    is_general = isinstance(config, GeneralConfig)
     name = run.path.resolve().name
-    subject = "General distillation" if is_general else config.resolved_task().name
-    html = make_page(f"{name}: report of a run")
-    body = html.find("body")
-    header = SubElement(body, "header")
-    add(header, "h1", name)
-    add(header, "p", f"{subject}: {config.student.architecture} from {config.teacher.weights}")
-    main = SubElement(body, "main")
-    if is_general:
-        _add_losses(main, results)
+    if isinstance(config, GeneralConfig):
+        content = {"task": None, "subject": "General distillation", "summary": _losses(results)}
     else:
-        _add_summary(main, config, results)
-        task = config.resolved_task()
-        for add_examples in _EXAMPLE_SECTIONS[task.kind]:
-            add_examples(main, run, task)
-        _add_exports(main, config, results)
-    _add_training(main, config, results, _series_of(run.read_metrics()))
-    _add_config(main, run)
-    _add_commands(main, results)
-    return html
+        content = _task_content(run, config, results)
+    return write_page(
+        run.path / "report.html",
+        "run.html.jinja",
+        title=f"{name}: report of a run",
+        name=name,
+        config=config,
+        start=_scores(results.get("student_start", {}).get("dev", {})),
+        stages=list(_stages(config, results, _series_of(run.read_metrics()))),
+        config_file=read_text_file(run.config_file, "config"),
+        commands=_commands(results),
+        **content,
+    )
+
+
+def _task_content(run: RunDirectory, config: RunConfig, results: dict) -> dict:
+    task = config.resolved_task()
+    return {
+        "task": task,
+        "subject": task.name,
+        "summary": results_table(config, results) if "evaluation" in results else None,
+        "exports": results.get("export"),
+        "export_drawings": _draw_exports(config, results),
+        **_EXAMPLES[task.kind](run, task),
+    }
 
 
 # === Sections ===
 
 
-def _add_summary(main: Element, config: RunConfig, results: dict) -> None:
-    section = add_section(main, "Summary")
-    if "evaluation" not in results:
-        add(section, "p", "Teacher and student are not evaluated yet.")
-        return
-    content = results_table(config, results)
-    add_table(section, content)
-    add(section, "p", content.caption)
+def _losses(results: dict) -> ResultsTable | None:
+    is_scored = any("best_dev" in figures for figures in results.values() if figures)
+    return general_table(results) if is_scored else None
 
 
-def _add_losses(main: Element, results: dict) -> None:
-    section = add_section(main, "Summary")
-    if not any("best_dev" in figures for figures in results.values() if figures):
-        add(section, "p", "The student is not scored yet.")
-        return
-    content = general_table(results)
-    add_table(section, content)
-    add(section, "p", content.caption)
-
-
-def _add_exports(main: Element, config: RunConfig, results: dict) -> None:
-    section = add_section(main, "Exported files")
-    exports = results.get("export")
-    if not exports:
-        add(section, "p", "No file is exported yet.")
-        return
-    lengths = sorted({figures["sequence_length"] for figures in exports.values()})
-    add(
-        section,
-        "p",
-        "One text at a time on one thread, padded to "
-        f"{' or '.join(map(str, lengths))} tokens in model.tflite and to the shortest length "
-        "that holds it in model_multi.tflite.",
-    )
-    grid = add_grid(section)
+def _draw_exports(config: RunConfig, results: dict) -> Iterator[Drawing]:
+    exports = results["export"]
     for figure, title in (("megabytes", "Size in MB"), ("milliseconds", "Latency in ms")):
         series = {
             "model.tflite": _column(exports, figure),
             "model_multi.tflite": _column(exports, f"multi_{figure}"),
         }
         series = {name: values for name, values in series.items() if values}
-        add_figure(grid, title, plots.bars(figure, title, series))
+        yield title, plots.bars(figure, title, series)
     student = results.get("evaluation", {}).get("student", {})
     metrics = config.resolved_task().metrics
     for metric in metrics:
         title, values = _to_title(metric), _column(exports, metric)
-        svg = plots.dots(metric, title, values, _reference(student, metric))
-        add_figure(grid, title, svg)
+        yield title, plots.dots(metric, title, values, _reference(student, metric))
     metric = metrics[0]
     points = {name: (row["megabytes"], row[metric]) for name, row in exports.items()}
     title = f"{_to_title(metric)} against size of model.tflite"
-    svg = plots.scatter("scatter", title, "MB", points, _reference(student, metric))
-    add_figure(grid, title, svg)
+    yield title, plots.scatter("scatter", title, "MB", points, _reference(student, metric))
 
 
-def _add_training(main: Element, config: RunConfig, results: dict, series: dict) -> None:
-    section = add_section(main, "Training")
-    if not series:
-        add(section, "p", "Nothing is logged yet.")
-        return
-    add(
-        section,
-        "p",
-        "Losses are means since the epoch began or the run was resumed, each term before its "
-        "weight. Scores are of the dev set. Minutes leave out processes that were killed.",
-    )
-    start = results.get("student_start", {}).get("dev", {})
-    if start:
-        add(section, "p", f"The student began with {_scores(start)}.")
+def _stages(config: RunConfig | GeneralConfig, results: dict, series: dict) -> Iterator[dict]:
     stages = {"finetune": None} | {stage.name: stage for stage in config.distillation.stages}
     for i, (name, stage) in enumerate(stages.items()):
         if name in series:
             figures = results.get(name, {})
-            add(section, "h3", name)
-            add(section, "p", _describe_stage(figures))
             teacher = results.get("teacher", {}).get("dev", {}) if stage else {}
-            grid = add_grid(section)
-            _add_curves(grid, f"stage{i}", stage, series[name], teacher, figures)
+            curves = _curves(f"stage{i}", stage, series[name], teacher, figures)
+            yield {"name": name, "outcome": _describe_stage(figures), "curves": curves}
 
 
-def _add_curves(grid, key: str, stage, series: dict, teacher: dict, figures: dict) -> None:
+def _curves(key: str, stage, series: dict, teacher: dict, figures: dict) -> Iterator[Drawing]:
     for i, name in enumerate(_in_order(series)):
         title, reference, best_step = _to_title(name.replace("_", " ")), None, None
         if name.startswith(_DEV):
@@ -168,29 +119,13 @@ def _add_curves(grid, key: str, stage, series: dict, teacher: dict, figures: dic
             best_step = figures.get("best_step")
         elif stage and name in TERMS:
             title = f"{_to_title(name)}, weight {getattr(stage, name):g}"
-        svg = plots.curve(f"{key}-{i}", title, series[name], reference, best_step)
-        add_figure(grid, title, svg)
+        yield title, plots.curve(f"{key}-{i}", title, series[name], reference, best_step)
 
 
-def _add_config(main: Element, run: RunDirectory) -> None:
-    section = add_section(main, "Config")
-    details = SubElement(section, "details")
-    add(details, "summary", "config.yaml")
-    add(SubElement(details, "pre"), "code", read_text_file(run.config_file, "config"))
-
-
-def _add_commands(main: Element, results: dict) -> None:
-    section = add_section(main, "Commands")
-    commands = results.get("commands", [])
-    if not commands:
-        add(section, "p", "No command is recorded.")
-    for environment, group in itertools.groupby(commands, key=_environment_of):
-        steps = SubElement(section, "ol")
-        for command in group:
-            item = SubElement(steps, "li")
-            add(item, "code", command["command"])
-            add(item, "time", command["started"])
-        add(section, "p", environment)
+def _commands(results: dict) -> list[tuple[str, list[dict]]]:
+    """Returns the commands of a run, one after the other, by what they ran on."""
+    groups = itertools.groupby(results.get("commands", []), key=_environment_of)
+    return [(environment, list(group)) for environment, group in groups]
 
 
 def _environment_of(command: dict) -> str:

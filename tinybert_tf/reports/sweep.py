@@ -4,10 +4,9 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from xml.etree.ElementTree import SubElement
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.reports.page import add, add_section, add_table, make_page, write_page
+from tinybert_tf.reports.page import write_page
 from tinybert_tf.reports.tables import ResultsTable
 from tinybert_tf.runs.changes import flatten
 from tinybert_tf.runs.config import RunConfig
@@ -32,16 +31,7 @@ def write_sweep(runs: Sequence[RunDirectory], path: str | os.PathLike) -> pathli
             page not be written.
     """
     tables = sweep_tables(runs)
-    title = f"{len(runs)} runs"
-    html = make_page(title)
-    body = html.find("body")
-    add(SubElement(body, "header"), "h1", title)
-    main = SubElement(body, "main")
-    for content in tables:
-        section = add_section(main, content.title)
-        add(section, "p", content.caption)
-        add_table(section, content)
-    return write_page(html, path)
+    return write_page(path, "sweep.html.jinja", title=f"{len(runs)} runs", tables=tables)
 
 
 def sweep_tables(runs: Sequence[RunDirectory]) -> list[ResultsTable]:
