@@ -26,9 +26,10 @@ PHONE, DESKTOP = (390, 844), (1280, 900)
 # What a page may ask for: itself, and what it carries within.
 OWN = ("file:", "data:")
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs a browser: `apt-get install chromium`"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: `apt-get install chromium`"),
+]
 
 
 class Browser:

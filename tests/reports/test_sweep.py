@@ -1,8 +1,5 @@
 """Several runs as one table: what differs, and the figures of each."""
 
-import subprocess
-import sys
-
 import pytest
 
 from tinybert_tf.errors import TinyBertError
@@ -109,16 +106,3 @@ def test_a_run_without_a_task(make_run, tmp_path):
     with pytest.raises(TinyBertError, match=r"runs of tasks.*general is that of a general"):
         write_sweep([make_run("a"), general], path)
     assert not path.exists()
-
-
-def test_from_the_command_line(make_run, tmp_path):
-    runs = [make_run("a", with_seed, **FIGURES), make_run("b")]
-    expected = write_sweep(runs, tmp_path / "expected.html").read_text("utf-8")
-    flags = [f"--run={run.path}" for run in runs]
-    command = [sys.executable, "-m", "tinybert_tf", "report", *flags, "--output=sweep.html"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "report: sweep.html\n"
-    page = (tmp_path / "sweep.html").read_text("utf-8")
-    assert page == expected
-    assert "<td>0.7600</td>" in page and '<th scope="col">seed</th>' in page
