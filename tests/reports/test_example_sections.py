@@ -158,9 +158,7 @@ def test_questions_that_the_student_answers_worse(tiny_values, read_page):
     save_answers(run.predictions, [good])
     assert says() == ["There are none."]
     worse = [
-        AnsweredQuestion(
-            str(i), NASTY, f"context {i}", ["a", NASTY], "a", "", 1.0, 0.9 - i / 99
-        )
+        AnsweredQuestion(str(i), NASTY, f"text {i}", ["a", NASTY], "a", "", 1.0, 0.9 - i / 99)
         for i in range(25)
     ]
     save_answers(run.predictions, [good, *worse])
@@ -170,6 +168,6 @@ def test_questions_that_the_student_answers_worse(tiny_values, read_page):
     assert header == ["question", "context", "true", "student", "teacher"]
     # Where it loses most first.
     assert rows == [
-        [NASTY, f"context {i}", f"a | {NASTY}", "(none)", "a"] for i in range(24, 4, -1)
+        [NASTY, f"text {i}", f"a | {NASTY}", "(none)", "a"] for i in range(24, 4, -1)
     ]
     assert not list(page.iter("b"))
