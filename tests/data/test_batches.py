@@ -14,7 +14,6 @@ from tinybert_tf.data import (
     encode_examples,
 )
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.evaluation import TextPredictor
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 # "a" has id 5. The padding token is not the first, so that a zero is not taken for it.
@@ -265,24 +264,3 @@ def test_no_examples_are_refused(preprocessor):
     empty = encoded_of_lengths(np.array([], int))
     with pytest.raises(TinyBertError, match="no examples"):
         BucketedBatches(empty)
-
-
-# === Prediction ===
-
-
-def test_predictions_are_in_the_order_of_the_examples():
-    lengths = skewed_lengths(300)
-    calls = []
-
-    def model(inputs, training):
-        assert training is False
-        calls.append(inputs["token_ids"].shape)
-        mask = tf.cast(inputs["padding_mask"], tf.float32)
-        number = tf.cast(inputs["token_ids"][:, 0], tf.float32)
-        return tf.stack([number, tf.reduce_sum(mask, axis=-1)], axis=-1)
-
-    outputs = TextPredictor(model, tokens_per_batch=256)(encoded_of_lengths(lengths))
-    np.testing.assert_array_equal(outputs, np.stack([np.arange(300), lengths], axis=-1))
-    assert outputs.dtype == np.float32
-    # One graph for all shapes.
-    assert calls == [(None, None)]

@@ -1,3 +1,5 @@
+"""Both models' answers side by side, kept and read."""
+
 import json
 
 import pytest
@@ -5,13 +7,14 @@ import pytest
 from tinybert_tf.data import SPAN_TASKS, SpanExamples
 from tinybert_tf.data.squad import Answer, SpanExample
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.evaluation.answers import (
+from tinybert_tf.evaluation import (
+    SpanAnswer,
+    SpanPrediction,
     compare_answers,
     find_worse_answers,
     read_answers,
     save_answers,
 )
-from tinybert_tf.evaluation.spans import SpanAnswer, SpanPrediction
 
 CONTEXT = "a" * 99 + " Ada Lovelace wrote it in 1843 " + "b" * 99
 EXAMPLES = SpanExamples(

@@ -6,20 +6,16 @@ import pytest
 
 from tinybert_tf.data import Examples, Task
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.evaluation.attention_maps import (
+from tinybert_tf.evaluation import (
     AttentionMaps,
-    attention_probabilities,
+    Predictions,
     choose_texts,
     compute_attention_maps,
     read_attention_maps,
     save_attention_maps,
 )
-from tinybert_tf.evaluation.predictions import Predictions
+from tinybert_tf.evaluation.attention_maps import attention_probabilities
 from tinybert_tf.models import BertEncoder, BertTextClassifier
-from tinybert_tf.runs import attention
-from tinybert_tf.runs.attention import save_attention_to
-from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 MOODS = Task("moods", ("text",), "mood", ("sad", "glad"))
@@ -140,35 +136,3 @@ def predictions_of(wrong):
 )
 def test_the_text_is_the_worst_error_that_is_short(wrong, lengths, text):
     assert choose_texts(MOODS, predictions_of(wrong), np.array(lengths)) == (text,)
-
-
-def test_a_text_of_one_s_own(tiny_values, models, monkeypatch):
-    run = RunDirectory.create(parse_config(tiny_values, "values"), resume=False)
-    teacher, student = models
-    monkeypatch.setattr(
-        attention,
-        "load_classifier",
-        lambda path: {run.teacher: teacher, run.student: student}[path],
-    )
-    save_attention_to(run, "bad bad", None)
-    maps = read_attention_maps(run.attention)
-    assert maps.tokens == ("[CLS]", "bad", "bad", "[SEP]")
-    # Uniform: the one block of the student learns from the last of the teacher's three.
-    assert maps.blocks == (3,)
-    expected = by_hand(teacher, 3, [2, 6, 6, 3])
-    np.testing.assert_allclose(maps.teacher[0], expected, atol=1e-4)
-    for text, pair, message in (
-        ("a", "b", "Give --text alone"),
-        (" ", None, "The text for 'sentence' is empty"),
-    ):
-        with pytest.raises(TinyBertError, match=message):
-            save_attention_to(run, text, pair)
-
-
-def test_a_text_for_a_task_of_pairs(tiny_values):
-    tiny_values["task"]["text_fields"] = ["left", "right"]
-    run = RunDirectory.create(parse_config(tiny_values, "values"), resume=False)
-    with pytest.raises(TinyBertError, match=r"left and right; got 1 .*--text_pair"):
-        save_attention_to(run, "a", None)
-    with pytest.raises(TinyBertError, match="holds no classifier"):
-        save_attention_to(run, "a", "b")

@@ -7,7 +7,7 @@ import pytest
 
 from tinybert_tf.data import Examples, Task
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.evaluation.predictions import (
+from tinybert_tf.evaluation import (
     Predictions,
     answers_of,
     find_student_errors,

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tinybert_tf.data import SPAN_TASKS, SpanExamples, encode_windows
 from tinybert_tf.data.squad import Answer, SpanExample
-from tinybert_tf.evaluation.span_evaluator import SpanEvaluator, reason_near_chance
+from tinybert_tf.evaluation import SpanEvaluator
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]
@@ -61,9 +61,9 @@ def test_scores_of_v2():
 def test_a_model_must_beat_the_whole_context():
     """Of one word in five the context's F1 is 1/3; of 400 questions, 50 / 20 twice is 5."""
     right = evaluator("squad_v1", *[(CONTEXT, "c")] * 400)
-    assert reason_near_chance(right.task, right.windows, right.predict()) is None
+    assert right.reason_near_chance(right.predict()) is None
     wrong = evaluator("squad_v1", *[(CONTEXT, "e")] * 400)
-    reason = reason_near_chance(wrong.task, wrong.windows, wrong.predict())
+    reason = wrong.reason_near_chance(wrong.predict())
     assert reason == (
         "its f1 is 0.0, answering with the whole context gives 33.3 "
         "(with sampling error up to 38.3)"

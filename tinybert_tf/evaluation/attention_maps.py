@@ -20,8 +20,6 @@ from tinybert_tf.models.bert_layers import MASK_BIAS
 
 # Tokens of a text that is chosen by itself: a map of these is as wide as a phone.
 _MAX_TOKENS = 20
-
-
 # Of probabilities in the file.
 _DIGITS = 4
 

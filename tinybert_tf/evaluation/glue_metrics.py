@@ -1,16 +1,18 @@
-"""The metrics of GLUE and what counts as chance."""
+"""The metrics of GLUE, and what counts as chance."""
 
+import functools
 import math
 
 import numpy as np
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-from tinybert_tf.data.tasks import Task
+from tinybert_tf.data import Task
 
 METRICS = {
     "accuracy": sklearn_metrics.accuracy_score,
-    "f1": sklearn_metrics.f1_score,
+    # Of a class that nobody has or guesses it is 0, which scikit-learn warns of otherwise.
+    "f1": functools.partial(sklearn_metrics.f1_score, zero_division=0.0),
     "matthews": sklearn_metrics.matthews_corrcoef,
     "pearson": lambda labels, scores: stats.pearsonr(labels, scores).statistic,
     "spearman": lambda labels, scores: stats.spearmanr(labels, scores).statistic,

@@ -3,16 +3,14 @@
 import math
 
 import numpy as np
-import tensorflow as tf
 
-from tinybert_tf.data.batches import BucketedBatches, EncodedExamples
-from tinybert_tf.data.squad import SpanTask
-from tinybert_tf.data.windows import SpanWindows
+from tinybert_tf.data import BucketedBatches, EncodedExamples, SpanTask, SpanWindows
+from tinybert_tf.evaluation.evaluator import Evaluator, compile_forward
 from tinybert_tf.evaluation.spans import SpanAnswer, SpanPrediction, decode_spans
 from tinybert_tf.evaluation.squad_metrics import squad_v1_metrics, squad_v2_metrics
 
 
-class SpanEvaluator:
+class SpanEvaluator(Evaluator):
     """Scores a model on questions.
 
     Args:
@@ -39,13 +37,24 @@ class SpanEvaluator:
         """Returns the metrics of the official script, in percent, the task's first."""
         return span_metrics(self.task, self.windows, predictions)
 
-    def score(self) -> dict[str, float]:
-        """Returns the metrics of the official script, in percent, the task's first."""
-        return self.metrics(self.predict())
-
     def reason_near_chance(self, predictions: list[SpanPrediction]) -> str | None:
-        """Says why answers are no better than guessing, or `None` if they are."""
-        return reason_near_chance(self.task, self.windows, predictions)
+        """Says why answers are no better than guessing, or `None` if they are.
+
+        The first metric must be above what answering every question with its whole context
+        reaches (or no question, where the metric has the best threshold) by two standard
+        errors, of 50 / sqrt(n) at most.
+        """
+        metric, contexts = self.task.metrics[0], [e.context for e in self.windows.examples]
+        guesses = [SpanPrediction((SpanAnswer(c, 0, len(c), 0.0),), 0.0) for c in contexts]
+        guessing = self.metrics(guesses)[metric]
+        bound = guessing + 2.0 * 50.0 / math.sqrt(len(contexts))
+        score = self.metrics(predictions)[metric]
+        if score > bound:
+            return None
+        return (
+            f"its {metric} is {score:.1f}, answering with the whole context gives "
+            f"{guessing:.1f} (with sampling error up to {bound:.1f})"
+        )
 
     def agreement(
         self, predictions: list[SpanPrediction], others: list[SpanPrediction]
@@ -57,10 +66,31 @@ class SpanEvaluator:
     def _answer(self, prediction: SpanPrediction) -> str:
         return prediction.text_or_none() if self.task.has_unanswerable else prediction.text
 
-    def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
-        """Tells whether scores are better than the best so far: by the first metric."""
-        metric = self.task.metrics[0]
-        return scores[metric] > best[metric]
+
+class SpanPredictor:
+    """Runs a span classifier over windows, in batches of like length.
+
+    Args:
+        model: `BertSpanClassifier`.
+        tokens_per_batch: int.
+    """
+
+    def __init__(self, model, tokens_per_batch: int = 8192):
+        self._tokens_per_batch = tokens_per_batch
+        self._forward = compile_forward(model)
+
+    def __call__(self, encoded: EncodedExamples) -> tuple[np.ndarray, np.ndarray]:
+        """Returns start and end logits, float32 [tokens], in the order of the windows."""
+        batches = BucketedBatches(encoded, self._tokens_per_batch)
+        logits = np.empty((2, len(encoded.token_ids)), "float32")
+        for rows in batches.plan(0):
+            inputs, _ = encoded.batch(rows)
+            outputs = self._forward(inputs)
+            is_token = inputs["padding_mask"].astype(bool)
+            positions = encoded.row_splits[rows][:, None] + np.arange(is_token.shape[1])
+            for i, name in enumerate(("start_logits", "end_logits")):
+                logits[i, positions[is_token]] = outputs[name].numpy()[is_token]
+        return logits[0], logits[1]
 
 
 def span_metrics(
@@ -88,64 +118,3 @@ def span_metrics(
     else:
         figures = squad_v1_metrics(examples, texts)
     return {name: figures[name] for name in task.metrics} | figures
-
-
-def reason_near_chance(
-    task: SpanTask, windows: SpanWindows, predictions: list[SpanPrediction]
-) -> str | None:
-    """Says why a model's answers are no better than guessing, or `None` if they are.
-
-    The first metric must be above what answering every question with its whole context
-    reaches (or no question, where the metric has the best threshold) by two standard errors,
-    of 50 / sqrt(n) at most.
-
-    Args:
-        task: `SpanTask`.
-        windows: `SpanWindows`.
-        predictions: list of `SpanPrediction`.
-    """
-    metric, contexts = task.metrics[0], [e.context for e in windows.examples]
-    guesses = [SpanPrediction((SpanAnswer(c, 0, len(c), 0.0),), 0.0) for c in contexts]
-    guessing = span_metrics(task, windows, guesses)[metric]
-    bound = guessing + 2.0 * 50.0 / math.sqrt(len(contexts))
-    score = span_metrics(task, windows, predictions)[metric]
-    if score > bound:
-        return None
-    return (
-        f"its {metric} is {score:.1f}, answering with the whole context gives {guessing:.1f} "
-        f"(with sampling error up to {bound:.1f})"
-    )
-
-
-# === Answers ===
-
-
-class SpanPredictor:
-    """Runs a span classifier over windows, in batches of like length.
-
-    Args:
-        model: `BertSpanClassifier`.
-        tokens_per_batch: int.
-    """
-
-    def __init__(self, model, tokens_per_batch: int = 8192):
-        self._tokens_per_batch = tokens_per_batch
-        ids = tf.TensorSpec((None, None), tf.int32)
-        inputs = dict.fromkeys(("token_ids", "segment_ids", "padding_mask"), ids)
-        # One graph for batches of every shape.
-        self._forward = tf.function(
-            lambda x: model(x, training=False), input_signature=[inputs]
-        )
-
-    def __call__(self, encoded: EncodedExamples) -> tuple[np.ndarray, np.ndarray]:
-        """Returns start and end logits, float32 [tokens], in the order of the windows."""
-        batches = BucketedBatches(encoded, self._tokens_per_batch)
-        logits = np.empty((2, len(encoded.token_ids)), "float32")
-        for rows in batches.plan(0):
-            inputs, _ = encoded.batch(rows)
-            outputs = self._forward(inputs)
-            is_token = inputs["padding_mask"].astype(bool)
-            positions = encoded.row_splits[rows][:, None] + np.arange(is_token.shape[1])
-            for i, name in enumerate(("start_logits", "end_logits")):
-                logits[i, positions[is_token]] = outputs[name].numpy()[is_token]
-        return logits[0], logits[1]

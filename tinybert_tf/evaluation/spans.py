@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinybert_tf.data.windows import NO_CHARACTER, SpanWindows
+from tinybert_tf.data import SpanWindows
+from tinybert_tf.data.windows import NO_CHARACTER
 
 
 class SpanAnswer(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tinybert_tf.data.squad import SpanExamples
+from tinybert_tf.data import SpanExamples
 from tinybert_tf.errors import TinyBertError
 
 _ARTICLE = re.compile(r"\b(a|an|the)\b")

@@ -1,15 +1,14 @@
 """Scores of text classifiers while they train and when they are done."""
 
 import numpy as np
-import tensorflow as tf
 
-from tinybert_tf.data import Task
-from tinybert_tf.data.batches import BucketedBatches, EncodedExamples
+from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
+from tinybert_tf.evaluation.evaluator import Evaluator, compile_forward
 from tinybert_tf.evaluation.glue_metrics import compute_metrics, reason_near_chance
 
 
-class TextEvaluator:
-    """Scores a model on examples.
+class TextEvaluator(Evaluator):
+    """Scores a model on texts.
 
     Args:
         task: `Task`. Whose metrics.
@@ -30,10 +29,6 @@ class TextEvaluator:
         """Returns the task's metrics of predictions."""
         return compute_metrics(self.task, self.encoded.labels, predictions)
 
-    def score(self) -> dict[str, float]:
-        """Returns the task's metrics."""
-        return self.metrics(self.predict())
-
     def reason_near_chance(self, predictions: np.ndarray) -> str | None:
         """Says why predictions are no better than guessing, or `None` if they are."""
         return reason_near_chance(self.task, self.encoded.labels, predictions)
@@ -43,16 +38,6 @@ class TextEvaluator:
         if self.task.is_regression:
             return None
         return float(np.mean(predictions.argmax(axis=-1) == others.argmax(axis=-1)))
-
-    def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
-        """Tells whether scores are better than the best so far: by the first metric."""
-        metric = self.task.metrics[0]
-        return scores[metric] > best[metric]
-
-
-_INPUTS = dict.fromkeys(
-    ("token_ids", "segment_ids", "padding_mask"), tf.TensorSpec((None, None), tf.int32)
-)
 
 
 class TextPredictor:
@@ -65,10 +50,7 @@ class TextPredictor:
 
     def __init__(self, model, tokens_per_batch: int = 8192):
         self._tokens_per_batch = tokens_per_batch
-        # One graph for batches of every shape.
-        self._forward = tf.function(
-            lambda inputs: model(inputs, training=False), input_signature=[_INPUTS]
-        )
+        self._forward = compile_forward(model)
 
     def __call__(self, encoded: EncodedExamples) -> np.ndarray:
         """Returns float32 outputs [examples, outputs] in the order of the examples."""

@@ -6,12 +6,15 @@ import numpy as np
 from sklearn import metrics as sklearn_metrics
 
 from tinybert_tf.data import SpanTask, Task
-from tinybert_tf.evaluation.answers import AnsweredQuestion, find_worse_answers, read_answers
-from tinybert_tf.evaluation.attention_maps import AttentionMaps, read_attention_maps
-from tinybert_tf.evaluation.predictions import (
+from tinybert_tf.evaluation import (
+    AnsweredQuestion,
+    AttentionMaps,
     Predictions,
     answers_of,
     find_student_errors,
+    find_worse_answers,
+    read_answers,
+    read_attention_maps,
     read_predictions,
 )
 from tinybert_tf.reports import plots
