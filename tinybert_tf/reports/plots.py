@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-# Matplotlib wants numbers; they stand for the variables `--ink`, `--muted`, ... of the page.
+# Matplotlib needs numbers; they stand for the variables `--ink`, `--muted`, ... of the page.
 _COLOURS = {
     "ink": "#000001",
     "muted": "#000002",
