@@ -80,31 +80,3 @@ def test_a_run_ends_with_its_report(tiny_values, tmp_path, read_page):
     ]
     content = path.read_bytes()
     assert write_report(RunDirectory.open(path.parent)).read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["report"], "report wants --run, the run directory"),
-        (["report", "--run", "x", "--config", "x.yaml"], "and nothing else"),
-        (["report", "--run", "x", "--resume"], "and nothing else"),
-        (["reports", "--run", "x"], "Did you mean 'report'?"),
-        (["evaluate", "--run", "x"], "evaluate wants --config, the run's YAML file"),
-        (
-            ["run", "--run", "x", "--config", "x.yaml"],
-            "--run, --output, --text, --text_pair are flags of report",
-        ),
-        (
-            ["run", "--text", "", "--config", "x.yaml"],
-            "--text, --text_pair are flags of report",
-        ),
-        (["report", "--run", "x", "--output", "y"], "or several of them and --output"),
-        (["report", "--run", "x", "--run", "y"], "or several of them and --output"),
-        (["report", "--run", "x", "--text_pair", "y"], "(and --text)"),
-    ],
-)
-def test_flags_that_do_not_go_together(arguments, message):
-    done = run_command(*arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and message in done.stderr
-    assert "Traceback" not in done.stderr
