@@ -55,6 +55,9 @@ setup(
         "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],
         "tinybert_tf.reports": ["page.css", "templates/*.jinja"],
     },
+    entry_points={
+        "console_scripts": ["tinybert-tf=tinybert_tf.commands.command_line:script"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

@@ -18,7 +18,7 @@ those of one word at a time: as many as shown are the same.
     TF_ENABLE_ONEDNN_OPTS=1 python benchmarks/augment.py --data PATH_TO/SST-2 \\
         --word_vectors PATH_TO/glove.6B.50d.txt
 
-oneDNN is on as in `python -m tinybert_tf augment` (`tinybert_tf/cli.py`), for every row.
+oneDNN is on as in `python -m tinybert_tf augment`, for every row.
 Without `--masked_lm`, a Hugging Face layout directory with `vocab.txt`, it is MiniLM's encoder
 (6 layers, 384 wide) with an untrained head: the speed does not depend on the weights. With the
 defaults it takes 5 minutes on two cores. Nothing else may run meanwhile.
@@ -53,7 +53,7 @@ from tinybert_tf.augmentation import (
 from tinybert_tf.augmentation._candidates import MaskedLMCandidates, MaskedWord
 from tinybert_tf.augmentation._words import STOP_WORDS, is_word, split_words
 from tinybert_tf.checkpoints.locations import resolve_path
-from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, Examples, read_glue
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json

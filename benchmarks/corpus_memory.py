@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybert_tf.checkpoints.locations import resolve_path
-from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.files import write_json
 from tinybert_tf.runs.environment import environment
 from tinybert_tf.tokenization.vocabulary import load_vocabulary

@@ -31,8 +31,8 @@ from absl import app, flags
 from rich.console import Console
 from rich.table import Table
 
-from tinybert_tf.cli import parse_flags, reporting_errors
 from tinybert_tf.commands.benchmark import run_command
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.benchmark import PEERS, STATIC_FILE
 

@@ -27,7 +27,7 @@ from rich.progress import track
 
 from tinybert_tf.checkpoints.locations import load_classifier, load_plain_encoder
 from tinybert_tf.checkpoints.presets import save_preset
-from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
 from tinybert_tf.distillation import initialize_from_teacher

@@ -5,8 +5,8 @@
 Steps of the teacher's fine-tuning and of the student's intermediate stage in float32, as the
 recipes run them: MiniLM (6 layers, 384 wide), TinyBERT-4 (312 wide), random tokens without
 padding. TensorFlow decides about oneDNN when it is imported, so each round is a process of its
-own, with and without in turn. `python -m tinybert_tf` has it on (`tinybert_tf/cli.py`);
-TF_ENABLE_ONEDNN_OPTS=0 turns it off.
+own, with and without in turn. `python -m tinybert_tf` has it on
+(`tinybert_tf/commands/_chatter.py`); TF_ENABLE_ONEDNN_OPTS=0 turns it off.
 
 Deliberately not here: bfloat16, exported models, and whether the results are the same (they
 are not bit by bit).
@@ -21,7 +21,7 @@ import time
 
 from absl import app, flags
 
-from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each side.", lower_bound=1)

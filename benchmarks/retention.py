@@ -24,7 +24,7 @@ import keras
 from absl import app, flags
 from rich.progress import track
 
-from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory, write_json
 from tinybert_tf.runs import augmenting, recipes

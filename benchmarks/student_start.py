@@ -50,7 +50,7 @@ from absl import app, flags
 from rich.progress import track
 
 from tinybert_tf.checkpoints.locations import load_classifier
-from tinybert_tf.cli import parse_flags, reporting_errors
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
 from tinybert_tf.distillation import (
     INTERMEDIATE,

@@ -1,0 +1,1 @@
+"""The command line, a file a command; `command_line` has the table and starts them."""

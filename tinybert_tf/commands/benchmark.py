@@ -6,24 +6,51 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
+from tinybert_tf.commands._parser import CommandParser, names, positive_integers
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export.benchmark.figures import print_report
-from tinybert_tf.export.benchmark.measure import benchmark
-from tinybert_tf.export.benchmark.peers import TEACHER, check_peers
-from tinybert_tf.export.benchmark.phone import PHONE_FOLDER, phone_commands
-from tinybert_tf.export.benchmark.subjects import STUDENT, read_bundles
-from tinybert_tf.files import write_json
+
+HELP = "measure latency and memory of bundles, beside peers"
 
 _PACKAGES = ("ai-edge-litert", "onnxruntime", "torch", "transformers")
 
 
+def add_arguments(parser: CommandParser) -> None:
+    """Adds its flags."""
+    add = parser.add_argument
+    add("bundles", nargs="+", metavar="BUNDLE", help="the folder of a bundle")
+    add("--run", metavar="DIR", help="the run of the bundles: gives peers and real texts")
+    add(
+        "--against",
+        type=names,
+        default=[],
+        metavar="PEERS",
+        help="of teacher, bert_base, onnx_int8 and pytorch, with commas between them",
+    )
+    add("--threads", type=positive_integers, default="1", help="numbers of threads, as in 1,2")
+    add("--lengths", type=positive_integers, help="lengths in tokens, as in 16,32,64")
+    add("--output", metavar="FILE", help="the JSON file to write")
+
+
+def execute(arguments) -> None:
+    """Measures what was asked for."""
+    run_command(
+        arguments.bundles,
+        against=arguments.against,
+        run=arguments.run,
+        threads=arguments.threads,
+        lengths=arguments.lengths,
+        output=arguments.output,
+    )
+
+
 def run_command(
     bundles: Sequence[str],
-    against: Sequence[str],
-    run: str | None,
-    threads: Sequence[int],
-    lengths: Sequence[int] | None,
-    output: str | None,
+    *,
+    against: Sequence[str] = (),
+    run: str | None = None,
+    threads: Sequence[int] = (1,),
+    lengths: Sequence[int] | None = None,
+    output: str | None = None,
     rounds: int = 5,
     seconds: float = 2.0,
     program: str = "python -m tinybert_tf.export",
@@ -48,7 +75,12 @@ def run_command(
     Raises:
         TinyBertError: see `benchmark`.
     """
-    # Late: the exporter itself knows models, never training.
+    from tinybert_tf.export.benchmark.figures import print_report
+    from tinybert_tf.export.benchmark.measure import benchmark
+    from tinybert_tf.export.benchmark.peers import TEACHER, check_peers
+    from tinybert_tf.export.benchmark.phone import PHONE_FOLDER, phone_commands
+    from tinybert_tf.export.benchmark.subjects import STUDENT, read_bundles
+    from tinybert_tf.files import write_json
     from tinybert_tf.runs.environment import environment
 
     # Before the minutes of work, not after.
@@ -83,6 +115,7 @@ def run_command(
 def _load_run(directory: str, peers: Sequence[str]) -> dict:
     """Returns the models and texts of a run, as arguments of `benchmark`."""
     from tinybert_tf.checkpoints.locations import load_classifier
+    from tinybert_tf.export.benchmark.peers import TEACHER
     from tinybert_tf.runs.directory import RunDirectory
     from tinybert_tf.runs.examples import read_split
 

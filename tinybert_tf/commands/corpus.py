@@ -1,32 +1,26 @@
-"""`python -m tinybert_tf corpus`: plain text to a corpus."""
+"""The command `corpus`: plain text to a corpus."""
 
-import argparse
 import importlib.util
 
-from tinybert_tf.cli import reporting_errors
+from tinybert_tf.commands._parser import CommandParser
 from tinybert_tf.errors import TinyBertError
 
-_DESCRIPTION = """Makes a corpus of token ids out of plain text, for general distillation.
-A line of text is a paragraph, blank lines stand between documents. The same command goes on
-with a corpus that was interrupted."""
-_EPILOG = """What follows `--` are the runner's own options, such as
+HELP = "make a corpus out of plain text"
+
+_DESCRIPTION = """Make a corpus of token ids out of plain text, for general distillation. A line
+of text is a paragraph, blank lines stand between documents. The same command goes on with a
+corpus that was interrupted."""
+_EPILOG = """What follows `--` are the runner's own options, as in
 `--runner FlinkRunner -- --flink_master=host:8081`."""
 _IN_PROCESS = "in_process"
 _DIRECT = "direct"
 _TFDS = "tfds:"
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    # Not absl's flags: --input takes many, as the shell expands a glob, and a corpus has
-    # names in common with the other commands.
-    parser = argparse.ArgumentParser(
-        "python -m tinybert_tf corpus",
-        usage="%(prog)s --input FILE... --output DIR [options] [-- runner's options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+def add_arguments(parser: CommandParser) -> None:
+    """Adds its flags, and takes options of the runner after `--`."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.takes_runner_options = True
     add = parser.add_argument
     add(
         "--input",
@@ -73,27 +67,18 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--tfds_split", default="train", help="split or slice of the data sets")
     add("--tfds_field", default="text", help="feature of the data sets that holds the text")
     add("--tfds_data_dir", metavar="DIR", help="where prepared data sets are")
-    return parser
 
 
-@reporting_errors
-def main(argv: list[str]) -> None:
-    """Makes a corpus.
-
-    Args:
-        argv: list of str. The program's name, flags, and after `--` the runner's own.
-    """
-    own, runner_options = _divide_arguments(argv[1:])
-    arguments = _make_parser().parse_args(own)
-    runner = _choose_runner(arguments.runner, runner_options)
-    # Late, so that a mistake on the command line does not wait for TensorFlow.
+def execute(arguments) -> None:
+    """Makes it, or goes on with it, and prints what it holds."""
+    runner = _choose_runner(arguments.runner, arguments.runner_options)
     import tensorflow as tf
 
     from tinybert_tf.corpus import _reporting
 
     try:
         corpus = _open_corpus(arguments)
-        manifest = corpus.manifest() or _make(corpus, runner, runner_options)
+        manifest = corpus.manifest() or _make(corpus, runner, arguments.runner_options)
     except tf.errors.OpError as error:
         raise TinyBertError(f"A file cannot be read or written: {error.message}") from error
     _reporting.print_corpus(corpus.directory, manifest)
@@ -145,17 +130,10 @@ def _choose_runner(runner: str | None, runner_options: list[str]) -> str:
         )
     if runner != _IN_PROCESS and not has_beam:
         raise TinyBertError(
-            f"--runner {runner} wants Apache Beam: pip install 'tinybert-tf[beam]'. "
+            f"--runner {runner} needs Apache Beam: pip install 'tinybert-tf[beam]'. "
             f"Without it there is --runner {_IN_PROCESS}."
         )
     return runner
-
-
-def _divide_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    if "--" not in arguments:
-        return arguments, []
-    at = arguments.index("--")
-    return arguments[:at], arguments[at + 1 :]
 
 
 def _load_tokenizer(arguments):

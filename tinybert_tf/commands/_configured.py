@@ -1,0 +1,65 @@
+"""What the commands that take `--config` share."""
+
+import contextlib
+from collections.abc import Iterator
+
+from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.errors import TinyBertError
+
+TASK = "a task"
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Adds `--config`, `--set` and `--resume`."""
+    add = parser.add_argument
+    add("--config", required=True, metavar="FILE", help="the run's YAML file")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace a key of the config, as in student.dropout=0; may be given several times",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with an existing run directory; steps whose part of the config has "
+        "changed, and those after them, are done again",
+    )
+
+
+@contextlib.contextmanager
+def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterator[tuple]:
+    """Reads the config, prints it, and makes or finds the run directory.
+
+    Args:
+        arguments: of `add_arguments`.
+        purpose: str. What the config must be for.
+        creates: bool. Whether the command makes the run directory.
+
+    Yields:
+        `RunConfig` and `RunDirectory`.
+
+    Raises:
+        TinyBertError: if the config or the run directory cannot be used.
+    """
+    from tinybert_tf.reports.tables import print_config
+    from tinybert_tf.runs.config_file import load_config
+    from tinybert_tf.runs.directory import RunDirectory
+
+    config = load_config(arguments.config, arguments.set)
+    if config.purpose != purpose:
+        raise TinyBertError(
+            f"{arguments.command} needs the config of {purpose}; {arguments.config} is that of "
+            f"{config.purpose}."
+        )
+    print_config(config)
+    if creates:
+        opening = RunDirectory.creating(config, resume=arguments.resume)
+    else:
+        existing = RunDirectory.open(config.run_directory)
+        existing.adopt_config(config)
+        opening = contextlib.nullcontext(existing)
+    with opening as run:
+        run.record_command(config.seed)
+        yield config, run

@@ -1,0 +1,15 @@
+"""The command `distill`."""
+
+from tinybert_tf.commands._configured import add_arguments, open_run
+
+__all__ = ["HELP", "add_arguments", "execute"]
+
+HELP = "make the student of a run"
+
+
+def execute(arguments) -> None:
+    """Distils the teacher."""
+    with open_run(arguments) as (config, run):
+        from tinybert_tf.runs import recipes
+
+        recipes.distill(config, run)
