@@ -87,11 +87,11 @@ def main(argv):
         raise TinyBertError(f"expected flags only; got {' '.join(argv[1:])}.")
     report = run_command(
         [f"{_RUN.value}/export/{profile}" for profile in _PROFILES.value],
-        _AGAINST.value,
-        _RUN.value,
-        _THREADS.value,
-        _LENGTHS.value,
-        _OUTPUT.value,
+        against=_AGAINST.value,
+        run=_RUN.value,
+        threads=_THREADS.value,
+        lengths=_LENGTHS.value,
+        output=_OUTPUT.value,
         rounds=_ROUNDS.value,
         seconds=_SECONDS.value,
         program="python benchmarks/export_latency.py",

@@ -1,277 +1,292 @@
-"""Bad input: one clear message, exit code 2, no traceback and nothing left behind."""
+"""What the command line takes, lists and refuses; and its three entry points, as processes."""
 
-import json
-import shutil
+import os
+import pathlib
+import re
+import shlex
 import subprocess
 import sys
-import zipfile
 
 import pytest
-import yaml
 
-from tinybert_tf.checkpoints.locations import load_tokenizer
-from tinybert_tf.errors import TinyBertError
-from tinybert_tf.runs import recipes
-from tinybert_tf.runs.config_file import load_config, parse_config
-from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.commands import command_line
+from tinybert_tf.commands.command_line import COMMANDS, EXPORTER, MODULE, main, parse
 
-
-def run_command(*arguments, cwd):
-    command = [sys.executable, "-m", "tinybert_tf", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
-
-
-def assert_one_message(done, message):
-    assert done.returncode == 2, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and message in errors[0]
-    assert "Traceback" not in done.stderr
-
-
-def assert_nothing_left(values, tmp_path):
-    assert not (tmp_path / "run").exists()
-    assert not list(tmp_path.rglob(".partial-*"))
-    assert values["run_directory"] == str(tmp_path / "run")
-
-
-def refused(values, tmp_path):
-    """The message that a run is refused with, as the command `run` begins."""
-    with pytest.raises(TinyBertError) as caught:
-        config = parse_config(values, "values")
-        with RunDirectory.creating(config, resume=False) as run:
-            run.record_command(config.seed)
-            recipes.check_test(config)
-            recipes.finetune(config, run)
-            recipes.distill(config, run)
-    assert_nothing_left(values, tmp_path)
-    return str(caught.value)
-
+PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 # === As processes ===
 
-
-def test_unknown_command(tmp_path):
-    done = run_command("distil", "--config", "no.yaml", cwd=tmp_path)
-    assert_one_message(done, "Did you mean 'distill'?")
-    assert "python -m tinybert_tf run --config FILE" in done.stderr
-
-
-@pytest.mark.parametrize("command", ["pack", "predict"])
-def test_a_command_on_a_run_without_its_flags(command, tmp_path):
-    wanted = f"{command} wants --run, the run directory, and --output, and nothing else"
-    assert_one_message(run_command(command, "--run", "x", cwd=tmp_path), wanted)
-    more = ("--run", "x", "--run", "y", "--output", "z")
-    assert_one_message(run_command(command, *more, cwd=tmp_path), wanted)
-    done = run_command(command, "--run", "x", "--output", "z", cwd=tmp_path)
-    assert_one_message(done, "x is no run directory")
+PYTHON = pathlib.Path(sys.executable)
+ENTRY_POINTS = {
+    "python -m tinybert_tf": ([PYTHON, "-m", "tinybert_tf"], COMMANDS),
+    "python -m tinybert_tf.export": ([PYTHON, "-m", "tinybert_tf.export"], EXPORTER.commands),
+    "tinybert-tf": ([PYTHON.with_name("tinybert-tf")], COMMANDS),
+}
+each_entry_point = pytest.mark.parametrize("name", ENTRY_POINTS)
 
 
-def test_unknown_flag(tmp_path):
-    done = run_command("run", "--config", "no.yaml", "--resum", cwd=tmp_path)
-    assert_one_message(done, "Unknown command line flag 'resum'. Did you mean: resume ?")
+def run(program, *arguments, **environment):
+    return subprocess.run(
+        [*program, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
 
 
-def test_wrong_column(tiny_values, tmp_path):
-    train = tmp_path / "train.tsv"
-    train.write_text("sentense\tlabel\ngood thing\tpositive\n", "utf-8")
-    tiny_values["data"]["train"] = str(train)
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_values), "utf-8")
-    done = run_command("run", "--config", "config.yaml", cwd=tmp_path)
-    assert_one_message(done, "train.tsv: there is no column 'sentence'")
-    assert "Did you mean 'sentense'?" in done.stderr
-    assert_nothing_left(tiny_values, tmp_path)
+@each_entry_point
+def test_help_lists_the_commands_and_does_not_wait_for_tensorflow(name):
+    program, commands = ENTRY_POINTS[name]
+    done = run(program, "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: {name} [-h]")
+    lines = done.stdout.splitlines()
+    listed = [line.split()[0] for line in lines if re.match(r" {4}[a-z-]+ +\w", line)]
+    assert listed == list(commands)
+    assert max(map(len, lines[:-1])) <= 80
+    # Of absl's flags there is not one.
+    assert re.findall(r"--\w+", done.stdout) == ["--helpfull", "--help", "--helpfull", "--help"]
+    imported = re.findall(r"\| +(\w+)", done.stderr)
+    assert "tinybert_tf" in imported
+    assert not {"tensorflow", "keras", "numpy"} & set(imported)
 
 
-# === Data ===
+@each_entry_point
+def test_a_mistake_is_one_message_and_does_not_wait_for_tensorflow(name):
+    program, _ = ENTRY_POINTS[name]
+    done = run(program, "verfy", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    commands = ", ".join(ENTRY_POINTS[name][1])
+    assert said == [
+        f"error: unknown command 'verfy'. Did you mean 'verify'? Commands: {commands}.",
+        f"`{name} --help` says what it takes.",
+    ]
+    assert "tensorflow" not in done.stderr
 
-GOOD = b"good thing\tpositive\n"
+
+# === Help ===
+
+
+# Of those that do not take a config.
+FLAG_OF = {
+    **dict.fromkeys(("report", "predict", "pack", "export", "benchmark"), "--run"),
+    **{"corpus": "--input", "install": "--android", "verify": "--help"},
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_s_help(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: python -m tinybert_tf {command} [-h]")
+    assert shown.splitlines()[-1] and "\noptions:\n" in shown
+    # Flags of its own, and none of absl's.
+    flags = set(re.findall(r"^  (?:-h, )?(--[a-z_-]+)", shown, re.MULTILINE))
+    assert flags >= {"--help", FLAG_OF.get(command, "--config")}
+    assert "--verbosity" not in shown and "--logtostderr" not in shown
+
+
+def test_defaults_are_shown(capsys):
+    with pytest.raises(SystemExit):
+        main(["corpus", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "tokens of a full sequence (default: 128)" in shown
+    assert "share of the tokens to mask; BERT's is 0.15 (default: 0.0)" in shown
+    assert "a vocab.txt in place of the teacher's --cased" in shown
+    assert "tfds:NAME" in shown
+
+
+def test_the_exporter_s_help_without_a_command(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--tflite", "--help"], EXPORTER)
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: python -m tinybert_tf.export [-h]")
+    assert "--quantization NAME" in shown
+
+
+def test_every_file_of_a_command_is_in_the_table():
+    folder = pathlib.Path(command_line.__file__).parent
+    files = {path.stem for path in folder.glob("[!_]*.py")} - {"command_line", "scripts"}
+    assert files == {command.replace("-", "_") for command in COMMANDS}
+
+
+# === What it takes ===
+
+
+def documented():
+    """The commands that stand on lines of their own, with the files they are in."""
+    folders = [PROJECT / name for name in ("docs", "configs", "benchmarks")]
+    files = [path for f in folders for path in f.rglob("*") if path.suffix != ".json"]
+    files += [PROJECT / name for name in ("README.md", "Makefile", "android_demo/README.md")]
+    found = {}
+    for path in sorted(path for path in files if path.is_file()):
+        text = re.sub(r"\\+\n[ \t#]*", " ", path.read_text("utf-8"))
+        pattern = r"^[ \t#]*(?:\$\(BIN\)/)?python -m (tinybert_tf\S*) (.+)$"
+        for module, line in re.findall(pattern, text, re.MULTILINE):
+            found.setdefault((module, line), path)
+    return found
+
+
+def test_every_documented_command_is_understood():
+    commands = documented()
+    assert len(commands) > 40
+    assert {"README.md", "Makefile", "export.md"} <= {path.name for path in commands.values()}
+    understood = set()
+    for (module, line), path in commands.items():
+        program = {"tinybert_tf": MODULE, "tinybert_tf.export": EXPORTER}[module]
+        try:
+            parsed = parse(shlex.split(line, comments=True), program)
+        except SystemExit:
+            pytest.fail(f"{path}: python -m {module} {line}")
+        understood.add(parsed.command)
+    assert understood >= {*COMMANDS} - {"evaluate"}
+
+
+@pytest.mark.parametrize("program", [MODULE, EXPORTER])
+def test_an_export_in_all_spellings(program):
+    command = [] if program is EXPORTER else ["export"]
+    flags = ["--run=r", "--output", "o", "--quantization=small", "--lengths", "16,32"]
+    parsed = parse([*command, "--tflite", *flags, "--model_version=2"], program)
+    assert (parsed.command, parsed.format) == ("export", "tflite")
+    assert (parsed.run, parsed.output, parsed.profile) == ("r", "o", "small")
+    assert (parsed.lengths, parsed.sequence_length, parsed.version) == ([16, 32], None, "2")
+    parsed = parse([*command, "--saved-model", "--run", "r", "--output", "o"], program)
+    assert (parsed.format, parsed.profile) == ("saved_model", None)
+
+
+def test_lists_of_a_benchmark():
+    parsed = parse(["benchmark", "a", "--threads", "1,2", "b", "--against=x,y"], EXPORTER)
+    assert (parsed.bundles, parsed.threads, parsed.lengths) == (["a", "b"], [1, 2], None)
+    assert parsed.against == ["x", "y"]
+    parsed = parse(["benchmark", "a", "--lengths=8"], EXPORTER)
+    assert (parsed.threads, parsed.lengths, parsed.against) == ([1], [8], [])
+
+
+def test_flags_that_are_given_several_times():
+    parsed = parse(["run", "--set", "a=1", "--config=c", "--set=b=-2", "--resume"], MODULE)
+    assert (parsed.config, parsed.set, parsed.resume) == ("c", ["a=1", "b=-2"], True)
+    parsed = parse(["finetune", "--config", "c"], MODULE)
+    assert (parsed.set, parsed.resume) == ([], False)
+    parsed = parse(["report", "--run", "a", "--run=b", "--output", "o"], MODULE)
+    assert parsed.run == ["a", "b"]
+
+
+def test_texts_that_begin_with_a_dash():
+    texts = ["--text", "-- or not", "--text_pair=-1"]
+    parsed = parse(["report", "--run", "r", *texts], MODULE)
+    assert (parsed.text, parsed.text_pair) == ("-- or not", "-1")
+    assert parse(["report", "--run", "r", "--text", "-5"], MODULE).text == "-5"
+
+
+def test_options_of_a_runner():
+    options = ["--runner=FlinkRunner", "--", "--help"]
+    assert parse(["augment", "--config", "c", "--", *options], MODULE).runner_options == options
+    parsed = parse(["corpus", "--input", "a", "b", "--output", "o", "--", *options], MODULE)
+    assert (parsed.input, parsed.runner_options) == (["a", "b"], options)
+    assert parse(["augment", "--config", "c"], MODULE).runner_options == []
+
+
+def test_absl_s_flags_are_taken_but_not_shown():
+    parsed = parse(["--verbosity=-1", "run", "--stderrthreshold=info", "--config=c"], MODULE)
+    assert (parsed.command, parsed.config) == ("run", "c")
+
+
+# === Mistakes ===
+
+
+def test_unknown_command(mistake):
+    message = mistake("distil", "--config", "no.yaml")
+    assert message.startswith(
+        "unknown command 'distil'. Did you mean 'distill'? Commands: run,"
+    )
+    assert all(command in message for command in COMMANDS)
+    assert "python -m tinybert_tf --help" in message
+    assert "Did you mean 'corpus'?" in mistake("corpsu")
+    assert "Did you mean 'report'?" in mistake("reports", "--run", "x")
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("arguments", "message"),
     [
-        (None, "There is no data file"),
-        (b"", "train.tsv is empty"),
-        (b"sentence\tlabel\n", "there are no rows"),
-        (b"sentence\tlabel\n" + GOOD + b"bad\tnegativ\n", "line 3: unknown label 'negativ'"),
-        (b"sentence\tlabel\n" + GOOD * 2, "all 2 training examples have the label 'positive'"),
+        ([], "expected a command; got nothing. Commands: run, finetune, augment, distill"),
+        (["--config", "x", "run"], "expected a command before --config."),
+        # Flags.
         (
-            b"sentence\tlabel\n" + GOOD + b"caf\xe9\tnegative\n",
-            "line 3: byte 0xe9 is not UTF-8",
+            ["run", "--config", "x", "--resum"],
+            "run has no flag --resum. Did you mean '--resume'",
         ),
-        (b"sentence\tlabel\nbad\n", "line 2: too few fields: 1, expected 2"),
+        (["run", "--confg=x"], "run has no flag --confg. Did you mean '--config'?"),
+        (["run", "-config", "x"], "run has no flag -config. Did you mean '--config'?"),
+        (["corpus", "--sequence_lenght", "3"], "Did you mean '--sequence_length'?"),
+        (["run", "--config"], "argument --config: expected one argument"),
+        (["run"], "the following arguments are required: --config"),
+        (["run", "--config", "x", "y"], "unexpected argument 'y'"),
+        (["evaluate", "x"], "the following arguments are required: --config"),
+        # Flags of other commands.
+        (
+            ["report", "--run", "x", "--config", "x.yaml"],
+            "report has no flag --config. It is a flag of run, finetune, augment, distill",
+        ),
+        (
+            ["report", "--run", "x", "--resume"],
+            "report has no flag --resume. It is a flag of run",
+        ),
+        (["evaluate", "--run", "x"], "evaluate has no flag --run. It is a flag of report, "),
+        (
+            ["run", "--run", "x", "--config", "x"],
+            "run has no flag --run. It is a flag of report,",
+        ),
+        (
+            ["run", "--output", "x", "--config", "x"],
+            "run has no flag --output. It is a flag of",
+        ),
+        (
+            ["run", "--text", "", "--config", "x"],
+            "run has no flag --text. It is a flag of report.",
+        ),
+        (
+            ["distill", "--text_pair=x", "--config", "x"],
+            "distill has no flag --text_pair. It is a flag of report.",
+        ),
+        (["pack", "--run", "x", "--set", "a=1"], "pack has no flag --set. It is a flag of run"),
+        (
+            ["distill", "--config", "x", "--", "--runner=FlinkRunner"],
+            "unexpected argument '--runner=FlinkRunner'",
+        ),
+        # Reports.
+        (["report"], "the following arguments are required: --run"),
+        (
+            ["report", "--run", "x", "--output", "y"],
+            "--output is for a report of several --run",
+        ),
+        (["report", "--run", "x", "--run", "y"], "A report of several --run needs --output"),
+        (
+            ["report", "--run", "x", "--run", "y", "--output", "z", "--text", ""],
+            "--text is for the report of one --run",
+        ),
+        (["report", "--run", "x", "--text_pair", "y"], "--text_pair needs --text"),
+        (["report", "--run", "x"], "x is no run directory"),
     ],
-    ids=["missing", "empty", "header", "label", "one_class", "encoding", "fields"],
 )
-def test_bad_training_data(tiny_values, tmp_path, content, message):
-    train = tmp_path / "train.tsv"
-    if content is not None:
-        train.write_bytes(content)
-    tiny_values["data"]["train"] = str(train)
-    refusal = refused(tiny_values, tmp_path)
-    assert message in refusal and str(train) in refusal
+def test_mistakes(arguments, message, mistake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in mistake(*arguments)
+    assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_for_a_file(tiny_values, tmp_path):
-    tiny_values["data"]["dev"] = str(tmp_path)
-    assert f"{tmp_path} is a folder, expected a data file" in refused(tiny_values, tmp_path)
-
-
-def test_bad_data_after_a_teacher_that_needs_no_training(tiny_values, tmp_path):
-    """The copy of the teacher in the run directory is no reason to keep it."""
-    tiny_values["teacher"]["fine_tune"] = None
-    tiny_values["data"]["train"] = str(tmp_path / "train.tsv")
-    assert "There is no data file" in refused(tiny_values, tmp_path)
-
-
-# === Weights ===
-
-
-@pytest.fixture
-def damaged(tiny_bert, tiny_values, tmp_path):
-    """A copy of the teacher's weights, for a test to damage."""
-    directory = shutil.copytree(tiny_bert, tmp_path / "bert")
-    tiny_values["teacher"]["weights"] = str(directory)
-    return directory
-
-
-def test_another_shape(damaged, tiny_values, tmp_path):
-    config = json.loads((damaged / "config.json").read_text("utf-8"))
-    (damaged / "config.json").write_text(json.dumps({**config, "intermediate_size": 50}))
-    message = refused(tiny_values, tmp_path)
-    assert "model.safetensors does not fit" in message
-    name = "encoder.layer.1.output.dense.weight"
-    assert f"wrong shape: {name} is (24, 48), the config says (24, 50)" in message
-
-
-def test_truncated_weights(damaged, tiny_values, tmp_path):
-    content = (damaged / "model.safetensors").read_bytes()
-    (damaged / "model.safetensors").write_bytes(content[:-100])
-    assert "model.safetensors is incomplete or damaged" in refused(tiny_values, tmp_path)
-
-
-def test_a_pickle_that_calls_a_command(damaged, tiny_values, tmp_path):
-    (damaged / "model.safetensors").unlink()
-    command = f"touch {tmp_path / 'called'}"
-    with zipfile.ZipFile(damaged / "pytorch_model.bin", "w") as archive:
-        archive.writestr("archive/data.pkl", f"cos\nsystem\n(V{command}\ntR.")
-    message = refused(tiny_values, tmp_path)
-    assert "pytorch_model.bin was refused" in message and "os.system" in message
-    assert not (tmp_path / "called").exists()
-
-
-def test_no_config_json(damaged, tiny_values, tmp_path):
-    (damaged / "config.json").unlink()
-    assert f"{damaged} has no config.json" in refused(tiny_values, tmp_path)
-
-
-def test_vocabulary_of_another_model(damaged, tiny_values, tmp_path):
-    with open(damaged / "vocab.txt", "a", encoding="utf-8") as file:
-        file.write("further\n")
-    expected = "The vocabulary has 73 tokens, the model's embedding 72."
-    assert expected in refused(tiny_values, tmp_path)
-
-
-def test_longer_than_the_position_table(tiny_values, tmp_path):
-    tiny_values["data"]["max_tokens"] = 17
-    expected = "data.max_tokens is 17, but the model's position table ends at 16."
-    assert expected in refused(tiny_values, tmp_path)
-
-
-def test_package_that_is_not_installed(tiny_values, tmp_path):
-    tiny_values["teacher"]["weights"] = "package:no_such_package_of_weights/model"
-    expected = "Python package no_such_package_of_weights, which is not installed"
-    assert expected in refused(tiny_values, tmp_path)
-
-
-# === Configs and run directories ===
-
-
-def test_unknown_key(tiny_values, tmp_path):
-    tiny_values["data"]["max_token"] = 8
-    expected = "unknown key 'data.max_token'. Did you mean 'max_tokens'?"
-    assert expected in refused(tiny_values, tmp_path)
-
-
-def test_missing_config(tmp_path):
-    with pytest.raises(TinyBertError, match=r"Cannot read the config .*no\.yaml"):
-        load_config(tmp_path / "no.yaml")
-
-
-@pytest.mark.parametrize("resume", [False, True])
-def test_a_folder_of_something_else(tiny_values, tmp_path, resume):
-    notes = tmp_path / "run" / "notes.txt"
-    notes.parent.mkdir()
-    notes.write_text("mine", "utf-8")
-    config = parse_config(tiny_values, "values")
-    expected = "has no config.yaml of a run" if resume else "exists; --resume goes on"
-    with pytest.raises(TinyBertError, match=expected), RunDirectory.creating(config, resume):
-        pass
-    assert [path.name for path in notes.parent.iterdir()] == ["notes.txt"]
-
-
-def test_a_run_of_another_config(tiny_values, tmp_path):
-    RunDirectory.create(parse_config(tiny_values, "values"), resume=False)
-    content = (tmp_path / "run" / "config.yaml").read_bytes()
-    tiny_values["teacher"]["fine_tune"]["epochs"] = 3
-    config = parse_config(tiny_values, "values")
-    expected = r"started with teacher\.fine_tune\.epochs=5, the config now says 3"
-    with pytest.raises(TinyBertError, match=expected), RunDirectory.creating(config, True):
-        pass
-    assert (tmp_path / "run" / "config.yaml").read_bytes() == content
-
-
-def test_an_existing_run_survives_a_mistake(tiny_values, tmp_path):
-    """Only the command that made the folder removes it."""
-    config = parse_config(tiny_values, "values")
-    RunDirectory.create(config, resume=False)
-    with pytest.raises(TinyBertError), RunDirectory.creating(config, resume=True):
-        raise TinyBertError("a mistake")
-    assert (tmp_path / "run" / "config.yaml").exists()
-
-
-@pytest.mark.parametrize("made", ["checkpoints", "augmented"])
-def test_a_run_that_took_hours_survives_a_mistake(tiny_values, tmp_path, made):
-    config = parse_config(tiny_values, "values")
-    with (
-        pytest.raises(TinyBertError),
-        RunDirectory.creating(config, resume=False) as run,
-    ):
-        (run.path / made).mkdir()
-        raise TinyBertError("a mistake")
-    assert (tmp_path / "run" / "config.yaml").exists()
-
-
-def test_what_was_half_written_is_no_run_and_goes(tiny_values, tmp_path):
-    partial = tmp_path / "run" / ".partial-1"
-    partial.mkdir(parents=True)
-    config = parse_config(tiny_values, "values")
-    run = RunDirectory.create(config, resume=True)
-    for folder in (run.checkpoints, run.exports):
-        (folder / ".partial-2").mkdir(parents=True)
-        (folder / "kept").touch()
-    RunDirectory.create(config, resume=True)
-    left = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*")}
-    assert left == {"config.yaml", "checkpoints", "checkpoints/kept", "export", "export/kept"}
-
-
-def test_a_test_split_that_is_not_there(tiny_values, tmp_path):
-    """It is read last; hours before that somebody wants to know."""
-    tiny_values["data"]["test"] = str(tmp_path / "test.tsv")
-    message = refused(tiny_values, tmp_path)
-    assert f"There is no data file {tmp_path / 'test.tsv'}" in message
-
-
-def test_a_cased_model(damaged, tiny_values, tmp_path):
-    (damaged / "tokenizer_config.json").write_text('{"do_lower_case": false}', "utf-8")
-    message = refused(tiny_values, tmp_path)
-    assert "do_lower_case=false, so its model is cased; lowercase is true" in message
-    tiny_values["teacher"]["lowercase"] = False
-    config = parse_config(tiny_values, "values")
-    assert not load_tokenizer(config.teacher).lowercase
-
-
-def test_there_is_no_run(tmp_path):
-    with pytest.raises(TinyBertError, match="is no run directory"):
-        RunDirectory.open(tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize("command", ["pack", "predict"])
+def test_a_command_on_a_run_without_its_flags(command, mistake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    required = "the following arguments are required:"
+    assert f"{required} --run, --output" in mistake(command)
+    message = mistake(command, "--run", "x")
+    assert f"{required} --output" in message and f"tinybert_tf {command} --help" in message
+    message = mistake(command, "--run", "x", "--run", "y", "--output", "z")
+    assert f"{command} takes one --run; got x, y" in message
+    message = mistake(command, "--run", "x", "--output", "z", "--text", "t")
+    assert f"{command} has no flag --text. It is a flag of report." in message
+    assert "x is no run directory" in mistake(command, "--run", "x", "--output", "z")

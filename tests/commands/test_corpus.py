@@ -1,21 +1,11 @@
 """`python -m tinybert_tf corpus`: what it takes and what it refuses."""
 
 import importlib.util
-import subprocess
-import sys
 
 import pytest
 
-from tinybert_tf.commands import corpus as command
+from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
-
-
-def error_of(capsys, *arguments):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as caught:
-        command.main(["corpus", *map(str, arguments)])
-    assert caught.value.code == 2
-    return capsys.readouterr().err
 
 
 @pytest.fixture
@@ -26,17 +16,9 @@ def without_beam(monkeypatch):
     )
 
 
-def test_the_module_hands_over_to_it():
-    """And the help does not wait for TensorFlow."""
-    program = [sys.executable, "-X", "importtime", "-m", "tinybert_tf", "corpus", "--help"]
-    result = subprocess.run(program, capture_output=True, text=True, check=True)
-    assert "--sequence_length" in result.stdout and "tfds:NAME" in result.stdout
-    assert "tensorflow" not in result.stderr
-
-
-def test_a_file_that_is_not_there(tmp_path, vocabulary_file, capsys):
+def test_a_file_that_is_not_there(tmp_path, vocabulary_file, mistake):
     files = ("--input", tmp_path / "none.txt", "--output", tmp_path / "out")
-    message = error_of(capsys, *files, "--vocabulary", vocabulary_file)
+    message = mistake("corpus", *files, "--vocabulary", vocabulary_file)
     assert "none.txt: there is no such file" in message
     assert not (tmp_path / "out").exists()
 
@@ -44,7 +26,7 @@ def test_a_file_that_is_not_there(tmp_path, vocabulary_file, capsys):
 def test_several_inputs_each_once(tmp_path, vocabulary_file, capsys):
     (tmp_path / "1.txt").write_text("a b\n", "utf-8")
     (tmp_path / "2.txt").write_text("c\n", "utf-8")
-    command.main(
+    command_line.main(
         [
             *("corpus", "--input", str(tmp_path / "2.txt"), f"{tmp_path}/*.txt"),
             *("--output", str(tmp_path / "corpus"), "--vocabulary", str(vocabulary_file)),
@@ -58,7 +40,7 @@ def test_a_teacher_brings_its_vocabulary(tmp_path, tiny_bert, capsys):
     (tmp_path / "text.txt").write_text("good thing 7\n", "utf-8")
     arguments = ["corpus", "--input", str(tmp_path / "text.txt"), "--held_out", "0"]
     arguments += ["--output", str(tmp_path / "corpus"), "--runner", "in_process"]
-    command.main([*arguments, "--teacher", str(tiny_bert)])
+    command_line.main([*arguments, "--teacher", str(tiny_bert)])
     (batch,) = CorpusBatches(tmp_path / "corpus").dataset().as_numpy_iterator()
     # [CLS] good thing 7 [SEP]; "0" has id 8.
     assert batch["token_ids"].tolist() == [[2, 5, 7, 15, 3, 0, 0, 0]]
@@ -75,25 +57,25 @@ def test_a_teacher_brings_its_vocabulary(tmp_path, tiny_bert, capsys):
         ("--vocabulary", "nowhere.txt", "nowhere.txt"),
     ],
 )
-def test_options_that_cannot_be(tmp_path, capsys, option, value, message):
+def test_options_that_cannot_be(tmp_path, mistake, option, value, message):
     (tmp_path / "text.txt").write_text("a\n", "utf-8")
     files = ("--input", tmp_path / "text.txt", "--output", tmp_path / "corpus")
-    assert message in error_of(capsys, *files, f"{option}={value}")
+    assert message in mistake("corpus", *files, f"{option}={value}")
     assert not (tmp_path / "corpus").exists()
 
 
-def test_an_output_that_is_a_file(tmp_path, vocabulary_file, capsys):
+def test_an_output_that_is_a_file(tmp_path, vocabulary_file, mistake):
     (tmp_path / "text.txt").write_text("a\n", "utf-8")
     path = tmp_path / "text.txt"
     files = ("--input", path, "--output", path, "--vocabulary", vocabulary_file)
-    assert "text.txt" in error_of(capsys, *files, "--runner", "in_process")
+    assert "text.txt" in mistake("corpus", *files, "--runner", "in_process")
     assert path.read_text("utf-8") == "a\n"
 
 
-def test_runners_want_beam(without_beam, capsys):
+def test_runners_need_beam(without_beam, mistake):
     files = ("--input", "a", "--output", "b")
-    message = error_of(capsys, *files, "--runner", "FlinkRunner")
-    assert "--runner FlinkRunner wants Apache Beam: pip install 'tinybert-tf[beam]'" in message
-    message = error_of(capsys, *files, "--", "--flink_master=x")
+    message = mistake("corpus", *files, "--runner", "FlinkRunner")
+    assert "--runner FlinkRunner needs Apache Beam: pip install 'tinybert-tf[beam]'" in message
+    message = mistake("corpus", *files, "--", "--flink_master=x")
     assert "--flink_master=x: options of a runner" in message
     assert "Beam is not installed" in message

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinybert_tf.commands import corpus as command
+from tinybert_tf.commands import command_line
 from tinybert_tf.corpus._shards import read_manifest
 from tinybert_tf.tokenization import BertTokenizer
 
@@ -47,7 +47,7 @@ def make_corpus(tmp_path, vocabulary_file):
             (tmp_path / "text.txt").write_text(source, "utf-8")
             source = tmp_path / "text.txt"
         directory = tmp_path / name
-        command.main(
+        command_line.main(
             [
                 "corpus",
                 *("--input", str(source), "--output", str(directory)),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tinybert_tf.commands import corpus as command
+from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.tokenization import BertTokenizer
@@ -21,7 +21,7 @@ TOKENS = 128
 def corpus(tmp_path_factory, vocabulary_file, text):
     directory = tmp_path_factory.mktemp("batches")
     (directory / "text.txt").write_text(text, "utf-8")
-    command.main(
+    command_line.main(
         [
             "corpus",
             *("--input", str(directory / "text.txt"), "--output", str(directory / "corpus")),

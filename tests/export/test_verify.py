@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -187,50 +184,3 @@ def test_a_model_that_is_none(copy):
     rewrite(copy, lambda info: None, ["model.tflite"])
     with pytest.raises(TinyBertError, match=r"model\.tflite is no TFLite file"):
         verify_bundle(copy)
-
-
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tinybert_tf.export", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_the_command(bundle, copy):
-    done = command("verify", bundle)
-    assert done.returncode == 0, done.stderr
-    assert "tiny 1.2.3, float32, 5 files as listed" in done.stdout
-    (copy / "labels.txt").write_text("neutral\nfor\nagainst\n")
-    done = command("verify", bundle, copy)
-    assert done.returncode == 2
-    assert f"error: {copy / 'labels.txt'} has not the SHA-256" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (["verify"], "verify wants the folder of a bundle"),
-        (["verify", "/nowhere"], "/nowhere/bundle.json: No such file or directory"),
-        (["install", "x"], "install wants one bundle, and --android"),
-        (["install", "x", "--android=."], ". has no app/src/main"),
-        (["ship"], "unexpected argument 'ship'. Commands are verify, install and benchmark"),
-        ([], "choose one of --tflite, --saved-model, --keras"),
-        (["--tflite", "--keras"], "choose one of"),
-        (["--tflite"], "an export wants --run"),
-        (["--tflite", "--run=/nowhere", "--output=x"], "/nowhere is no run directory"),
-        (["--tflite", "--run=x", "--output=x", "--lengths=8,no"], "--lengths wants positive"),
-    ],
-)
-def test_mistakes_on_the_command_line(arguments, message, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tinybert_tf.export", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 2, done.stderr
-    assert f"error: {message}" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert os.listdir(tmp_path) == []

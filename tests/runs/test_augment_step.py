@@ -355,12 +355,3 @@ def test_sources_are_looked_at_before_the_teacher_is_trained(make_values, tmp_pa
     assert "error: Cannot read the word vectors" in done.stderr
     assert "Traceback" not in done.stderr and "finetune, step" not in done.stdout
     assert not (tmp_path / "run").exists()
-
-
-def test_only_augment_takes_options_of_beam(tmp_path):
-    arguments = ["distill", "--config", "config.yaml", "--", "--runner=FlinkRunner"]
-    command = [sys.executable, "-m", "tinybert_tf", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "expected one command of run, finetune, augment, distill" in done.stderr
-    assert "got distill --runner=FlinkRunner" in done.stderr

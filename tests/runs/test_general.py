@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tinybert_tf.checkpoints.locations import load_plain_encoder
-from tinybert_tf.commands import corpus as corpus_command
+from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
@@ -40,7 +40,7 @@ def corpus(tiny_bert, tmp_path_factory):
     (folder / "text.txt").write_text("\n\n".join(documents) + "\n", "utf-8")
     arguments = ["--input", str(folder / "text.txt"), "--output", str(folder / "corpus")]
     arguments += ["--vocabulary", str(tiny_bert / "vocab.txt"), "--sequence_length", "16"]
-    corpus_command.main(["corpus", *arguments, "--held_out", "0.2", "--runner", "in_process"])
+    command_line.main(["corpus", *arguments, "--held_out", "0.2", "--runner", "in_process"])
     return folder / "corpus"
 
 
@@ -199,28 +199,6 @@ def test_sequences_longer_than_the_position_table(general_values, corpus, monkey
     config = parse_config(general_values, "values")
     with pytest.raises(TinyBertError, match=r"sequences of 17 tokens.*ends at 16"):
         general_distill(config, RunDirectory.create(config, resume=False))
-
-
-@pytest.mark.parametrize(
-    ("command", "kind", "message"),
-    [
-        ("run", "general", "wants the config of a task"),
-        ("general-distill", "task", "the config of a general student"),
-    ],
-)
-def test_the_config_of_another_command(
-    command, kind, message, general_values, tiny_values, tmp_path
-):
-    path = tmp_path / "config.yaml"
-    values = general_values if kind == "general" else tiny_values
-    path.write_text(yaml.safe_dump(values), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "tinybert_tf", command, "--config", str(path)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2 and message in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tinybert_tf.commands import corpus as corpus_command
+from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
@@ -33,7 +33,7 @@ def make_corpus(tiny_bert, tmp_path_factory):
         arguments += ["--vocabulary", str(tiny_bert / "vocab.txt"), "--held_out", "0.2"]
         arguments += ["--sequence_length", "16", "--runner", "in_process"]
         arguments += ["--mask_probability", str(mask_probability)]
-        corpus_command.main(["corpus", *arguments])
+        command_line.main(["corpus", *arguments])
         return output
 
     return make

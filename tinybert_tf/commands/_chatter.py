@@ -19,11 +19,15 @@ os.environ.setdefault(_LEVEL, _ERRORS)
 # with AVX2 alone train faster with it, too; see benchmarks/onednn.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-# Information (I) and warnings (W) of C++ files, in the two forms that they have, and two lines
-# without a form. Python's messages name files that end in .py and are not touched.
+# Information (I) and warnings (W) of C++ files, in the two forms that they have. Python's
+# messages name files that end in .py. Of the errors (E) three that are none: there is no driver
+# of a GPU on this machine, TensorFlow registers a library of one twice, oneDNN has a fallback.
 _CHATTER = re.compile(
     rb"[IW]\d{4} [\d:.]+ +\d+ [\w./-]+\.(cc|h):\d+\]"
     rb"|[\d-]+ [\d:.]+: [IW] [\w./-]+\.(cc|h):\d+\]"
+    rb"|.*\] failed call to cuInit: .*\(303\)"
+    rb"|.*\] Unable to register cu(DNN|FFT|BLAS) factory"
+    rb"|.*\] oneDNN supports DT_\w+ only on "
     rb"|WARNING: All log messages before absl::InitializeLog"
     rb"|INFO: (Created|Initialized) TensorFlow Lite "
 )
