@@ -159,7 +159,7 @@ def test_an_export_in_all_spellings(program):
 
 
 def test_lists_of_a_benchmark():
-    parsed = parse(["benchmark", "a", "--threads", "1,2", "b", "--against=x,y"], EXPORTER)
+    parsed = parse(["benchmark", "a", "b", "--threads", "1,2", "--against=x,y"], EXPORTER)
     assert (parsed.bundles, parsed.threads, parsed.lengths) == (["a", "b"], [1, 2], None)
     assert parsed.against == ["x", "y"]
     parsed = parse(["benchmark", "a", "--lengths=8"], EXPORTER)
