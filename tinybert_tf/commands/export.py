@@ -59,14 +59,14 @@ def execute(arguments) -> None:
     if arguments.format != "tflite":
         _refuse_options_of_bundles(arguments)
     from tinybert_tf.reports import tables
-    from tinybert_tf.runs import recipes
+    from tinybert_tf.runs import exporting
     from tinybert_tf.runs.directory import RunDirectory
 
     run = RunDirectory.open(arguments.run)
     if arguments.format == "tflite":
         _export_bundle(arguments, run)
     else:
-        report = recipes.export_text_model(run, arguments.output, arguments.format)
+        report = exporting.export_text_model(run, arguments.output, arguments.format)
         tables.print_export(arguments.output, report)
 
 
@@ -80,14 +80,14 @@ def _refuse_options_of_bundles(arguments) -> None:
 def _export_bundle(arguments, run) -> None:
     from tinybert_tf import export
     from tinybert_tf.reports import tables
-    from tinybert_tf.runs import recipes
+    from tinybert_tf.runs import exporting
 
     if arguments.android:
         export.check_app(arguments.android)
     config = run.config()
     options = _options(arguments, config.export)
     profile = arguments.profile or _PROFILE
-    report = recipes.export_student(config, run, arguments.output, profile, options)
+    report = exporting.export_student(config, run, arguments.output, profile, options)
     tables.print_export(arguments.output, report)
     if arguments.android:
         place = export.put_into_app(arguments.output, arguments.android)

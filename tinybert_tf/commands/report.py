@@ -20,8 +20,8 @@ def execute(arguments) -> None:
     """Writes the page."""
     is_sweep = len(arguments.run) > 1
     _check(arguments, is_sweep)
-    from tinybert_tf.evaluation import attention_maps
     from tinybert_tf.reports import run_page, sweep
+    from tinybert_tf.runs import attention
     from tinybert_tf.runs.directory import RunDirectory
 
     runs = [RunDirectory.open(path) for path in arguments.run]
@@ -30,7 +30,7 @@ def execute(arguments) -> None:
         return
     (run,) = runs
     if arguments.text is not None:
-        attention_maps.save_attention_to(run, arguments.text, arguments.text_pair)
+        attention.save_attention_to(run, arguments.text, arguments.text_pair)
     print(f"report: {run_page.write_report(run)}")
 
 

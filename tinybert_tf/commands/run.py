@@ -11,7 +11,7 @@ def execute(arguments) -> None:
     """Does what is not done yet, and writes the report."""
     with open_run(arguments, creates=True) as (config, run):
         from tinybert_tf.reports import run_page, tables
-        from tinybert_tf.runs import augmenting, recipes
+        from tinybert_tf.runs import augmenting, exporting, recipes
 
         augmenting.check_augmentation(config, run)
         if "evaluation" not in run.read_results():
@@ -22,6 +22,6 @@ def execute(arguments) -> None:
         recipes.distill(config, run)
         if "evaluation" not in run.read_results():
             recipes.evaluate(config, run)
-        recipes.export_all(config, run)
+        exporting.export_all(config, run)
         tables.print_table(tables.results_table(config, run.read_results()))
         print(f"report: {run_page.write_report(run)}")
