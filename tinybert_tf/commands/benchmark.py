@@ -78,7 +78,6 @@ def run_command(
     from tinybert_tf.export.benchmark.figures import print_report
     from tinybert_tf.export.benchmark.measure import benchmark
     from tinybert_tf.export.benchmark.peers import TEACHER, check_peers
-    from tinybert_tf.export.benchmark.phone import PHONE_FOLDER, phone_commands
     from tinybert_tf.export.benchmark.subjects import STUDENT, read_bundles
     from tinybert_tf.files import write_json
     from tinybert_tf.runs.environment import environment
@@ -103,13 +102,19 @@ def run_command(
     if output:
         write_json(output, report)
     print_report(report)
+    _print_phone_commands(bundles, threads)
+    return report
+
+
+def _print_phone_commands(bundles: Sequence, threads: Sequence[int]) -> None:
+    from tinybert_tf.export.benchmark.phone import PHONE_FOLDER, phone_commands
+
     print(
         f"\nOn a phone, with TensorFlow Lite's benchmark_model in {PHONE_FOLDER} "
         "(https://ai.google.dev/edge/litert/models/measurement):"
     )
     for bundle in bundles:
         print(*phone_commands(bundle, threads), sep="\n")
-    return report
 
 
 def _load_run(directory: str, peers: Sequence[str]) -> dict:
