@@ -177,7 +177,10 @@ def test_a_changed_shard_is_named_when_it_is_read(make_corpus, text):
     [
         (lambda values: values["header"].update(version=2), "is of version 2, expected 1"),
         (lambda values: values.pop("shards"), "is not what this version of tinybert_tf writes"),
-        (lambda values: values.update(extra=1), "make the corpus again"),
+        (
+            lambda values: values.update(extra=1),
+            "make it again with `python -m tinybert_tf corpus`",
+        ),
     ],
 )
 def test_manifests_that_are_none(make_corpus, change, message):

@@ -7,8 +7,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from tinybert_tf.corpus import _pipeline as pipeline
 from tinybert_tf.corpus import _shards as shards
+from tinybert_tf.corpus import _writing as writing
 from tinybert_tf.errors import TinyBertError
 
 CLS, SEP = 2, 3
@@ -109,7 +109,7 @@ def test_gzip_files_become_several_shards(make_corpus, text, tmp_path):
 def test_one_document_of_many_batches_of_paragraphs(make_corpus, monkeypatch, text):
     document = text.replace("\n\n", "\n")
     expected = records(make_corpus(document, "--held_out", "0", name="one"))
-    monkeypatch.setattr(pipeline, "_TOKENIZED_BYTES", 50)
+    monkeypatch.setattr(writing, "_TOKENIZED_BYTES", 50)
     assert records(make_corpus(document, "--held_out", "0", name="many")) == expected
 
 
@@ -169,7 +169,7 @@ def test_a_corpus_is_not_finished_before_its_workers_are(
     make_corpus, text, tmp_path, monkeypatch, capsys
 ):
     """A runner of Beam may return at once."""
-    monkeypatch.setattr(pipeline, "run_in_process", lambda corpus: None)
+    monkeypatch.setattr(writing, "run_in_process", lambda corpus: None)
     with pytest.raises(SystemExit):
         make_corpus(text, *SMALL)
     assert " parts are not done yet. " in capsys.readouterr().err

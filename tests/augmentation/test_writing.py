@@ -8,9 +8,9 @@ from tinybert_tf.augmentation import (
     AugmentationJob,
     AugmentationOptions,
     Augmenter,
-    pipeline,
     read_augmented,
     write_augmented,
+    writing,
 )
 from tinybert_tf.data import Examples, Task, read_table
 from tinybert_tf.errors import TinyBertError
@@ -97,8 +97,8 @@ def test_scores(make_job, tmp_path):
 
 def test_it_is_not_finished_before_its_workers_are(make_job, tmp_path, monkeypatch):
     """A runner of Beam may return at once."""
-    monkeypatch.setattr(pipeline, "_run_in_process", lambda *arguments: None)
-    with pytest.raises(TinyBertError, match=r"(\d) of \1 shards are not written yet"):
+    monkeypatch.setattr(writing, "_run_in_process", lambda *arguments: None)
+    with pytest.raises(TinyBertError, match=r"(\d) of \1 parts are not done yet"):
         write_augmented(make_job())
     assert not (tmp_path / "augmented" / "manifest.json").exists()
 
@@ -143,14 +143,14 @@ def test_killed_and_resumed(make_job, make_masked_lm, tmp_path):
     [
         (
             {"options": AugmentationOptions(copies=4)},
-            r"options was .*copies=3.*now it is .*copies=4",
+            "its options.copies is 3, here it is 4",
         ),
-        ({"sources": {"masked_lm": "b"}}, "sources was .*tiny.* now it is .*b"),
-        ({"examples_per_shard": 3}, "examples_per_shard was 2, now it is 3"),
-        ({"read_examples": lambda: EXAMPLES.take(range(5))}, "examples was 6, now it is 5"),
+        ({"sources": {"masked_lm": "b"}}, "its sources.masked_lm is tiny, here it is b"),
+        ({"examples_per_shard": 3}, "its examples_per_shard is 2, here it is 3"),
+        ({"read_examples": lambda: EXAMPLES.take(range(5))}, "its examples is 6, here it is 5"),
         (
             {"read_examples": lambda: Examples(EXAMPLES.texts, 1 - EXAMPLES.labels)},
-            "examples_sha256 was",
+            "its examples_sha256 is",
         ),
     ],
 )
@@ -221,7 +221,10 @@ def test_manifests_that_cannot_be_used(make_job, tmp_path):
     with pytest.raises(TinyBertError, match="is of version 9, expected 1"):
         list(read_augmented(TASK, directory))
     path.write_text("{", "utf-8")
-    with pytest.raises(TinyBertError, match="remove the directory and augment again"):
+    with pytest.raises(
+        TinyBertError,
+        match="remove the directory and make it again with `python -m tinybert_tf augment`",
+    ):
         list(read_augmented(TASK, directory))
 
 
