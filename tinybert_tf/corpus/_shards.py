@@ -156,8 +156,9 @@ def read_shard(directory: str, shard: Shard) -> dict[str, RaggedRows]:
     if fault := find_fault(path, shard.size, shard.sha256):
         raise TinyBertError(f"{fault}. {FORMAT.way_out}")
     features = dict.fromkeys(_FIELDS, tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64))
+    # Not by `map`, which would trace a graph for each shard.
     records = tf.data.TFRecordDataset(path).batch(_READ_RECORDS)
-    parts = list(records.map(lambda record: tf.io.parse_example(record, features)))
+    parts = [tf.io.parse_example(batch, features) for batch in records]
     return {
         name: RaggedRows(
             np.concatenate([part[name].values.numpy().astype("int32") for part in parts]),

@@ -47,12 +47,8 @@ class PartWriter:
     ):
         self._directory = directory
         self._options = options
-        tokenizer = BertTokenizer(vocabulary, lowercase)
+        tokenizer, self._tokenize = _tokenizer_and_graph(tuple(vocabulary), lowercase)
         self._packer = Packer(options, tokenizer)
-        # As a graph it takes half the time.
-        self._tokenize = tf.function(
-            tokenizer.tokenize, input_signature=[tf.TensorSpec((None,), tf.string)]
-        )
 
     def write(self, piece: Piece) -> Summary:
         """Writes the shards of a part, and at last its summary, which it returns."""
@@ -117,6 +113,17 @@ class PartWriter:
         for run in _divide(paragraphs, _TOKENIZED_BYTES, len):
             ragged = self._tokenize(tf.constant(list(run)))
             yield from np.split(ragged.values.numpy(), ragged.row_splits.numpy()[1:-1])
+
+
+# Shared by writers of one process: threads of Beam, or one corpus after the other.
+@functools.lru_cache(maxsize=1)
+def _tokenizer_and_graph(
+    vocabulary: tuple[str, ...], lowercase: bool
+) -> tuple[BertTokenizer, Callable]:
+    tokenizer = BertTokenizer(list(vocabulary), lowercase)
+    # As a graph it takes half the time.
+    signature = [tf.TensorSpec((None,), tf.string)]
+    return tokenizer, tf.function(tokenizer.tokenize, input_signature=signature)
 
 
 def _divide(items: Iterable, size: float, size_of: Callable) -> Iterator[Iterator]:
