@@ -1,5 +1,7 @@
 import dataclasses
+import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -28,21 +30,37 @@ def read_examples():
     return EXAMPLES
 
 
+def _make_job(directory, make_masked_lm, **changes):
+    job = AugmentationJob(
+        task=TASK,
+        directory=str(directory),
+        read_examples=read_examples,
+        make_augmenter=lambda options: Augmenter(make_masked_lm(), options=options),
+        options=OPTIONS,
+        sources={"masked_lm": "tiny"},
+        examples_per_shard=2,
+    )
+    return dataclasses.replace(job, **changes)
+
+
 @pytest.fixture
 def make_job(make_masked_lm, tmp_path):
-    def make(**changes):
-        job = AugmentationJob(
-            task=TASK,
-            directory=str(tmp_path / "augmented"),
-            read_examples=read_examples,
-            make_augmenter=lambda options: Augmenter(make_masked_lm(), options=options),
-            options=OPTIONS,
-            sources={"masked_lm": "tiny"},
-            examples_per_shard=2,
-        )
-        return dataclasses.replace(job, **changes)
+    return functools.partial(_make_job, tmp_path / "augmented", make_masked_lm)
 
-    return make
+
+@pytest.fixture(scope="module")
+def finished(make_masked_lm, tmp_path_factory):
+    """The directory of a job without changes; not to be changed."""
+    directory = tmp_path_factory.mktemp("finished") / "augmented"
+    write_augmented(_make_job(directory, make_masked_lm))
+    return directory
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of it that may be damaged."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy"
 
 
 def content(directory):
@@ -75,11 +93,9 @@ def test_what_is_written_is_what_was_made(make_job, make_masked_lm, tmp_path):
     ]
 
 
-def test_rows_do_not_depend_on_the_shards(make_job, tmp_path):
-    write_augmented(make_job())
-    directory = tmp_path / "other"
-    write_augmented(make_job(directory=str(directory), examples_per_shard=5))
-    one, other = tmp_path / "augmented", directory
+def test_rows_do_not_depend_on_the_shards(make_job, finished, tmp_path):
+    write_augmented(make_job(examples_per_shard=5))
+    one, other = finished, tmp_path / "augmented"
     assert rows_of(read_augmented(TASK, one)) == rows_of(read_augmented(TASK, other))
 
 
@@ -103,9 +119,8 @@ def test_it_is_not_finished_before_its_workers_are(make_job, tmp_path, monkeypat
     assert not (tmp_path / "augmented" / "manifest.json").exists()
 
 
-def test_killed_and_resumed(make_job, make_masked_lm, tmp_path):
-    write_augmented(make_job())
-    whole = content(tmp_path / "augmented")
+def test_killed_and_resumed(make_job, make_masked_lm, finished, tmp_path):
+    whole = content(finished)
     directory = tmp_path / "killed"
     augmented = []
 
@@ -154,10 +169,11 @@ def test_killed_and_resumed(make_job, make_masked_lm, tmp_path):
         ),
     ],
 )
-def test_another_augmentation(make_job, changes, message):
-    write_augmented(make_job())
+def test_another_augmentation(make_job, finished, changes, message):
+    before = content(finished)
     with pytest.raises(TinyBertError, match=f"holds another augmentation: {message}"):
-        write_augmented(make_job(**changes))
+        write_augmented(make_job(directory=str(finished), **changes))
+    assert content(finished) == before
 
 
 def test_directories_that_cannot_be_used(make_job, tmp_path):
@@ -199,16 +215,14 @@ def test_beam_is_missing(make_job, monkeypatch):
         ),
     ],
 )
-def test_damaged_shards(make_job, tmp_path, damage, message):
-    write_augmented(make_job())
-    damage(tmp_path / "augmented" / "augmented-00002.jsonl")
+def test_damaged_shards(copied, damage, message):
+    damage(copied / "augmented-00002.jsonl")
     with pytest.raises(TinyBertError, match=message):
-        list(read_augmented(TASK, tmp_path / "augmented"))
+        list(read_augmented(TASK, copied))
 
 
-def test_manifests_that_cannot_be_used(make_job, tmp_path):
-    write_augmented(make_job())
-    directory = tmp_path / "augmented"
+def test_manifests_that_cannot_be_used(copied):
+    directory = copied
     other = dataclasses.replace(TASK, labels=("other", "same"))
     with pytest.raises(
         TinyBertError, match=r"\('same', 'other'\)\); those of the task 'pairs'"
@@ -253,9 +267,7 @@ def test_an_unknown_runner_of_beam(make_job):
         write_augmented(make_job(), beam_options=["--runner=SnailRunner"])
 
 
-def test_beam_writes_the_same_bytes(make_job, tmp_path):
+def test_beam_writes_the_same_bytes(make_job, finished, tmp_path):
     pytest.importorskip("apache_beam", reason="needs the extra [beam]")
-    write_augmented(make_job())
-    directory = tmp_path / "beam"
-    write_augmented(make_job(directory=str(directory)), beam_options=["--runner=DirectRunner"])
-    assert content(directory) == content(tmp_path / "augmented")
+    write_augmented(make_job(), beam_options=["--runner=DirectRunner"])
+    assert content(tmp_path / "augmented") == content(finished)

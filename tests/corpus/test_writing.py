@@ -183,7 +183,7 @@ def test_no_text(make_corpus, content):
         make_corpus(content)
 
 
-def test_another_corpus_is_not_gone_on_with(make_corpus, tmp_path):
+def test_another_corpus_is_not_gone_on_with(make_corpus):
     directory = make_corpus("a b c\n")
     made = files(directory)
     assert files(make_corpus("a b c\n")) == made
