@@ -194,9 +194,8 @@ def test_what_is_something_else(format, tmp_path):
 @pytest.mark.parametrize("name", ["unfinished.json", "manifest.json"])
 def test_files_that_cannot_be_read(format, tmp_path, name):
     (tmp_path / name).write_text("{", "utf-8")
-    with pytest.raises(
-        TinyBertError, match=f"(?s){name} is not what .* again with `make words`"
-    ):
+    message = f"(?s){name} is not what .* again with `make words`"
+    with pytest.raises(TinyBertError, match=message):
         opened(format, str(tmp_path))
 
 

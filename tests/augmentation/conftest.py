@@ -58,7 +58,7 @@ def make_candidates():
     return functools.cache(MaskedLMCandidates)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_graph_a_model(make_candidates):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(augmenter, "MaskedLMCandidates", make_candidates)

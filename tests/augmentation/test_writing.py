@@ -30,10 +30,10 @@ def read_examples():
     return EXAMPLES
 
 
-def _make_job(directory, make_masked_lm, **changes):
+def _make_job(make_masked_lm, **changes):
     job = AugmentationJob(
         task=TASK,
-        directory=str(directory),
+        directory="",
         read_examples=read_examples,
         make_augmenter=lambda options: Augmenter(make_masked_lm(), options=options),
         options=OPTIONS,
@@ -45,14 +45,14 @@ def _make_job(directory, make_masked_lm, **changes):
 
 @pytest.fixture
 def make_job(make_masked_lm, tmp_path):
-    return functools.partial(_make_job, tmp_path / "augmented", make_masked_lm)
+    return functools.partial(_make_job, make_masked_lm, directory=str(tmp_path / "augmented"))
 
 
 @pytest.fixture(scope="module")
 def finished(make_masked_lm, tmp_path_factory):
     """The directory of a job without changes; not to be changed."""
     directory = tmp_path_factory.mktemp("finished") / "augmented"
-    write_augmented(_make_job(directory, make_masked_lm))
+    write_augmented(_make_job(make_masked_lm, directory=str(directory)))
     return directory
 
 
