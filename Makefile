@@ -56,7 +56,7 @@ test-slow: setup
 test-beam:
 	$(PYTHON) -m venv .venv-beam
 	.venv-beam/bin/pip install --quiet --editable '.[beam]' 'pytest>=8.3'
-	.venv-beam/bin/python -m pytest tests/corpus tests/augmentation/test_write_augmented.py
+	.venv-beam/bin/python -m pytest tests/corpus tests/augmentation/test_writing.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import pathlib
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tinybert_tf"
 # From the bottom up, as in docs/architecture.md: a room imports itself and those before it.
 ROOMS = (
-    *("errors", "strict", "files", "file_systems", "beam", "presets"),
+    *("errors", "strict", "files", "beam", "resumable", "presets"),
     *("tokenization", "models", "data"),
     *("checkpoints", "distillation", "augmentation", "corpus"),
     *("training", "evaluation"),

@@ -1,67 +1,99 @@
-"""Files that are complete or absent: written aside, then renamed."""
+"""Files that are written whole or not at all, and checked when they are read.
 
+A file may be on a local disk or, as a URL such as `gs://bucket/file`, in any file system that
+TensorFlow knows. TensorFlow is imported for a URL alone: commands that have none do without.
+"""
+
+import builtins
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+import types
+import uuid
 from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import pydantic
 
 from tinybert_tf.errors import TinyBertError
 
 _PARTIAL = ".partial-"
+_READ_BYTES = 1 << 20
+# What is yielded is of the type that came. A URL is a str: a path would lose a slash of it.
+_Path = TypeVar("_Path", str, pathlib.Path)
+
+
+class _Disk:
+    """As much of `tf.io.gfile` as is used here, for a local disk."""
+
+    GFile = builtins.open
+    exists = staticmethod(os.path.exists)
+    isdir = staticmethod(os.path.isdir)
+    listdir = staticmethod(os.listdir)
+    remove = staticmethod(os.remove)
+
+    @staticmethod
+    def stat(path: str) -> types.SimpleNamespace:
+        return types.SimpleNamespace(length=os.stat(path).st_size)
+
+    @staticmethod
+    def makedirs(path: str) -> None:
+        os.makedirs(path or os.curdir, exist_ok=True)
+
+    @staticmethod
+    def rename(source: str, target: str, overwrite: bool) -> None:
+        (os.replace if overwrite else os.rename)(source, target)
+
+    @staticmethod
+    def rmtree(path: str) -> None:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _file_system(path: str | os.PathLike) -> tuple[Any, type[Exception]]:
+    """Returns the functions for a path, and the error that they raise."""
+    if "://" not in os.fspath(path):
+        return _Disk, OSError
+    import tensorflow as tf
+
+    return tf.io.gfile, tf.errors.OpError
+
+
+# === Writing ===
 
 
 @contextlib.contextmanager
-def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yields a temporary path in the folder of `path`; renames it to `path` on success.
+def atomic_file(path: _Path) -> Iterator[_Path]:
+    """Yields a temporary path beside `path`; renames it to `path` on success.
 
     On an exception the temporary file is removed and `path` is left as it was.
-    """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_PARTIAL) as folder:
-        # The name is kept: Keras chooses the format of a weight file by its ending.
-        aside = pathlib.Path(folder) / path.name
-        yield aside
-        aside.replace(path)
-
-
-def is_partial(path: pathlib.Path) -> bool:
-    """Tells whether a path is what was written aside, of a process that is at it or was killed.
 
     Args:
-        path: path.
+        path: str or path; a URL is a str. The folder is made if it is missing.
     """
-    return path.name.startswith(_PARTIAL)
-
-
-def remove_partial(*folders: pathlib.Path) -> None:
-    """Removes what killed processes left in folders.
-
-    Args:
-        *folders: paths. They need not exist.
-    """
-    for folder in folders:
-        for path in folder.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def write_json(path: str | os.PathLike, value, indent: int | None = 2) -> None:
-    """Writes a value as JSON in UTF-8, complete or not at all.
-
-    Args:
-        path: str or path. The file; it may exist.
-        value: what `json.dumps` takes.
-        indent: int or `None`. Spaces of a level; `None` for one line.
-    """
-    with atomic_file(path) as aside:
-        aside.write_text(json.dumps(value, indent=indent, ensure_ascii=False) + "\n", "utf-8")
+    system, _ = _file_system(path)
+    folder, name = os.path.split(os.fspath(path))
+    system.makedirs(folder)
+    # The end is kept: Keras chooses the format of a weight file by it. The number is a new one:
+    # two workers may write one shard, when a runner tries again what is still running.
+    aside = os.path.join(folder, f"{_PARTIAL}{uuid.uuid4().hex}-{name}")
+    try:
+        yield type(path)(aside)
+        system.rename(aside, os.fspath(path), overwrite=True)
+    except BaseException:
+        if system.exists(aside):
+            system.remove(aside)
+        raise
 
 
 def check_absent(path: str | os.PathLike) -> None:
     """Looks before the minutes of work, not after.
+
+    Args:
+        path: str or path. On a local disk.
 
     Raises:
         TinyBertError: if `path` exists and is not an empty folder.
@@ -76,6 +108,9 @@ def check_absent(path: str | os.PathLike) -> None:
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary folder beside `path`; renames it to `path` on success.
+
+    Args:
+        path: str or path. On a local disk: other file systems do not rename folders at once.
 
     Raises:
         TinyBertError: if `path` exists and is not an empty folder.
@@ -94,8 +129,53 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def is_partial(path: str | os.PathLike) -> bool:
+    """Tells whether a path is a temporary one, of a process at work or one that was killed.
+
+    Args:
+        path: str or path.
+    """
+    return os.path.basename(path).startswith(_PARTIAL)
+
+
+def remove_partial(*folders: str | os.PathLike) -> None:
+    """Removes the temporary files and folders that killed processes left.
+
+    Args:
+        *folders: str or paths. They need not exist.
+    """
+    for folder in map(os.fspath, folders):
+        system, _ = _file_system(folder)
+        for name in system.listdir(folder) if system.isdir(folder) else ():
+            if is_partial(name):
+                path = os.path.join(folder, name)
+                (system.rmtree if system.isdir(path) else system.remove)(path)
+
+
+def write_json(path: str | os.PathLike, value, indent: int | None = 2) -> None:
+    """Writes a value as JSON in UTF-8, complete or not at all.
+
+    Args:
+        path: str or path. The file; it may exist.
+        value: what `json.dumps` takes; see `to_json`.
+        indent: int or `None`. Spaces of a level; `None` for one line.
+    """
+    content = json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
+    system, _ = _file_system(path)
+    with atomic_file(os.fspath(path)) as aside, system.GFile(aside, "wb") as file:
+        file.write(content.encode())
+
+
+def to_json(value) -> dict:
+    """Returns a pydantic dataclass as it stands in a file."""
+    return pydantic.TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+# === Reading ===
+
+
 def read_text_file(path: str | os.PathLike, what: str) -> str:
-    """Reads a whole UTF-8 file.
+    """Reads a whole UTF-8 file of a local disk.
 
     Args:
         path: str or path. The file.
@@ -117,3 +197,56 @@ def read_text_file(path: str | os.PathLike, what: str) -> str:
             f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8. "
             f"Save the {what} as UTF-8."
         ) from error
+
+
+def read_json(path: str, kind: type, way_out: str):
+    """Reads a pydantic dataclass that `write_json` wrote.
+
+    Args:
+        path: str.
+        kind: type. The pydantic dataclass.
+        way_out: str. What to do about a file that holds something else, for the message.
+
+    Raises:
+        TinyBertError: if the file holds something else.
+    """
+    system, _ = _file_system(path)
+    try:
+        with system.GFile(path, "rb") as file:
+            return pydantic.TypeAdapter(kind).validate_json(file.read().decode())
+    except (pydantic.ValidationError, UnicodeDecodeError) as error:
+        raise TinyBertError(
+            f"{path} is not what this version of tinybert_tf writes: {error}. {way_out}"
+        ) from error
+
+
+def hash_file(path: str) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    system, _ = _file_system(path)
+    with system.GFile(path, "rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def find_fault(path: str, size: int, sha256: str | None = None) -> str:
+    """Returns what is wrong with a file; nothing if it is as it was written.
+
+    Args:
+        path: str.
+        size: int. Bytes that were written.
+        sha256: str or `None`. Of what was written; `None` leaves the file unread.
+    """
+    system, error_type = _file_system(path)
+    try:
+        if not system.exists(path):
+            return f"{path} is missing"
+        found = system.stat(path).length
+        if found != size:
+            return f"{path} has {found:,} bytes, expected {size:,}"
+        if sha256 is not None and hash_file(path) != sha256:
+            return f"{path} is not the file that was written"
+    except error_type as error:
+        return f"{path} cannot be read: {getattr(error, 'message', error)}"
+    return ""

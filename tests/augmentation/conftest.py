@@ -5,6 +5,8 @@ import functools
 import numpy as np
 import pytest
 
+from tinybert_tf.augmentation import augmenter
+from tinybert_tf.augmentation._candidates import MaskedLMCandidates
 from tinybert_tf.models import BertEncoder, BertMaskedLM
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
@@ -48,6 +50,19 @@ def _make_masked_lm(biased=False, sequence_length=64, lowercase=True, vocabulary
         head._intermediate_layer_norm.beta.assign(np.zeros(16))
         head._bias.assign([BIAS.get(token, -5.0) for token in VOCABULARY])
     return model
+
+
+@pytest.fixture(scope="session")
+def make_candidates():
+    """`MaskedLMCandidates`, whose graph is traced once for each masked LM."""
+    return functools.cache(MaskedLMCandidates)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_graph_a_model(make_candidates):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(augmenter, "MaskedLMCandidates", make_candidates)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -57,16 +57,19 @@ def queries(query):
     ]
 
 
-def test_batches_propose_what_one_row_alone_does(make_masked_lm, queries, one_at_a_time):
+def test_batches_propose_what_one_row_alone_does(
+    make_masked_lm, make_candidates, queries, one_at_a_time, monkeypatch
+):
     model = make_masked_lm()
     expected = [one_at_a_time(model, asked, 4) for asked in queries]
     # The proposals depend on text and place.
     assert len(set(expected)) > 3
+    propose = make_candidates(model)
     for tokens_per_batch in (1, 64, 4096):
-        propose = MaskedLMCandidates(model, tokens_per_batch)
+        monkeypatch.setattr(propose, "_tokens_per_batch", tokens_per_batch)
         assert propose(queries, 4) == expected
         assert propose(queries[::-1], 4) == expected[::-1]
-    assert MaskedLMCandidates(model)([], 4) == []
+    assert propose([], 4) == []
 
 
 class LastBits:
@@ -99,8 +102,8 @@ def test_near_ties_do_not_depend_on_the_batch(make_masked_lm, vocabulary, query)
     assert few == many == [("movie", "plot", "story")] * 20
 
 
-def test_only_other_whole_words(make_masked_lm, query):
-    propose = MaskedLMCandidates(make_masked_lm(biased=True))
+def test_only_other_whole_words(make_masked_lm, make_candidates, query):
+    propose = make_candidates(make_masked_lm(biased=True))
     asked = query("film", "the film is bad", 1), query("bad", "the film is bad", 3)
     assert propose(asked, 3) == [("movie", "plot", "story")] * 2
     # The vocabulary has 13 words.
@@ -120,14 +123,14 @@ def test_only_other_whole_words(make_masked_lm, query):
     ],
 )
 def test_a_long_text_is_read_around_the_word(
-    make_masked_lm, query, one_at_a_time, start, seen, place
+    make_masked_lm, make_candidates, query, one_at_a_time, start, seen, place
 ):
     # Eight tokens fit twice beside [CLS] and two [SEP].
     model = make_masked_lm(sequence_length=19)
     text = "the film is not bad , the plot is dull . the scene is fine , not good ."
     word = text.split()[start]
     expected = one_at_a_time(model, query(word, seen, place), 4)
-    assert MaskedLMCandidates(model)([query(word, text, start)], 4) == [expected]
+    assert make_candidates(model)([query(word, text, start)], 4) == [expected]
 
 
 def test_a_word_longer_than_the_room(make_masked_lm, query):

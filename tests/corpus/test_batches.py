@@ -8,28 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.tokenization import BertTokenizer
 
-SMALL = ("--shard_megabytes", "0.002")
+SMALL = {"shard_megabytes": 0.002}
 TOKENS = 128
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory, vocabulary_file, text):
-    directory = tmp_path_factory.mktemp("batches")
-    (directory / "text.txt").write_text(text, "utf-8")
-    command_line.main(
-        [
-            "corpus",
-            *("--input", str(directory / "text.txt"), "--output", str(directory / "corpus")),
-            *("--vocabulary", str(vocabulary_file), "--runner", "in_process"),
-            *("--sequence_length", "16", "--held_out", "0.2", *SMALL),
-        ]
-    )
-    return str(directory / "corpus")
+def corpus(finished_corpus, text):
+    return str(finished_corpus(text, held_out=0.2, **SMALL))
 
 
 def rows(batches):
@@ -109,11 +98,11 @@ def test_the_steps_are_known_without_reading_shards(corpus, monkeypatch):
     assert CorpusBatches(corpus, "held_out", TOKENS, seed=1).steps_per_epoch == read > 1
 
 
-def test_masked_corpora(make_corpus, text):
-    options = ("--mask_probability", "0.2", "--held_out", "0", *SMALL)
-    plain = CorpusBatches(make_corpus(text, "--held_out", "0", *SMALL, name="plain"))
+def test_masked_corpora(finished_corpus, text):
+    plain = CorpusBatches(finished_corpus(text, held_out=0.0, **SMALL))
     original = rows(as_list(plain.dataset()))
-    batches = CorpusBatches(make_corpus(text, *options, name="masked"))
+    masked = finished_corpus(text, mask_probability=0.2, held_out=0.0, **SMALL)
+    batches = CorpusBatches(masked)
     restored = []
     for batch in as_list(batches.dataset()):
         positions, ids = batch["mask_positions"], batch["mask_ids"]
@@ -135,20 +124,20 @@ def test_masked_corpora(make_corpus, text):
 # === What cannot be trained on ===
 
 
-def test_the_vocabulary_is_compared(corpus, vocabulary_file):
+def test_the_vocabulary_is_compared(corpus, tokenizer):
     batches = CorpusBatches(corpus)
-    batches.check_vocabulary(BertTokenizer(vocabulary_file))
+    batches.check_vocabulary(tokenizer)
+    tokens = tokenizer.get_vocabulary()
     with pytest.raises(
         TinyBertError, match=r"25 tokens, uncased.* the model's 25 tokens, cased"
     ):
-        batches.check_vocabulary(BertTokenizer(vocabulary_file, lowercase=False))
-    tokens = vocabulary_file.read_text("utf-8").split()
+        batches.check_vocabulary(BertTokenizer(tokens, lowercase=False))
     with pytest.raises(TinyBertError, match="another vocabulary than the model's"):
         batches.check_vocabulary(BertTokenizer([*tokens[:-2], tokens[-1], tokens[-2]]))
 
 
-def test_a_missing_or_cut_shard_is_named(make_corpus, text):
-    directory = make_corpus(text, *SMALL)
+def test_a_missing_or_cut_shard_is_named(copied_corpus, text):
+    directory = copied_corpus(text, held_out=0.2, **SMALL)
     path = sorted(directory.glob("train-*"))[2]
     content = path.read_bytes()
     path.write_bytes(content[:-1])
@@ -160,8 +149,8 @@ def test_a_missing_or_cut_shard_is_named(make_corpus, text):
         CorpusBatches(directory)
 
 
-def test_a_changed_shard_is_named_when_it_is_read(make_corpus, text):
-    directory = make_corpus(text, *SMALL)
+def test_a_changed_shard_is_named_when_it_is_read(copied_corpus, text):
+    directory = copied_corpus(text, held_out=0.2, **SMALL)
     path = sorted(directory.glob("train-*"))[2]
     content = bytearray(path.read_bytes())
     content[100] ^= 1
@@ -177,11 +166,14 @@ def test_a_changed_shard_is_named_when_it_is_read(make_corpus, text):
     [
         (lambda values: values["header"].update(version=2), "is of version 2, expected 1"),
         (lambda values: values.pop("shards"), "is not what this version of tinybert_tf writes"),
-        (lambda values: values.update(extra=1), "make the corpus again"),
+        (
+            lambda values: values.update(extra=1),
+            "make it again with `python -m tinybert_tf corpus`",
+        ),
     ],
 )
-def test_manifests_that_are_none(make_corpus, change, message):
-    directory = make_corpus("a b c\n")
+def test_manifests_that_are_none(copied_corpus, change, message):
+    directory = copied_corpus("a b c\n", held_out=0.0)
     values = json.loads((directory / "manifest.json").read_text("utf-8"))
     change(values)
     (directory / "manifest.json").write_text(json.dumps(values), "utf-8")
@@ -189,13 +181,13 @@ def test_manifests_that_are_none(make_corpus, change, message):
         CorpusBatches(directory)
 
 
-def test_what_is_not_there(corpus, make_corpus, tmp_path):
+def test_what_is_not_there(corpus, finished_corpus, tmp_path):
     with pytest.raises(
         TinyBertError, match=r"holds no finished corpus: it has no manifest.json"
     ):
         CorpusBatches(tmp_path)
     with pytest.raises(TinyBertError, match="split is 'dev', expected one of train, held_out"):
         CorpusBatches(corpus, "dev")
-    directory = make_corpus("a b c\n", "--held_out", "0")
+    directory = finished_corpus("a b c\n", held_out=0.0)
     with pytest.raises(TinyBertError, match=r"no held_out sequences: .* --held_out 0.0"):
         CorpusBatches(directory, "held_out")

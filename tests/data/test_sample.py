@@ -4,6 +4,7 @@ import collections
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 from tinybert_tf.data import Task, read_table
@@ -34,11 +35,16 @@ def test_no_near_duplicates():
     sentences = [text for split in SIZES for text in read(split).texts[0]]
     words = [frozenset(re.findall(r"\w+", text.lower())) for text in sentences]
     assert len(set(words)) == len(sentences)
+    columns = {word: i for i, word in enumerate(sorted(frozenset().union(*words)))}
+    has_word = np.zeros((len(words), len(columns)), "float32")
+    for row, of_sentence in zip(has_word, words, strict=True):
+        row[[columns[word] for word in of_sentence]] = 1
+    common = has_word @ has_word.T
+    counts = has_word.sum(1)
+    in_either = counts[:, None] + counts - common
     alike = [
         (sentences[i], sentences[j])
-        for i in range(len(words))
-        for j in range(i)
-        if len(words[i] & words[j]) > 0.5 * len(words[i] | words[j])
+        for i, j in np.argwhere(np.tril(common > 0.5 * in_either, -1))
     ]
     assert alike == []
 

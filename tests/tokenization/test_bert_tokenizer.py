@@ -136,6 +136,8 @@ def test_agrees_with_greedy_search_on_random_vocabularies(seed):
     assert tokens == [greedy_word_piece(w, vocabulary) for w in words]
 
 
+# Another process, as the locale is read once: TensorFlow is imported again.
+@pytest.mark.slow
 def test_lower_case_does_not_follow_the_locale():
     code = (
         "from tinybert_tf.tokenization import BertTokenizer\n"

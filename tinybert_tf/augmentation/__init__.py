@@ -6,9 +6,9 @@ from tinybert_tf.augmentation.augmenter import (
     Statistics,
     default_copies,
 )
-from tinybert_tf.augmentation.pipeline import AugmentationJob, write_augmented
 from tinybert_tf.augmentation.shards import read_augmented
 from tinybert_tf.augmentation.word_vectors import WordVectors, read_word_vectors
+from tinybert_tf.augmentation.writing import AugmentationJob, write_augmented
 
 __all__ = [
     "AugmentationJob",

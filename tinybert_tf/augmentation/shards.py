@@ -9,12 +9,11 @@ import tensorflow as tf
 from tinybert_tf.augmentation.augmenter import AugmentationOptions, Statistics
 from tinybert_tf.data import Examples, Task, read_table
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.file_systems import find_fault, read_json, whole_file
+from tinybert_tf.files import atomic_file, find_fault
+from tinybert_tf.resumable import Format
 from tinybert_tf.strict import strict_keyword_dataclass
 
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-WAY_OUT = "Copy it again, or remove the directory and augment again."
 
 
 @strict_keyword_dataclass
@@ -43,11 +42,6 @@ class Header:
     examples_sha256: str
     examples_per_shard: int
 
-    @property
-    def num_shards(self) -> int:
-        """How many files the copies are in."""
-        return -(-self.examples // self.examples_per_shard)
-
 
 @strict_keyword_dataclass
 class Shard:
@@ -65,6 +59,10 @@ class Shard:
     sha256: str
     statistics: Statistics
 
+    def find_fault(self, directory: str) -> str:
+        """Returns what is wrong with the file; nothing if it is as it was written."""
+        return find_fault(f"{directory}/{self.name}", self.size, self.sha256)
+
 
 @strict_keyword_dataclass
 class Manifest:
@@ -73,6 +71,17 @@ class Manifest:
     header: Header
     statistics: Statistics
     shards: tuple[Shard, ...]
+
+
+FORMAT = Format(
+    name="augmentation",
+    command="python -m tinybert_tf augment",
+    version=FORMAT_VERSION,
+    header=Header,
+    summary=Shard,
+    manifest=Manifest,
+    summary_name="augmented-{:05d}.json",
+)
 
 
 def make_header(
@@ -112,7 +121,7 @@ def write_shard(
         for *texts, label in zip(*copies.texts, _label_cells(task, copies), strict=True)
     )
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    with whole_file(f"{directory}/{name}") as aside, tf.io.gfile.GFile(aside, "wb") as file:
+    with atomic_file(f"{directory}/{name}") as aside, tf.io.gfile.GFile(aside, "wb") as file:
         file.write(content)
     return Shard(
         name=name,
@@ -129,37 +138,6 @@ def _label_cells(task: Task, copies: Examples) -> list[str | float]:
     return [task.labels[index] for index in copies.labels]
 
 
-def check_shard(directory: str, shard: Shard) -> None:
-    """Looks whether a shard is the file that was written.
-
-    Raises:
-        TinyBertError: if it is missing, cut or changed.
-    """
-    if fault := find_fault(f"{directory}/{shard.name}", shard.size, shard.sha256):
-        raise TinyBertError(f"{fault}. {WAY_OUT}")
-
-
-def read_manifest(directory: str) -> Manifest:
-    """Reads the manifest of a finished directory.
-
-    Raises:
-        TinyBertError: if there is none, or one of another version.
-    """
-    path = f"{directory}/{MANIFEST}"
-    if not tf.io.gfile.exists(path):
-        raise TinyBertError(
-            f"{directory} holds no finished augmentation: it has no {MANIFEST}. Augment again; "
-            "what is there already is kept."
-        )
-    manifest = read_json(path, Manifest, WAY_OUT)
-    if manifest.header.version != FORMAT_VERSION:
-        raise TinyBertError(
-            f"{path} is of version {manifest.header.version}, expected {FORMAT_VERSION}. "
-            "Remove the directory and augment again."
-        )
-    return manifest
-
-
 def read_augmented(task: Task, directory: str) -> Iterator[Examples]:
     """Yields the copies shard by shard, without the examples that they were made of.
 
@@ -171,7 +149,7 @@ def read_augmented(task: Task, directory: str) -> Iterator[Examples]:
         TinyBertError: if there is no finished augmentation, one of another task, or a shard is
             missing, cut or changed.
     """
-    manifest = read_manifest(directory)
+    manifest = FORMAT.read_manifest(directory)
     theirs, ours = ((x.text_fields, x.label_field, x.labels) for x in (manifest.header, task))
     if theirs != ours:
         raise TinyBertError(
@@ -179,6 +157,7 @@ def read_augmented(task: Task, directory: str) -> Iterator[Examples]:
             f"{theirs}; those of the task '{task.name}' are {ours}. Augment the task's own."
         )
     for shard in manifest.shards:
-        check_shard(directory, shard)
+        if fault := shard.find_fault(directory):
+            raise TinyBertError(f"{fault}. {FORMAT.way_out}")
         if shard.statistics.rows:
             yield read_table(task, f"{directory}/{shard.name}")

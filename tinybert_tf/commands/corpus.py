@@ -79,13 +79,14 @@ def execute(arguments) -> None:
     try:
         corpus = _open_corpus(arguments)
         manifest = corpus.manifest() or _make(corpus, runner, arguments.runner_options)
-    except tf.errors.OpError as error:
-        raise TinyBertError(f"A file cannot be read or written: {error.message}") from error
+    except (OSError, tf.errors.OpError) as error:
+        message = getattr(error, "message", error)
+        raise TinyBertError(f"A file cannot be read or written: {message}") from error
     _reporting.print_corpus(corpus.directory, manifest)
 
 
 def _open_corpus(arguments):
-    from tinybert_tf.corpus import _pipeline
+    from tinybert_tf.corpus import _writing
     from tinybert_tf.corpus.options import FORMAT_VERSION, Header, Vocabulary, make_options
 
     options = make_options(
@@ -104,18 +105,18 @@ def _open_corpus(arguments):
         vocabulary=Vocabulary.of(tokenizer),
         inputs=inputs,
     )
-    return _pipeline.Corpus(arguments.output, header, parts, tokenizer)
+    return _writing.Corpus(arguments.output, header, parts, tokenizer)
 
 
 def _make(corpus, runner: str, runner_options: list[str]):
-    from tinybert_tf.corpus import _pipeline, _reporting
+    from tinybert_tf.corpus import _reporting, _writing
 
     with _reporting.progress_bar(corpus):
         if runner == _IN_PROCESS:
-            _pipeline.run_in_process(corpus)
+            _writing.run_in_process(corpus)
         else:
             name = [] if runner == _DIRECT else [f"--runner={runner}"]
-            _pipeline.run_on_beam(corpus, [*runner_options, *name])
+            _writing.run_on_beam(corpus, [*runner_options, *name])
     return corpus.finish()
 
 

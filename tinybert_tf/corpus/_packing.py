@@ -14,7 +14,7 @@ _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
 _SHORTEST = 2
 
 
-class Sequence(NamedTuple):
+class PackedSequence(NamedTuple):
     """One training example.
 
     Args:
@@ -49,7 +49,7 @@ class Packer:
                 np.arange(tokenizer.vocabulary_size()), self._special_ids
             )
 
-    def pack(self, paragraphs: Iterable[np.ndarray], digest: int) -> Iterator[Sequence]:
+    def pack(self, paragraphs: Iterable[np.ndarray], digest: int) -> Iterator[PackedSequence]:
         """Yields the sequences of one document.
 
         Args:
@@ -67,7 +67,7 @@ class Packer:
             if options.mask_probability:
                 yield self._masked(token_ids, np.random.default_rng((*seed, number)))
             else:
-                yield Sequence(token_ids, *np.empty((2, 0), "int32"))
+                yield PackedSequence(token_ids, *np.empty((2, 0), "int32"))
 
     def _target_lengths(self, random: np.random.Generator | None) -> Iterator[int]:
         room = self._options.sequence_length - _SPECIAL_TOKENS
@@ -78,7 +78,7 @@ class Packer:
             else:
                 yield room
 
-    def _masked(self, token_ids: np.ndarray, random: np.random.Generator) -> Sequence:
+    def _masked(self, token_ids: np.ndarray, random: np.random.Generator) -> PackedSequence:
         plain = np.flatnonzero(~np.isin(token_ids, self._special_ids))
         count = max(round(len(plain) * self._options.mask_probability), 1)
         positions = np.sort(random.permutation(plain)[:count])
@@ -91,7 +91,7 @@ class Packer:
         )
         is_kept = kind >= _REPLACED_BY_MASK + _REPLACED_BY_RANDOM
         token_ids[positions] = np.where(is_kept, mask_ids, replaced)
-        return Sequence(token_ids, positions, mask_ids)
+        return PackedSequence(token_ids, positions, mask_ids)
 
 
 def pack_paragraphs(

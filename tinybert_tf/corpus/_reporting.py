@@ -28,7 +28,7 @@ def progress_bar(corpus) -> Iterator[None]:
     )
     ended = threading.Event()
     with progress.Progress(*columns, speed_estimate_period=600) as bar:
-        total = sum(task.part.size for task in corpus.tasks)
+        total = corpus.total_bytes()
         row = bar.add_task("corpus", total=total, completed=corpus.finished_bytes())
 
         def look():

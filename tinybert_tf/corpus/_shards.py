@@ -6,16 +6,41 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from tinybert_tf.corpus._packing import Sequence
-from tinybert_tf.corpus.options import FORMAT_VERSION, Manifest, Shard
+from tinybert_tf.corpus._packing import PackedSequence
+from tinybert_tf.corpus.options import FORMAT_VERSION, Counts, Header, Manifest, Shard
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.file_systems import find_fault, hash_file, read_json, whole_file
+from tinybert_tf.files import atomic_file, find_fault, hash_file
+from tinybert_tf.resumable import Format
 
-MANIFEST = "manifest.json"
-WAY_OUT = "Copy it again, or remove the directory and make the corpus again."
 _READ_RECORDS = 4096
 _FIELDS = ("token_ids", "mask_positions", "mask_ids")
+
+
+@pydantic_dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What became of a part of the inputs: its shards, or why there are none."""
+
+    counts: Counts = Counts()
+    shards: tuple[Shard, ...] = ()
+    error: str = ""
+
+    def find_fault(self, directory: str) -> str:
+        """Returns why the part is not done. Of shards, which are large, the size must do."""
+        faults = (find_fault(f"{directory}/{shard.name}", shard.size) for shard in self.shards)
+        return self.error or next(filter(None, faults), "")
+
+
+FORMAT = Format(
+    name="corpus",
+    command="python -m tinybert_tf corpus",
+    version=FORMAT_VERSION,
+    header=Header,
+    summary=Summary,
+    manifest=Manifest,
+    summary_name="summaries/{:05d}.json",
+)
 
 
 # === Writing ===
@@ -42,10 +67,10 @@ class ShardWriter:
     def __exit__(self, *error) -> None:
         self._stack.__exit__(*error)
 
-    def write(self, sequence: Sequence) -> None:
+    def write(self, sequence: PackedSequence) -> None:
         """Appends a sequence."""
         if self._records is None:
-            self._aside = self._stack.enter_context(whole_file(self._path))
+            self._aside = self._stack.enter_context(atomic_file(self._path))
             self._records = self._stack.enter_context(tf.io.TFRecordWriter(self._aside))
         self._lengths[len(sequence.token_ids)] += 1
         self._records.write(_to_example(sequence).SerializeToString(deterministic=True))
@@ -66,7 +91,7 @@ class ShardWriter:
         )
 
 
-def _to_example(sequence: Sequence) -> tf.train.Example:
+def _to_example(sequence: PackedSequence) -> tf.train.Example:
     features = {"token_ids": sequence.token_ids}
     if len(sequence.mask_positions):
         features["mask_positions"] = sequence.mask_positions
@@ -93,21 +118,10 @@ def read_manifest(directory: str) -> Manifest:
     Raises:
         TinyBertError: if there is no finished corpus, or not all of it.
     """
-    path = f"{directory}/{MANIFEST}"
-    if not tf.io.gfile.exists(path):
-        raise TinyBertError(
-            f"{directory} holds no finished corpus: it has no {MANIFEST}. Make one with "
-            "`python -m tinybert_tf corpus`, which goes on where it was interrupted."
-        )
-    manifest = read_json(path, Manifest, WAY_OUT)
-    if manifest.header.version != FORMAT_VERSION:
-        raise TinyBertError(
-            f"{path} is of version {manifest.header.version}, expected {FORMAT_VERSION}. Make "
-            "the corpus again."
-        )
+    manifest = FORMAT.read_manifest(directory)
     for shard in manifest.shards:
         if fault := find_fault(f"{directory}/{shard.name}", shard.size):
-            raise TinyBertError(f"{fault}. {WAY_OUT}")
+            raise TinyBertError(f"{fault}. {FORMAT.way_out}")
     return manifest
 
 
@@ -140,10 +154,11 @@ def read_shard(directory: str, shard: Shard) -> dict[str, RaggedRows]:
     """
     path = f"{directory}/{shard.name}"
     if fault := find_fault(path, shard.size, shard.sha256):
-        raise TinyBertError(f"{fault}. {WAY_OUT}")
+        raise TinyBertError(f"{fault}. {FORMAT.way_out}")
     features = dict.fromkeys(_FIELDS, tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64))
+    # Not by `map`, which would trace a graph for each shard.
     records = tf.data.TFRecordDataset(path).batch(_READ_RECORDS)
-    parts = list(records.map(lambda record: tf.io.parse_example(record, features)))
+    parts = [tf.io.parse_example(batch, features) for batch in records]
     return {
         name: RaggedRows(
             np.concatenate([part[name].values.numpy().astype("int32") for part in parts]),

@@ -13,7 +13,7 @@ from tinybert_tf.corpus._shards import RaggedRows
 from tinybert_tf.corpus.options import SPLITS, Vocabulary
 from tinybert_tf.data.batches import BucketedBatches, EncodedExamples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.file_systems import to_json
+from tinybert_tf.files import to_json
 
 _INPUTS = ("token_ids", "segment_ids", "padding_mask")
 _MASKS = ("mask_positions", "mask_ids")

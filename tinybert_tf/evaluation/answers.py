@@ -80,7 +80,7 @@ def save_answers(path: str | os.PathLike, questions: list[AnsweredQuestion]) -> 
         path: str or path. Replaced only when the new file is whole.
         questions: list of `AnsweredQuestion`.
     """
-    with atomic_file(path) as aside, aside.open("w", encoding="utf-8") as file:
+    with atomic_file(pathlib.Path(path)) as aside, aside.open("w", encoding="utf-8") as file:
         for question in questions:
             line = json.dumps(dataclasses.asdict(question), ensure_ascii=False)
             file.write(line + "\n")

@@ -55,7 +55,7 @@ def save_predictions(path: str | os.PathLike, task: Task, predictions: Predictio
         predictions.student.tolist(),
         strict=True,
     )
-    with atomic_file(path) as aside, aside.open("w", encoding="utf-8") as file:
+    with atomic_file(pathlib.Path(path)) as aside, aside.open("w", encoding="utf-8") as file:
         for texts, label, teacher, student in columns:
             line = {"texts": texts, "label": label, "teacher": teacher, "student": student}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -42,10 +42,10 @@ def save_quantized_weights(model: keras.Model, path: str | os.PathLike) -> None:
         safe = np.where(scale == 0, 1.0, scale)
         tensors[name] = np.round(value / safe).astype("int8")
         tensors[name + _SCALE] = scale
-    with atomic_file(path) as aside:
+    with atomic_file(pathlib.Path(path)) as aside:
         save_file(tensors, aside)
         # It is written for its owner alone.
-        pathlib.Path(aside).chmod(0o644)
+        aside.chmod(0o644)
 
 
 def load_quantized_weights(model: keras.Model, path: str | os.PathLike) -> None:

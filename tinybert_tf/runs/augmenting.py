@@ -14,7 +14,7 @@ from tinybert_tf.augmentation import (
     read_word_vectors,
     write_augmented,
 )
-from tinybert_tf.augmentation.shards import read_manifest
+from tinybert_tf.augmentation.shards import FORMAT
 from tinybert_tf.checkpoints.locations import load_masked_lm, resolve_path
 from tinybert_tf.data import EncodedExamples, concatenate_examples, encode_examples
 from tinybert_tf.errors import TinyBertError
@@ -131,7 +131,7 @@ def add_copies(
             f"{directory} is missing, but the config has augmentation. Make it with "
             "`python -m tinybert_tf augment --config FILE`."
         )
-    manifest = read_manifest(directory)
+    manifest = FORMAT.read_manifest(directory)
     parts = track(
         read_augmented(config.resolved_task(), directory),
         description="encoding copies",

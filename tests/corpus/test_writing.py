@@ -7,12 +7,12 @@ import json
 import pytest
 import tensorflow as tf
 
-from tinybert_tf.corpus import _pipeline as pipeline
 from tinybert_tf.corpus import _shards as shards
+from tinybert_tf.corpus import _writing as writing
 from tinybert_tf.errors import TinyBertError
 
 CLS, SEP = 2, 3
-SMALL = ("--shard_megabytes", "0.002")
+SMALL = {"shard_megabytes": 0.002}
 
 
 def records(directory, split="train"):
@@ -31,7 +31,7 @@ def files(directory):
 
 
 def test_records_and_manifest_by_hand(make_corpus):
-    directory = make_corpus("a b\nc\n\nd\n", "--held_out", "0", "--sequence_length", "8")
+    directory = make_corpus("a b\nc\n\nd\n", held_out=0.0, sequence_length=8)
     assert sorted(files(directory)) == ["manifest.json", "train-00000-000.tfrecord"]
     assert records(directory) == [[CLS, 5, 6, 7, SEP], [CLS, 8, SEP]]
     manifest = json.loads((directory / "manifest.json").read_text("utf-8"))
@@ -61,16 +61,16 @@ def test_records_and_manifest_by_hand(make_corpus):
 
 
 def test_shards_of_any_size_hold_the_same_sequences(make_corpus, text):
-    options = ("--held_out", "0.2", "--short_sequence_probability", "0.3")
-    whole = make_corpus(text, *options, name="whole")
-    parts = make_corpus(text, *options, *SMALL, name="parts")
+    options = {"held_out": 0.2, "short_sequence_probability": 0.3}
+    whole = make_corpus(text, **options, name="whole")
+    parts = make_corpus(text, **options, **SMALL, name="parts")
     assert len(files(whole)) == 3 and len(files(parts)) > 10
     for split in ("train", "held_out"):
         assert records(whole, split) == records(parts, split) != []
 
 
-def test_every_token_of_the_text_is_there_once(make_corpus, text):
-    directory = make_corpus(text, "--held_out", "0.2", *SMALL)
+def test_every_token_of_the_text_is_there_once(finished_corpus, text):
+    directory = finished_corpus(text, held_out=0.2, **SMALL)
     found = records(directory) + records(directory, "held_out")
     letters = sorted(chr(ord("a") + i - 5) for ids in found for i in ids[1:-1])
     assert letters == sorted(text.replace(" ", "").replace("\n", ""))
@@ -79,9 +79,7 @@ def test_every_token_of_the_text_is_there_once(make_corpus, text):
 
 def test_held_out_documents_depend_on_their_text_alone(make_corpus, text):
     def held_out(content, name):
-        directory = make_corpus(
-            content, "--held_out", "0.2", "--sequence_length", "99", name=name
-        )
+        directory = make_corpus(content, held_out=0.2, sequence_length=99, name=name)
         return sorted(records(directory, "held_out"))
 
     documents = text.strip().split("\n\n")
@@ -96,21 +94,20 @@ def test_held_out_documents_depend_on_their_text_alone(make_corpus, text):
     assert sorted(halves[0] + halves[1]) == whole
 
 
-def test_gzip_files_become_several_shards(make_corpus, text, tmp_path):
+def test_gzip_files_become_several_shards(make_corpus, finished_corpus, text, tmp_path):
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(text.encode()))
-    plain = make_corpus(text, *SMALL, name="plain")
-    packed = make_corpus(path, *SMALL, name="packed")
-    assert records(plain) == records(packed)
+    packed = make_corpus(path, held_out=0.2, **SMALL)
+    assert records(finished_corpus(text, held_out=0.2, **SMALL)) == records(packed)
     size = sum(len(line) for line in text.splitlines())
     assert len(list(packed.glob("train-00000-*"))) == -(-size // 2000) > 5
 
 
 def test_one_document_of_many_batches_of_paragraphs(make_corpus, monkeypatch, text):
     document = text.replace("\n\n", "\n")
-    expected = records(make_corpus(document, "--held_out", "0", name="one"))
-    monkeypatch.setattr(pipeline, "_TOKENIZED_BYTES", 50)
-    assert records(make_corpus(document, "--held_out", "0", name="many")) == expected
+    expected = records(make_corpus(document, held_out=0.0, name="one"))
+    monkeypatch.setattr(writing, "_TOKENIZED_BYTES", 50)
+    assert records(make_corpus(document, held_out=0.0, name="many")) == expected
 
 
 # === Interrupted ===
@@ -145,12 +142,17 @@ def lose_and_cut(directory):
 
 
 @pytest.mark.parametrize("damage", [leave_as_killed, lose_and_cut])
-def test_a_corpus_goes_on_to_the_same_bytes(make_corpus, text, tmp_path, monkeypatch, damage):
-    expected = files(make_corpus(text, *SMALL, name="at_once"))
+def test_a_corpus_goes_on_to_the_same_bytes(
+    make_corpus, finished_corpus, text, tmp_path, monkeypatch, damage
+):
+    options = {"held_out": 0.2, **SMALL}
+    finished = finished_corpus(text, **options)
+    # The header names the file, so it is of the same path.
+    source, expected = finished.parent / "text.txt", files(finished)
     with monkeypatch.context() as patch:
         kill_at(patch, 300)
         with pytest.raises(Killed):
-            make_corpus(text, *SMALL)
+            make_corpus(source, **options)
     done = files(tmp_path / "corpus")
     assert "manifest.json" not in done
     # The shards that are there are whole.
@@ -159,20 +161,16 @@ def test_a_corpus_goes_on_to_the_same_bytes(make_corpus, text, tmp_path, monkeyp
     damage(tmp_path / "corpus")
     with monkeypatch.context() as patch:
         second = kill_at(patch, None)
-        assert files(make_corpus(text, *SMALL)) == expected
+        assert files(make_corpus(source, **options)) == expected
     totals = json.loads(expected["manifest.json"])["totals"]
     # What was done was not done again.
     assert len(second) < sum(split["sequences"] for split in totals.values())
 
 
-def test_a_corpus_is_not_finished_before_its_workers_are(
-    make_corpus, text, tmp_path, monkeypatch, capsys
-):
+def test_a_corpus_is_not_finished_before_its_workers_are(make_corpus, text, tmp_path):
     """A runner of Beam may return at once."""
-    monkeypatch.setattr(pipeline, "run_in_process", lambda corpus: None)
-    with pytest.raises(SystemExit):
-        make_corpus(text, *SMALL)
-    assert " parts are not done yet. " in capsys.readouterr().err
+    with pytest.raises(TinyBertError, match=r"(\d+) of \1 parts are not done yet\. "):
+        make_corpus(text, **SMALL, run=lambda corpus: None)
     assert not (tmp_path / "corpus" / "manifest.json").exists()
 
 
@@ -180,44 +178,39 @@ def test_a_corpus_is_not_finished_before_its_workers_are(
 
 
 @pytest.mark.parametrize("content", ["", "\n \n\n", "\u200b\n"])
-def test_no_text(make_corpus, content, capsys):
-    with pytest.raises(SystemExit):
+def test_no_text(make_corpus, content):
+    with pytest.raises(TinyBertError, match="There is no text to train on in"):
         make_corpus(content)
-    assert "There is no text to train on in" in capsys.readouterr().err
 
 
-def test_another_corpus_is_not_gone_on_with(make_corpus, capsys):
-    make_corpus("a b c\n")
-    make_corpus("a b c\n")
-    capsys.readouterr()
+def test_another_corpus_is_not_gone_on_with(make_corpus):
+    directory = make_corpus("a b c\n")
+    made = files(directory)
+    assert files(make_corpus("a b c\n")) == made
     for options, message in (
-        (("--seed", "1"), "its options.seed is 0, here it is 1"),
-        (("--cased",), "its vocabulary.lowercase is True, here it is False"),
+        ({"seed": 1}, "its options.seed is 0, here it is 1"),
+        ({"lowercase": False}, "its vocabulary.lowercase is True, here it is False"),
     ):
-        with pytest.raises(SystemExit):
-            make_corpus("a b c\n", *options)
-        assert message in capsys.readouterr().err
-    with pytest.raises(SystemExit):
+        with pytest.raises(TinyBertError, match=f"holds another corpus: {message}"):
+            make_corpus("a b c\n", **options)
+    with pytest.raises(TinyBertError, match="holds another corpus: its inputs are others"):
         make_corpus("a b c d\n")
-    assert "holds another corpus: its inputs are others" in capsys.readouterr().err
+    assert files(directory) == made
 
 
-def test_a_directory_of_other_things(make_corpus, tmp_path, capsys):
+def test_a_directory_of_other_things(make_corpus, tmp_path):
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "mine").touch()
-    with pytest.raises(SystemExit):
+    with pytest.raises(TinyBertError, match="is not empty and holds no corpus"):
         make_corpus("a\n")
-    assert "is not empty and holds no corpus" in capsys.readouterr().err
     assert files(tmp_path / "corpus") == {"mine": b""}
 
 
-def test_a_bad_line_stops_the_corpus_and_leaves_no_manifest(make_corpus, tmp_path, capsys):
+def test_a_bad_line_stops_the_corpus_and_leaves_no_manifest(make_corpus, tmp_path):
     path = tmp_path / "bad.txt"
     path.write_bytes(b"a b\n\n" * 100 + b"\xff\n")
-    with pytest.raises(SystemExit) as caught:
-        make_corpus(path, "--shard_megabytes", "0.0001")
-    assert caught.value.code == 2
-    assert "bad.txt, line 201: byte 0xff is not UTF-8" in capsys.readouterr().err
+    with pytest.raises(TinyBertError, match=r"bad\.txt, line 201: byte 0xff is not UTF-8"):
+        make_corpus(path, shard_megabytes=0.0001)
     assert not (tmp_path / "corpus" / "manifest.json").exists()
     with pytest.raises(TinyBertError, match="holds no finished corpus"):
         shards.read_manifest(str(tmp_path / "corpus"))

@@ -1,5 +1,7 @@
 import dataclasses
+import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from tinybert_tf.augmentation import (
     AugmentationJob,
     AugmentationOptions,
     Augmenter,
-    pipeline,
     read_augmented,
     write_augmented,
+    writing,
 )
 from tinybert_tf.data import Examples, Task, read_table
 from tinybert_tf.errors import TinyBertError
@@ -28,21 +30,37 @@ def read_examples():
     return EXAMPLES
 
 
+def _make_job(make_masked_lm, **changes):
+    job = AugmentationJob(
+        task=TASK,
+        directory="",
+        read_examples=read_examples,
+        make_augmenter=lambda options: Augmenter(make_masked_lm(), options=options),
+        options=OPTIONS,
+        sources={"masked_lm": "tiny"},
+        examples_per_shard=2,
+    )
+    return dataclasses.replace(job, **changes)
+
+
 @pytest.fixture
 def make_job(make_masked_lm, tmp_path):
-    def make(**changes):
-        job = AugmentationJob(
-            task=TASK,
-            directory=str(tmp_path / "augmented"),
-            read_examples=read_examples,
-            make_augmenter=lambda options: Augmenter(make_masked_lm(), options=options),
-            options=OPTIONS,
-            sources={"masked_lm": "tiny"},
-            examples_per_shard=2,
-        )
-        return dataclasses.replace(job, **changes)
+    return functools.partial(_make_job, make_masked_lm, directory=str(tmp_path / "augmented"))
 
-    return make
+
+@pytest.fixture(scope="module")
+def finished(make_masked_lm, tmp_path_factory):
+    """The directory of a job without changes; not to be changed."""
+    directory = tmp_path_factory.mktemp("finished") / "augmented"
+    write_augmented(_make_job(make_masked_lm, directory=str(directory)))
+    return directory
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of it that may be damaged."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy"
 
 
 def content(directory):
@@ -75,11 +93,9 @@ def test_what_is_written_is_what_was_made(make_job, make_masked_lm, tmp_path):
     ]
 
 
-def test_rows_do_not_depend_on_the_shards(make_job, tmp_path):
-    write_augmented(make_job())
-    directory = tmp_path / "other"
-    write_augmented(make_job(directory=str(directory), examples_per_shard=5))
-    one, other = tmp_path / "augmented", directory
+def test_rows_do_not_depend_on_the_shards(make_job, finished, tmp_path):
+    write_augmented(make_job(examples_per_shard=5))
+    one, other = finished, tmp_path / "augmented"
     assert rows_of(read_augmented(TASK, one)) == rows_of(read_augmented(TASK, other))
 
 
@@ -97,15 +113,14 @@ def test_scores(make_job, tmp_path):
 
 def test_it_is_not_finished_before_its_workers_are(make_job, tmp_path, monkeypatch):
     """A runner of Beam may return at once."""
-    monkeypatch.setattr(pipeline, "_run_in_process", lambda *arguments: None)
-    with pytest.raises(TinyBertError, match=r"(\d) of \1 shards are not written yet"):
+    monkeypatch.setattr(writing, "_run_in_process", lambda *arguments: None)
+    with pytest.raises(TinyBertError, match=r"(\d) of \1 parts are not done yet"):
         write_augmented(make_job())
     assert not (tmp_path / "augmented" / "manifest.json").exists()
 
 
-def test_killed_and_resumed(make_job, make_masked_lm, tmp_path):
-    write_augmented(make_job())
-    whole = content(tmp_path / "augmented")
+def test_killed_and_resumed(make_job, make_masked_lm, finished, tmp_path):
+    whole = content(finished)
     directory = tmp_path / "killed"
     augmented = []
 
@@ -143,21 +158,22 @@ def test_killed_and_resumed(make_job, make_masked_lm, tmp_path):
     [
         (
             {"options": AugmentationOptions(copies=4)},
-            r"options was .*copies=3.*now it is .*copies=4",
+            "its options.copies is 3, here it is 4",
         ),
-        ({"sources": {"masked_lm": "b"}}, "sources was .*tiny.* now it is .*b"),
-        ({"examples_per_shard": 3}, "examples_per_shard was 2, now it is 3"),
-        ({"read_examples": lambda: EXAMPLES.take(range(5))}, "examples was 6, now it is 5"),
+        ({"sources": {"masked_lm": "b"}}, "its sources.masked_lm is tiny, here it is b"),
+        ({"examples_per_shard": 3}, "its examples_per_shard is 2, here it is 3"),
+        ({"read_examples": lambda: EXAMPLES.take(range(5))}, "its examples is 6, here it is 5"),
         (
             {"read_examples": lambda: Examples(EXAMPLES.texts, 1 - EXAMPLES.labels)},
-            "examples_sha256 was",
+            "its examples_sha256 is",
         ),
     ],
 )
-def test_another_augmentation(make_job, changes, message):
-    write_augmented(make_job())
+def test_another_augmentation(make_job, finished, changes, message):
+    before = content(finished)
     with pytest.raises(TinyBertError, match=f"holds another augmentation: {message}"):
-        write_augmented(make_job(**changes))
+        write_augmented(make_job(directory=str(finished), **changes))
+    assert content(finished) == before
 
 
 def test_directories_that_cannot_be_used(make_job, tmp_path):
@@ -199,16 +215,14 @@ def test_beam_is_missing(make_job, monkeypatch):
         ),
     ],
 )
-def test_damaged_shards(make_job, tmp_path, damage, message):
-    write_augmented(make_job())
-    damage(tmp_path / "augmented" / "augmented-00002.jsonl")
+def test_damaged_shards(copied, damage, message):
+    damage(copied / "augmented-00002.jsonl")
     with pytest.raises(TinyBertError, match=message):
-        list(read_augmented(TASK, tmp_path / "augmented"))
+        list(read_augmented(TASK, copied))
 
 
-def test_manifests_that_cannot_be_used(make_job, tmp_path):
-    write_augmented(make_job())
-    directory = tmp_path / "augmented"
+def test_manifests_that_cannot_be_used(copied):
+    directory = copied
     other = dataclasses.replace(TASK, labels=("other", "same"))
     with pytest.raises(
         TinyBertError, match=r"\('same', 'other'\)\); those of the task 'pairs'"
@@ -221,7 +235,10 @@ def test_manifests_that_cannot_be_used(make_job, tmp_path):
     with pytest.raises(TinyBertError, match="is of version 9, expected 1"):
         list(read_augmented(TASK, directory))
     path.write_text("{", "utf-8")
-    with pytest.raises(TinyBertError, match="remove the directory and augment again"):
+    with pytest.raises(
+        TinyBertError,
+        match="remove the directory and make it again with `python -m tinybert_tf augment`",
+    ):
         list(read_augmented(TASK, directory))
 
 
@@ -250,9 +267,7 @@ def test_an_unknown_runner_of_beam(make_job):
         write_augmented(make_job(), beam_options=["--runner=SnailRunner"])
 
 
-def test_beam_writes_the_same_bytes(make_job, tmp_path):
+def test_beam_writes_the_same_bytes(make_job, finished, tmp_path):
     pytest.importorskip("apache_beam", reason="needs the extra [beam]")
-    write_augmented(make_job())
-    directory = tmp_path / "beam"
-    write_augmented(make_job(directory=str(directory)), beam_options=["--runner=DirectRunner"])
-    assert content(directory) == content(tmp_path / "augmented")
+    write_augmented(make_job(), beam_options=["--runner=DirectRunner"])
+    assert content(tmp_path / "augmented") == content(finished)
