@@ -11,6 +11,7 @@ from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
 from tinybert_tf.strict import strict_dataclass
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+from tinybert_tf.tokenization.files import check_case, load_tokenizer_files
 
 _PACKAGE = "package:"
 
@@ -153,34 +154,20 @@ def layout_of(location: str) -> str:
     return "own" if config["registered_name"].startswith("tinybert_tf>") else "keras_hub"
 
 
-def load_tokenizer_at(teacher: WeightsConfig, location: str, kind: str) -> BertTokenizer:
+def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> BertTokenizer:
     """Does as `load_tokenizer`, for a location whose layout is known."""
-    if teacher.vocabulary:
-        return BertTokenizer(resolve_path(teacher.vocabulary), lowercase=teacher.lowercase)
-    if kind == "hugging_face":
-        _check_case(location, teacher.lowercase)
-        return BertTokenizer(pathlib.Path(location) / "vocab.txt", lowercase=teacher.lowercase)
-    if kind == "own":
+    vocabulary = resolve_path(source.vocabulary) if source.vocabulary else None
+    if layout == "hugging_face":
+        return load_tokenizer_files(location, source.lowercase, vocabulary)
+    if vocabulary:
+        tokenizer = BertTokenizer(vocabulary, lowercase=source.lowercase)
+    elif layout == "own":
         return BertTokenizer.from_preset(location)
-    theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
-    return BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
-
-
-def _check_case(location: str, lowercase: bool) -> None:
-    """Raises TinyBertError if a Hugging Face layout says otherwise of its case."""
-    path = pathlib.Path(location) / "tokenizer_config.json"
-    try:
-        says = json.loads(path.read_text("utf-8")).get("do_lower_case", lowercase)
-    except FileNotFoundError:
-        return
-    except (ValueError, AttributeError) as error:
-        raise TinyBertError(f"{path} is no JSON of a tokenizer: {error}.") from error
-    if says != lowercase:
-        raise TinyBertError(
-            f"{path} has do_lower_case={json.dumps(says)}, so its model is "
-            f"{'uncased' if says else 'cased'}; lowercase is {json.dumps(lowercase)}. Set "
-            f"lowercase to {json.dumps(says)} (`corpus`: {'no ' if says else ''}--cased)."
-        )
+    else:
+        theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
+        tokenizer = BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
+    check_case(tokenizer, vocabulary or location)
+    return tokenizer
 
 
 def load_encoder_at(

@@ -20,7 +20,7 @@ from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
 from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.tokenization.bert_tokenizer import MAX_CHARS_PER_WORD
+from tinybert_tf.tokenization.vocabulary import MAX_CHARS_PER_WORD
 
 SCHEMA_VERSION = 1
 MODEL, MULTI_MODEL = "model.tflite", "model_multi.tflite"

@@ -2,6 +2,13 @@
 
 from tinybert_tf.tokenization.bert_preprocessor import BertPreprocessor
 from tinybert_tf.tokenization.bert_tokenizer import BertTokenizer
-from tinybert_tf.tokenization.vocabulary import load_vocabulary
+from tinybert_tf.tokenization.files import load_tokenizer_files
+from tinybert_tf.tokenization.vocabulary import AddedToken, load_vocabulary
 
-__all__ = ["BertPreprocessor", "BertTokenizer", "load_vocabulary"]
+__all__ = [
+    "AddedToken",
+    "BertPreprocessor",
+    "BertTokenizer",
+    "load_tokenizer_files",
+    "load_vocabulary",
+]

@@ -9,7 +9,8 @@ import tensorflow_text as tf_text
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.presets import PackagePresets
-from tinybert_tf.tokenization.bert_tokenizer import BertTokenizer, to_string_tensor
+from tinybert_tf.tokenization._text import to_string_tensor
+from tinybert_tf.tokenization.bert_tokenizer import BertTokenizer
 
 # [CLS] and two [SEP], which are never truncated.
 MIN_SEQUENCE_LENGTH = 3

@@ -1,7 +1,9 @@
 """The tokenization BERT was trained with, as operations of the TensorFlow graph."""
 
+import dataclasses
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import keras
 import keras_nlp
@@ -11,22 +13,27 @@ import tensorflow_text as tf_text
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.presets import PackagePresets
 from tinybert_tf.tokenization import vocabulary as vocab
+from tinybert_tf.tokenization._text import (
+    CHINESE,
+    PUNCTUATION,
+    clean,
+    ends_with_accents,
+    lower,
+    strip_accents,
+    to_string_tensor,
+    unknown_if_too_long,
+)
+from tinybert_tf.tokenization.vocabulary import MAX_CHARS_PER_WORD, AddedToken
 
 VOCABULARY_FILENAME = "vocabulary.txt"
 
 # Longer words become [UNK] as a whole, counted in characters after normalization.
-MAX_CHARS_PER_WORD = 100
+
 MAX_BYTES_PER_CHAR = 4
 
-# ASCII symbols such as "^", "$" and "`" are no punctuation in Unicode, but are in BERT.
-_PUNCTUATION = r"!-/:-@\[-`{-~\p{P}"
-# The blocks of Chinese characters BERT puts spaces around; Hangul and kana are not among them.
-_CHINESE = (
-    r"\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}"
-    r"\x{2B740}-\x{2B81F}\x{2B820}-\x{2CEAF}\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}"
-)
-_WORD_OF_ITS_OWN = f"[{_PUNCTUATION}{_CHINESE}]"
-_WORD_END = f" +|{_WORD_OF_ITS_OWN}"
+# Around a token that was found in the text as it was given. No text holds them once cleaned.
+_FOUND, _FOUND_END = "\x01", "\x02"
+_FOUND_WORD = f"{_FOUND}[^{_FOUND_END}]*{_FOUND_END}"
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
@@ -34,11 +41,10 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
     """Turns text into the WordPiece ids of original BERT.
 
     A text is cleaned (control and format characters dropped, every separator made a
-    space), normalized if `lowercase` (lower case, canonical decomposition, accents
-    dropped), split at spaces, punctuation and Chinese characters, and every word is cut
-    into the longest pieces of the vocabulary, from the left. A word that cannot be cut, or
-    of more than 100 characters, is `[UNK]`. No special tokens are added, and a text that
-    spells one, such as `"[SEP]"`, is plain text.
+    space), normalized as `lowercase` and `strip_accents` say, split at spaces, punctuation
+    and Chinese characters, and every word is cut into the longest pieces of the vocabulary,
+    from the left. A word that cannot be cut, or of more than 100 characters, is `[UNK]`. No
+    special tokens are added, and a text that spells one, such as `"[SEP]"`, is plain text.
 
     Everything is a TensorFlow operation, so the layer works in `tf.data`, in a
     `tf.function` and in a SavedModel. The steps are those of Google's `tokenization.py`
@@ -48,6 +54,11 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
         vocabulary: list of str, or path. The tokens ordered by id, or the file that holds
             them, see `load_vocabulary`. `None` if `load_assets` or `set_vocabulary` follows.
         lowercase: bool. Whether the model is uncased. Must be what it was trained with.
+        strip_accents: bool or `None`. Whether texts are decomposed and their accents
+            dropped; `None` does so if `lowercase`.
+        tokenize_chinese_chars: bool. Whether a Chinese character is a word of its own.
+        added_tokens: sequence of `AddedToken`. Tokens of the vocabulary that are one token
+            wherever a text spells them, within words, too: the longest first.
         **kwargs: Arguments of `keras_nlp.tokenizers.Tokenizer`, such as `name`.
 
     Raises:
@@ -66,11 +77,21 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
         self,
         vocabulary: Sequence[str] | str | os.PathLike | None = None,
         lowercase: bool = True,
+        strip_accents: bool | None = None,
+        tokenize_chinese_chars: bool = True,
+        added_tokens: Sequence[AddedToken] = (),
         **kwargs,
     ):
         # Ids are int32 whatever the policy of the model is.
         super().__init__(dtype="int32", **kwargs)
         self.lowercase = lowercase
+        self.strip_accents = lowercase if strip_accents is None else strip_accents
+        self.tokenize_chinese_chars = tokenize_chinese_chars
+        # Dictionaries as `get_config` has them.
+        self.added_tokens = tuple(
+            token if isinstance(token, AddedToken) else AddedToken(**token)
+            for token in added_tokens
+        )
         self.file_assets = [VOCABULARY_FILENAME]
         self.set_vocabulary(vocabulary)
         self.built = True
@@ -93,17 +114,61 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             vocab.check_vocabulary(tokens, "The given vocabulary")
         self._vocabulary = tokens
         self._ids = {token: i for i, token in enumerate(tokens)}
-        # Made outside of any graph, where several functions can share it.
+        self._make_patterns()
+        pieces, ids = self._wordpiece_entries()
+        # Made outside of any graph, where several functions can share them.
         with tf.init_scope():
-            self._wordpiece = tf_text.FastWordpieceTokenizer(
-                vocab=tokens,
-                token_out_type=tf.int32,
-                unknown_token=vocab.UNK_TOKEN,
-                # It counts bytes. `_words` is the one to apply the limit, in characters.
-                max_bytes_per_word=MAX_CHARS_PER_WORD * MAX_BYTES_PER_CHAR,
-                no_pretokenization=True,
-                support_detokenization=True,
+            self._wordpiece = _make_wordpiece(pieces)
+            self._detokenizer = self._wordpiece
+            self._id_of_piece = None
+            if ids != list(range(len(pieces))):
+                self._detokenizer = _make_wordpiece(tokens)
+                self._id_of_piece = tf.constant(ids, tf.int32)
+
+    def _make_patterns(self) -> None:
+        """Sets the expressions that texts are split with, and looks at the added tokens."""
+        vocab.check_added_tokens(self.added_tokens, self._ids)
+        raw = [token.content for token in self.added_tokens if not token.normalized]
+        folded = self._folded_tokens()
+        self._raw_pattern = _any_of(raw) if raw else None
+        characters = PUNCTUATION + (CHINESE if self.tokenize_chinese_chars else "")
+        alternatives = [f"[{characters}]"]
+        # The first alternative that fits is taken.
+        if folded:
+            alternatives.insert(0, _any_of(folded))
+        if raw:
+            alternatives.insert(0, _FOUND_WORD)
+        self._word_of_its_own = "|".join(alternatives)
+        self._word_end = f"{self._word_of_its_own}| +"
+
+    def _folded_tokens(self) -> dict[str, int]:
+        """Returns the ids of the added tokens that are looked for in normalized text."""
+        tokens = [token.content for token in self.added_tokens if token.normalized]
+        if not tokens:
+            return {}
+        with tf.init_scope():
+            folded = [text.decode() for text in self._normalize(tf.constant(tokens)).numpy()]
+        empty = [token for token, text in zip(tokens, folded, strict=True) if not text.strip()]
+        if empty:
+            raise TinyBertError(
+                f"Nothing is left of the added token {empty[0]!r} once it is normalized as "
+                "texts are. Remove it from the tokenizer."
             )
+        return {text: self._ids[token] for token, text in zip(tokens, folded, strict=True)}
+
+    def _wordpiece_entries(self) -> tuple[list[str], list[int]]:
+        """Returns the pieces that words are cut into, each once, and the id of each."""
+        pieces = dict(self._ids)
+        pieces |= {
+            f"{_FOUND}{token.content}{_FOUND_END}": self._ids[token.content]
+            for token in self.added_tokens
+            if not token.normalized
+        }
+        # Where a word begins like an added token, it has been split before.
+        pieces |= self._folded_tokens()
+        # In the order of ids, so that those of a plain vocabulary are its own.
+        ordered = sorted(pieces, key=pieces.get)
+        return ordered, [pieces[piece] for piece in ordered]
 
     def get_vocabulary(self) -> list[str]:
         """Returns the tokens, ordered by id."""
@@ -212,6 +277,7 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
         texts = to_string_tensor(inputs)
         words = self._words(tf.reshape(texts, [-1]))
         token_ids = self._wordpiece.tokenize(words).merge_dims(-2, -1)
+        token_ids = token_ids.with_values(self._to_ids(token_ids.values))
         return token_ids if texts.shape.rank else token_ids.values
 
     def tokenize_with_offsets(self, inputs) -> tuple:
@@ -227,9 +293,15 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             where it is dropped.
 
         Raises:
-            TinyBertError: as `tokenize` does.
+            TinyBertError: as `tokenize` does, and if there are added tokens.
         """
         self._require_vocabulary()
+        if self.added_tokens:
+            raise TinyBertError(
+                f"This tokenizer has {len(self.added_tokens)} added token(s), such as "
+                f"{self.added_tokens[0].content!r}; where they stand in a text is not known "
+                "here, so it cannot serve for answering questions. Take a model without."
+            )
         texts = to_string_tensor(inputs)
         batch = tf.reshape(texts, [-1])
         characters = tf.strings.unicode_split(batch, "UTF-8")
@@ -250,7 +322,7 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
 
         row_starts = tf.cast(tf.gather(characters.row_starts(), rows), tf.int32)
         row_lengths = tf.cast(tf.gather(characters.row_lengths(), rows), tf.int32)
-        ends = tf.gather(_ends_with_accents(characters.values, lengths.values), origin(last))
+        ends = tf.gather(ends_with_accents(characters.values, lengths.values), origin(last))
         starts = token_ids.with_values(origin(first) - row_starts)
         ends = token_ids.with_values(tf.minimum(ends - row_starts, row_lengths))
         results = (token_ids, starts, ends)
@@ -283,26 +355,42 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             token_ids = token_ids[tf.newaxis]
         if not isinstance(token_ids, tf.RaggedTensor):
             token_ids = tf.RaggedTensor.from_tensor(token_ids)
-        texts = self._wordpiece.detokenize(token_ids)
+        texts = self._detokenizer.detokenize(token_ids)
         return texts[0] if rank == 1 else texts
 
     def _normalize(self, texts: tf.Tensor) -> tf.Tensor:
-        texts = _clean(texts)
-        return _lower_and_strip_accents(texts) if self.lowercase else texts
+        texts = clean(texts)
+        if self.lowercase:
+            texts = lower(texts)
+        return strip_accents(texts) if self.strip_accents else texts
 
     def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """[batch] texts to [batch, (words)], what is too long for a word being `[UNK]`."""
-        words = tf_text.regex_split(self._normalize(texts), _WORD_END, _WORD_OF_ITS_OWN)
-        return words.with_values(_unknown_if_too_long(words.values))
+        if self._raw_pattern is None:
+            normalized = self._normalize(texts)
+        else:
+            # The split would end at a NUL; any other control character is dropped as well.
+            texts = tf.strings.regex_replace(texts, r"\x00", "\x03")
+            parts = tf_text.regex_split(texts, self._raw_pattern, self._raw_pattern)
+            is_found = tf.strings.regex_full_match(parts.values, self._raw_pattern)
+            found = tf.strings.join([_FOUND, parts.values, _FOUND_END])
+            normalized = tf.where(is_found, found, self._normalize(parts.values))
+            normalized = tf.strings.reduce_join(parts.with_values(normalized), axis=1)
+        words = tf_text.regex_split(normalized, self._word_end, self._word_of_its_own)
+        return words.with_values(unknown_if_too_long(words.values))
+
+    def _to_ids(self, pieces: tf.Tensor) -> tf.Tensor:
+        return pieces if self._id_of_piece is None else tf.gather(self._id_of_piece, pieces)
 
     def _tokens_of_normalized(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
         """[batch] texts to ids, first bytes and last bytes, each [batch, (tokens)]."""
         words, begins, ends = tf_text.regex_split_with_offsets(
-            texts, _WORD_END, _WORD_OF_ITS_OWN
+            texts, self._word_end, self._word_of_its_own
         )
         token_ids, first, after = self._wordpiece.tokenize_with_offsets(
-            _unknown_if_too_long(words.values)
+            unknown_if_too_long(words.values)
         )
+        token_ids = token_ids.with_values(self._to_ids(token_ids.values))
         pieces = token_ids.row_lengths()
         # A word that is one token is all of it; of one that was replaced, the tokenizer
         # counts the bytes of the replacement.
@@ -337,84 +425,30 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
         """Returns the constructor's arguments; the vocabulary is an asset, not a part."""
         config = super().get_config()
         del config["dtype"]
-        config.update({"vocabulary": None, "lowercase": self.lowercase})
-        return config
+        return {**config, "vocabulary": None, **self.settings()}
+
+    def settings(self) -> dict:
+        """Returns what, beside the vocabulary, decides which ids a text becomes."""
+        return {
+            "lowercase": self.lowercase,
+            "strip_accents": self.strip_accents,
+            "tokenize_chinese_chars": self.tokenize_chinese_chars,
+            "added_tokens": [dataclasses.asdict(token) for token in self.added_tokens],
+        }
 
 
-def to_string_tensor(texts) -> tf.Tensor:
-    """Converts one text or a batch of them.
-
-    Args:
-        texts: str, list of str, or string tensor or array, [] or [batch].
-
-    Returns:
-        A string tensor of known rank 0 or 1.
-
-    Raises:
-        TinyBertError: if the input is something else.
-    """
-    if isinstance(texts, tf.RaggedTensor):
-        raise TinyBertError(
-            f"Got a ragged tensor of shape {texts.shape}, expected one text or a [batch] "
-            "of texts. Join the words of a text, or pass `ragged.flat_values`."
-        )
-    try:
-        texts = tf.convert_to_tensor(texts, dtype=tf.string)
-    except (TypeError, ValueError) as error:
-        raise TinyBertError(
-            f"Got {_describe(texts)}, expected text: a str, a list of str or a string "
-            f"tensor. TensorFlow says: {error}"
-        ) from error
-    if texts.shape.rank not in (0, 1):
-        raise TinyBertError(
-            f"Got texts of shape {texts.shape}, expected one text or a [batch] of texts. "
-            "Pass text pairs as a tuple of two batches, not as a batch of pairs; give a "
-            "tensor of unknown shape its shape with `tf.ensure_shape(texts, [None])`."
-        )
-    return texts
+def _any_of(tokens: Iterable[str]) -> str:
+    """Returns the expression of any of the tokens, where two fit the longer one."""
+    return "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True))
 
 
-def _describe(value) -> str:
-    """Returns the type of a value and, of a list, that of its first odd item."""
-    if isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            if not isinstance(item, str | bytes):
-                return f"a {type(value).__name__} with a {type(item).__name__} at index {i}"
-    dtype = getattr(value, "dtype", None)
-    return type(value).__name__ if dtype is None else f"a {type(value).__name__} of {dtype}"
-
-
-def _unknown_if_too_long(words: tf.Tensor) -> tf.Tensor:
-    too_long = tf.strings.length(words, unit="UTF8_CHAR") > MAX_CHARS_PER_WORD
-    return tf.where(too_long, vocab.UNK_TOKEN, words)
-
-
-def _ends_with_accents(characters: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """Returns after which character each one ends, if dropped accents belong to it.
-
-    Args:
-        characters: string tensor [characters].
-        lengths: int tensor [characters]. Their bytes after normalization.
-    """
-    is_accent = tf.strings.regex_full_match(characters, r"\p{Mn}") & (lengths == 0)
-    others = tf.cast(tf.where(~is_accent)[:, 0], tf.int32)
-    next_other = tf.concat([others, [tf.size(characters)]], axis=0)
-    return tf.gather(next_other, tf.math.cumsum(tf.cast(~is_accent, tf.int32)))
-
-
-def _clean(texts: tf.Tensor) -> tf.Tensor:
-    """Drops control and format characters, makes line ends and separators spaces."""
-    # What is not UTF-8 becomes U+FFFD, which is dropped below.
-    texts = tf_text.coerce_to_structurally_valid_utf8(texts)
-    # Spaces first: tab and line ends are control characters as well.
-    texts = tf.strings.regex_replace(texts, r"[\t\n\r\p{Z}]", " ")
-    return tf.strings.regex_replace(texts, r"[\x{FFFD}\p{Cc}\p{Cf}]", "")
-
-
-def _lower_and_strip_accents(texts: tf.Tensor) -> tf.Tensor:
-    # ASCII apart and first: the Unicode operation follows the locale of the process, and
-    # in a Turkish one it makes a dotless i of "I".
-    texts = tf.strings.lower(texts)
-    texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = tf_text.normalize_utf8(texts, "NFD")
-    return tf.strings.regex_replace(texts, r"\p{Mn}", "")
+def _make_wordpiece(pieces: list[str]) -> tf_text.FastWordpieceTokenizer:
+    return tf_text.FastWordpieceTokenizer(
+        vocab=pieces,
+        token_out_type=tf.int32,
+        unknown_token=vocab.UNK_TOKEN,
+        # It counts bytes. `_words` is the one to apply the limit, in characters.
+        max_bytes_per_word=MAX_CHARS_PER_WORD * MAX_BYTES_PER_CHAR,
+        no_pretokenization=True,
+        support_detokenization=True,
+    )

@@ -1,7 +1,10 @@
 """Reads and checks a BERT vocabulary: one token a line, the line number is the id."""
 
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+
+from absl import logging
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
@@ -16,11 +19,54 @@ MASK_TOKEN = "[MASK]"
 REQUIRED_TOKENS = (PAD_TOKEN, UNK_TOKEN, CLS_TOKEN, SEP_TOKEN)
 
 
+# Longer words are unknown as a whole; see `BertTokenizer`.
+MAX_CHARS_PER_WORD = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class AddedToken:
+    """A token that was added to a vocabulary: one token wherever a text spells it.
+
+    Args:
+        content: str. The token; it stands in the vocabulary.
+        normalized: bool. Whether it is looked for in the normalized text, itself normalized,
+            or in the text as it was given. The former is usual for words, the latter for
+            markers such as `"[URL]"`.
+    """
+
+    content: str
+    normalized: bool = True
+
+
+def check_added_tokens(tokens: Sequence[AddedToken], vocabulary: Container[str]) -> None:
+    """Checks tokens that were added to a vocabulary.
+
+    Raises:
+        TinyBertError: if one is not in the vocabulary, or cannot be found in a text.
+    """
+    for token in tokens:
+        content = token.content
+        problem = None
+        if content not in vocabulary:
+            problem = "is not in the vocabulary"
+        elif content.startswith("##"):
+            problem = "begins with ##, which marks the inside of a word"
+        elif len(content) > MAX_CHARS_PER_WORD - 2:
+            problem = f"has {len(content)} characters, at most {MAX_CHARS_PER_WORD - 2} work"
+        elif content != content.strip() or any(ord(c) < 32 for c in content):
+            problem = "has spaces at its ends or control characters in it"
+        if problem:
+            raise TinyBertError(
+                f"The added token {content!r} {problem}. Remove it from the tokenizer."
+            )
+
+
 def load_vocabulary(path: str | os.PathLike, expected_size: int | None = None) -> list[str]:
     r"""Reads a vocabulary file (`vocab.txt`), the token of id 0 first.
 
     Lines end with `\n` or `\r\n`. The other line ends Unicode knows do not split, as
-    multilingual vocabularies hold U+0085 and U+2028 as tokens.
+    multilingual vocabularies hold U+0085 and U+2028 as tokens. Some published vocabularies
+    have a token twice: see `name_repeated`.
 
     Args:
         path: str or path. The UTF-8 file, one token a line.
@@ -31,16 +77,46 @@ def load_vocabulary(path: str | os.PathLike, expected_size: int | None = None) -
         The list of tokens, ordered by id.
 
     Raises:
-        TinyBertError: if the file is missing or not UTF-8, if it has an empty line, a
-            token twice or another size than `expected_size`, or if it lacks one of
-            `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`.
+        TinyBertError: if the file is missing or not UTF-8, if it has an empty line or
+            another size than `expected_size`, or if it lacks one of `[PAD]`, `[UNK]`,
+            `[CLS]`, `[SEP]`.
     """
     # A byte order mark is what some editors put before the first token, not part of it.
     text = read_text_file(path, "vocabulary").removeprefix("\ufeff")
     lines = text.removesuffix("\n").split("\n") if text else []
-    tokens = [line.removesuffix("\r") for line in lines]
+    tokens = name_repeated([line.removesuffix("\r") for line in lines], str(path))
     check_vocabulary(tokens, str(path), expected_size)
     return tokens
+
+
+def name_repeated(tokens: Sequence[str], source: str) -> list[str]:
+    """Returns tokens, of which those that come again later have other names.
+
+    Some published vocabularies have a token twice. Texts become the last one, as in
+    transformers; the place of the others counts, so each gets a name that no text spells.
+
+    Args:
+        tokens: sequence of str. Ordered by id.
+        source: str. Where they come from, for the log.
+    """
+    last = {token: i for i, token in enumerate(tokens)}
+    repeated = [token for i, token in enumerate(tokens) if token and last[token] != i]
+    if repeated:
+        logging.warning(
+            "%s: %d token(s) come again, such as %r; the last one of each is used.",
+            source,
+            len(repeated),
+            repeated[0],
+        )
+    return [
+        token if last[token] == i or not token else unnamed_token(i)
+        for i, token in enumerate(tokens)
+    ]
+
+
+def unnamed_token(number: int) -> str:
+    """Returns a token that no text spells, for an id that has none of its own."""
+    return f"[no_token_{number}]"
 
 
 def check_vocabulary(
