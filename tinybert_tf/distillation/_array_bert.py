@@ -8,17 +8,45 @@ from tinybert_tf.models import MASK_BIAS
 _HEAD_PARTS = ("query", "key", "value")
 
 
-def run_block(block, hidden: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
+def run_block(
+    block, hidden: np.ndarray, mask: np.ndarray, position_bias: np.ndarray | None = None
+) -> tuple[np.ndarray, ...]:
     """Returns sums before and values after both LayerNorms of a block [tokens, width]."""
     attention = block.self_attention
-    context = attend(attention, hidden, mask)
+    context = attend(attention, hidden, mask, position_bias)
     attention_sum = hidden + linear(attention.output_dense, context)
     attended = normalize(attention_sum, block.attention_norm)
     output_sum = attended + feed_forward(block, attended)
     return attention_sum, attended, output_sum, normalize(output_sum, block.output_norm)
 
 
-def attend(attention, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def embed(encoder, inputs: dict, mask: np.ndarray) -> np.ndarray:
+    """Returns the sums of an encoder's embeddings [tokens, width of the tables]."""
+    tables = (
+        encoder.token_embedding.embeddings,
+        encoder.position_embedding.position_embeddings,
+        encoder.segment_embedding.embeddings,
+    )
+    rows = (inputs["token_ids"][mask], np.nonzero(mask)[1], inputs["segment_ids"][mask])
+    return sum(array(table)[row] for table, row in zip(tables, rows, strict=True))
+
+
+def embedding_output(encoder, sums: np.ndarray) -> np.ndarray:
+    """Returns the first hidden states [tokens, width] of the sums of the embeddings."""
+    normalized = normalize(sums, encoder.embeddings_norm)
+    if encoder.embeddings_projection is None:
+        return normalized
+    return linear(encoder.embeddings_projection, normalized)
+
+
+def position_bias(encoder, mask: np.ndarray) -> np.ndarray | None:
+    """Returns what an encoder adds to the scores [1, heads, seq, seq] of a batch, if it does."""
+    return None if encoder.position_bias is None else array(encoder.position_bias(mask))
+
+
+def attend(
+    attention, hidden: np.ndarray, mask: np.ndarray, position_bias: np.ndarray | None = None
+) -> np.ndarray:
     """Returns what an attention layer gives its output layer [tokens, width]."""
 
     def heads(dense):
@@ -29,6 +57,8 @@ def attend(attention, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     query, key, value = (heads(getattr(attention, name)) for name in _HEAD_PARTS)
     scores = ops.matmul(query, key.swapaxes(-1, -2)) * attention.head_dim**-0.5
+    if position_bias is not None:
+        scores += position_bias
     bias = np.where(mask, 0.0, MASK_BIAS).astype("float32")[:, None, None, :]
     contexts = array(ops.matmul(ops.softmax(scores + bias), value))
     return contexts.transpose(0, 2, 1, 3).reshape(*mask.shape, -1)[mask]
@@ -41,7 +71,8 @@ def feed_forward(block, attended: np.ndarray) -> np.ndarray:
 
 def pool(model, first_tokens: np.ndarray) -> np.ndarray:
     """Returns what the head of a text classifier gets."""
-    pooled = np.tanh(linear(model.backbone.pooled_dense, first_tokens))
+    encoder = model.backbone
+    pooled = encoder.pooler_activation(linear(encoder.pooled_dense, first_tokens))
     return array(model.head_activation(pooled))
 
 

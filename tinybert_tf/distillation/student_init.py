@@ -31,10 +31,13 @@ from tinybert_tf.distillation._array_bert import (
     assign_dense,
     attend,
     compose,
+    embed,
+    embedding_output,
     feed_forward,
     linear,
     normalize,
     pool,
+    position_bias,
     run_block,
     standardize,
 )
@@ -110,7 +113,7 @@ def initialize_head(student, teacher, sample: Iterable[dict]) -> None:
         return
     source, target = encoder_of(teacher), encoder_of(student)
     text = _Text(source, sample)
-    hidden = [normalize(x, target.embeddings_norm) for x in text.embed(target)]
+    hidden = [embedding_output(target, x) for x in text.embed(target)]
     for block in target.transformer_layers:
         states = zip(hidden, text.masks, strict=True)
         hidden = [run_block(block, x, mask)[-1] for x, mask in states]
@@ -137,32 +140,24 @@ class _Text:
                 "Give at least one batch."
             )
         self.encoder = encoder
+        self._position_biases = [position_bias(encoder, mask) for mask in self.masks]
         self._layer = None
 
     def embed(self, encoder: BertEncoder) -> list[np.ndarray]:
-        """Returns for each batch the sum of an encoder's embeddings [tokens, width]."""
-        tables = [
-            array(encoder.token_embedding.embeddings),
-            array(encoder.position_embedding.position_embeddings),
-            array(encoder.segment_embedding.embeddings),
-        ]
-        sums = []
-        for inputs, mask in zip(self.batches, self.masks, strict=True):
-            rows = (inputs["token_ids"][mask], np.nonzero(mask)[1], inputs["segment_ids"][mask])
-            sums.append(sum(table[row] for table, row in zip(tables, rows, strict=True)))
-        return sums
+        """Returns for each batch the sums of an encoder's embeddings [tokens, width]."""
+        batches = zip(self.batches, self.masks, strict=True)
+        return [embed(encoder, inputs, mask) for inputs, mask in batches]
 
     def hidden_states(self, layer: int) -> list[np.ndarray]:
         """Returns for each batch the teacher's hidden states [tokens, width] after a block."""
         # From the last ones that were asked for: mostly the next are.
         if self._layer is None or self._layer > layer:
-            norm, self._layer = self.encoder.embeddings_norm, 0
-            self._hidden = [normalize(x, norm) for x in self.embed(self.encoder)]
+            self._layer = 0
+            sums = self.embed(self.encoder)
+            self._hidden = [embedding_output(self.encoder, x) for x in sums]
         for block in self.encoder.transformer_layers[self._layer : layer]:
-            self._hidden = [
-                run_block(block, hidden, mask)[-1]
-                for hidden, mask in zip(self._hidden, self.masks, strict=True)
-            ]
+            states = zip(self._hidden, self.masks, self._position_biases, strict=True)
+            self._hidden = [run_block(block, *state)[-1] for state in states]
         self._layer = layer
         return self._hidden
 
@@ -173,8 +168,9 @@ class _Text:
             number: int. The block, counted from 1.
         """
         block = self.encoder.transformer_layers[number - 1]
-        states = zip(self.hidden_states(number - 1), self.masks, strict=True)
-        inside = [run_block(block, hidden, mask) for hidden, mask in states]
+        hidden = self.hidden_states(number - 1)
+        states = zip(hidden, self.masks, self._position_biases, strict=True)
+        inside = [run_block(block, *state) for state in states]
         names = ("attention_sum", "attended", "output_sum", "output")
         return dict(zip(names, zip(*inside, strict=True), strict=True))
 
@@ -213,10 +209,15 @@ def _fit_embeddings(text: _Text, source, target, basis: np.ndarray) -> list[np.n
         ),
         (source.segment_embedding.embeddings, target.segment_embedding.embeddings),
     ]
+    into, gamma = basis, array(source.embeddings_norm.gamma)
+    if source.embeddings_projection is not None:
+        # Its LayerNorm comes before; what follows the student's is fitted all the same.
+        into = gamma[:, None] * array(source.embeddings_projection.kernel) @ basis
+        gamma = np.ones(source.hidden_dim, "float32")
     for theirs, ours in tables:
-        assign_corner(ours, array(theirs)[: ours.shape[0]] @ basis)
-    ours, theirs = target.embeddings_norm, source.embeddings_norm
-    return _fit_norm(ours, theirs, text.embed(target), text.hidden_states(0), basis)
+        assign_corner(ours, array(theirs)[: ours.shape[0]] @ into)
+    sums = text.embed(target)
+    return _fit_norm(target.embeddings_norm, gamma, sums, text.hidden_states(0), basis)
 
 
 def _fit_block(
@@ -244,12 +245,13 @@ def _fit_block(
         fit.add(context, goal @ basis - h[:, : basis.shape[1]])
     assign_dense(ours.output_dense, fit.solve(prior))
     sums = [h + linear(ours.output_dense, c) for h, c in zip(hidden, contexts, strict=True)]
-    norms = block.attention_norm, source.attention_norm
-    attended = _fit_norm(*norms, sums, inside["attended"], basis)
+    gamma = array(source.attention_norm.gamma)
+    attended = _fit_norm(block.attention_norm, gamma, sums, inside["attended"], basis)
 
     _fit_feed_forward(block, source, attended, inside, basis)
     sums = [x + feed_forward(block, x) for x in attended]
-    return _fit_norm(block.output_norm, source.output_norm, sums, inside["output"], basis)
+    gamma = array(source.output_norm.gamma)
+    return _fit_norm(block.output_norm, gamma, sums, inside["output"], basis)
 
 
 def _fit_heads(ours, theirs, hidden, teacher_hidden, basis: np.ndarray) -> np.ndarray:
@@ -341,8 +343,9 @@ def _fit_pooler(text: _Text, target, hidden, basis: np.ndarray) -> np.ndarray:
     reconstruction, _ = _reconstruct(hidden, last, basis)
     into = compose(reconstruction, source.pooled_dense)
     fit = LinearFit(_PRIOR_TOKENS)
-    pooled = np.tanh(text.first_tokens(hidden) @ into[:-1] + into[-1])
-    fit.add(pooled, np.tanh(linear(source.pooled_dense, text.first_tokens(last))))
+    pooled = target.pooler_activation(text.first_tokens(hidden) @ into[:-1] + into[-1])
+    goal = source.pooler_activation(linear(source.pooled_dense, text.first_tokens(last)))
+    fit.add(array(pooled), array(goal))
     units = fit.select(np.eye(source.hidden_dim + 1, source.hidden_dim), target.hidden_dim)
     assign_dense(target.pooled_dense, into[:, units])
     return units
@@ -396,12 +399,12 @@ def _reconstruct(
     return fit.solve(prior), fit.input_moments
 
 
-def _fit_norm(ours, theirs, sums, goals, basis: np.ndarray) -> list[np.ndarray]:
+def _fit_norm(ours, gamma: np.ndarray, sums, goals, basis: np.ndarray) -> list[np.ndarray]:
     """Sets a LayerNorm of the student towards the teacher's values in the basis.
 
     Args:
         ours: the layer of the student.
-        theirs: the layer of the teacher.
+        gamma: float array [teacher's width]. The teacher's scale.
         sums: for each batch what the student's layer gets [tokens, student's width].
         goals: for each batch what the teacher's layer gives [tokens, teacher's width].
         basis: float array [teacher's width, dimensions].
@@ -415,7 +418,7 @@ def _fit_norm(ours, theirs, sums, goals, basis: np.ndarray) -> list[np.ndarray]:
         fit.add(standardize(x, ours)[:, :dimensions], goal @ basis)
     # What a basis that is turned from the dimensions leaves on the diagonal of diag(gamma); and
     # the same length is another mean square in another width.
-    prior = np.square(basis).T @ array(theirs.gamma) * (len(basis) / sums[0].shape[1]) ** 0.5
+    prior = np.square(basis).T @ gamma * (len(basis) / sums[0].shape[1]) ** 0.5
     scale, shift = fit.solve(prior)
     assign_corner(ours.gamma, scale)
     assign_corner(ours.beta, shift)

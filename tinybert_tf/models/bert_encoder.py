@@ -6,7 +6,7 @@ import keras_nlp
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models._quantized_weights import QuantizedPresets
 from tinybert_tf.models.architectures import ARCHITECTURES
-from tinybert_tf.models.bert_layers import BertTransformerLayer
+from tinybert_tf.models.bert_layers import BertTransformerLayer, RelativePositionBias
 from tinybert_tf.presets import PRESETS
 
 
@@ -42,6 +42,11 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         activation: str or callable. Of the feed-forward network. `"gelu"` is the exact
             form, as in the original BERT; `tinybert_tf.models.gelu_tanh` is KerasHub's.
         layer_norm_epsilon: float. Of every LayerNorm.
+        embedding_dim: int or `None`. Width of the embeddings, where a dense layer takes them
+            to `hidden_dim` (ELECTRA's small models); `None` is `hidden_dim`, without it.
+        relative_attention_buckets: int or `None`. Rows of MPNet's bias on attention scores;
+            see `RelativePositionBias`. It is a part of the scores that a student learns from.
+        pooler_activation: str or callable. Of the pooled output.
         dtype: str or `keras.DTypePolicy`. Of computations and weights.
         **kwargs: See `keras.Model`.
 
@@ -72,6 +77,9 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         num_segments=2,
         activation="gelu",
         layer_norm_epsilon=1e-12,
+        embedding_dim=None,
+        relative_attention_buckets=None,
+        pooler_activation="tanh",
         dtype=None,
         **kwargs,
     ):
@@ -81,11 +89,12 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
                 "Choose a multiple."
             )
         attention_dropout = dropout if attention_dropout is None else attention_dropout
+        table_dim = embedding_dim or hidden_dim
 
         # === Layers ===
         self.token_embedding = keras_nlp.layers.ReversibleEmbedding(
             vocabulary_size,
-            hidden_dim,
+            table_dim,
             embeddings_initializer=_initializer(),
             dtype=dtype,
             name="token_embedding",
@@ -98,7 +107,7 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         )
         self.segment_embedding = keras.layers.Embedding(
             num_segments,
-            hidden_dim,
+            table_dim,
             embeddings_initializer=_initializer(),
             dtype=dtype,
             name="segment_embedding",
@@ -110,6 +119,23 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         self.embeddings_dropout = keras.layers.Dropout(
             dropout, dtype=dtype, name="embeddings_dropout"
         )
+        self.embeddings_projection = None
+        if embedding_dim is not None:
+            self.embeddings_projection = keras.layers.Dense(
+                hidden_dim,
+                kernel_initializer=_initializer(),
+                dtype=dtype,
+                name="embeddings_projection",
+            )
+        self.position_bias = None
+        if relative_attention_buckets is not None:
+            self.position_bias = RelativePositionBias(
+                relative_attention_buckets,
+                num_heads,
+                max_sequence_length,
+                dtype=dtype,
+                name="position_bias",
+            )
         self.transformer_layers = [
             BertTransformerLayer(
                 num_heads,
@@ -126,7 +152,7 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         ]
         self.pooled_dense = keras.layers.Dense(
             hidden_dim,
-            activation="tanh",
+            activation=pooler_activation,
             kernel_initializer=_initializer(),
             dtype=dtype,
             name="pooled_dense",
@@ -145,10 +171,15 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
                 self.segment_embedding(inputs["segment_ids"]),
             )
         )
-        hidden_states = [self.embeddings_dropout(self.embeddings_norm(embedded))]
-        attention_scores = []
+        embedded = self.embeddings_dropout(self.embeddings_norm(embedded))
+        if self.embeddings_projection is not None:
+            embedded = self.embeddings_projection(embedded)
+        hidden_states, attention_scores = [embedded], []
+        shared = [inputs["padding_mask"]]
+        if self.position_bias is not None:
+            shared.append(self.position_bias(inputs["token_ids"]))
         for layer in self.transformer_layers:
-            x, scores = layer(hidden_states[-1], inputs["padding_mask"])
+            x, scores = layer(hidden_states[-1], *shared)
             hidden_states.append(x)
             attention_scores.append(scores)
         outputs = {
@@ -169,6 +200,9 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         self.num_segments = num_segments
         self.activation = keras.activations.get(activation)
         self.layer_norm_epsilon = layer_norm_epsilon
+        self.embedding_dim = embedding_dim
+        self.relative_attention_buckets = relative_attention_buckets
+        self.pooler_activation = keras.activations.get(pooler_activation)
         self._intermediate_outputs = {
             "hidden_states": hidden_states,
             "attention_scores": attention_scores,
@@ -234,5 +268,8 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
             num_segments=self.num_segments,
             activation=keras.activations.serialize(self.activation),
             layer_norm_epsilon=self.layer_norm_epsilon,
+            embedding_dim=self.embedding_dim,
+            relative_attention_buckets=self.relative_attention_buckets,
+            pooler_activation=keras.activations.serialize(self.pooler_activation),
         )
         return config

@@ -1,6 +1,9 @@
 """The parts of BERT whose inside a student learns from."""
 
+import math
+
 import keras
+import numpy as np
 from keras import ops
 
 # Large enough to take a masked key out of the softmax, small enough for float16 and for
@@ -29,7 +32,7 @@ class BertSelfAttention(keras.layers.Layer):
         self.dropout = dropout
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, hidden_states_shape, padding_mask_shape=None):
+    def build(self, hidden_states_shape, padding_mask_shape=None, position_bias_shape=None):
         hidden_dim = hidden_states_shape[-1]
         self.head_dim = hidden_dim // self.num_heads
 
@@ -57,12 +60,14 @@ class BertSelfAttention(keras.layers.Layer):
         x = ops.reshape(x, (batch, length, self.num_heads, self.head_dim))
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def call(self, hidden_states, padding_mask, training=None):
+    def call(self, hidden_states, padding_mask, position_bias=None, training=None):
         """Runs the layer.
 
         Args:
             hidden_states: float tensor [batch, seq, hidden].
             padding_mask: int or bool tensor [batch, seq], non-zero at real tokens.
+            position_bias: float tensor [1, heads, seq, seq] or `None`. Added to the scores;
+                see `RelativePositionBias`.
             training: bool. Whether dropout is on.
 
         Returns:
@@ -72,6 +77,8 @@ class BertSelfAttention(keras.layers.Layer):
         key = self._split_heads(self.key(hidden_states))
         value = self._split_heads(self.value(hidden_states))
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        if position_bias is not None:
+            scores += position_bias
 
         mask_bias = (1.0 - ops.cast(padding_mask, "float32"))[:, None, None, :] * MASK_BIAS
         # The softmax runs in float32 whatever the policy: half types lose the tail.
@@ -82,7 +89,9 @@ class BertSelfAttention(keras.layers.Layer):
         context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))
         return self.output_dense(ops.reshape(context, ops.shape(hidden_states))), scores
 
-    def compute_output_shape(self, hidden_states_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, hidden_states_shape, padding_mask_shape=None, position_bias_shape=None
+    ):
         batch, length = hidden_states_shape[:2]
         return hidden_states_shape, (batch, self.num_heads, length, length)
 
@@ -131,7 +140,7 @@ class BertTransformerLayer(keras.layers.Layer):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, hidden_states_shape, padding_mask_shape=None):
+    def build(self, hidden_states_shape, padding_mask_shape=None, position_bias_shape=None):
         def layer_norm(name):
             layer = keras.layers.LayerNormalization(
                 epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name=name
@@ -169,25 +178,30 @@ class BertTransformerLayer(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, hidden_states, padding_mask, training=None):
+    def call(self, hidden_states, padding_mask, position_bias=None, training=None):
         """Runs the block.
 
         Args:
             hidden_states: float tensor [batch, seq, hidden].
             padding_mask: int or bool tensor [batch, seq], non-zero at real tokens.
+            position_bias: float tensor [1, heads, seq, seq] or `None`.
             training: bool. Whether dropout is on.
 
         Returns:
             `(hidden_states [batch, seq, hidden], attention_scores [batch, heads, seq, seq])`.
         """
-        attended, scores = self.self_attention(hidden_states, padding_mask, training=training)
+        attended, scores = self.self_attention(
+            hidden_states, padding_mask, position_bias, training=training
+        )
         attended = self.hidden_dropout(attended, training=training)
         x = self.attention_norm(hidden_states + attended)
         y = self.output_dense(self.intermediate_dense(x))
         y = self.hidden_dropout(y, training=training)
         return self.output_norm(x + y), scores
 
-    def compute_output_shape(self, hidden_states_shape, padding_mask_shape=None):
+    def compute_output_shape(
+        self, hidden_states_shape, padding_mask_shape=None, position_bias_shape=None
+    ):
         batch, length = hidden_states_shape[:2]
         return hidden_states_shape, (batch, self.num_heads, length, length)
 
@@ -201,6 +215,72 @@ class BertTransformerLayer(keras.layers.Layer):
             attention_dropout=self.attention_dropout,
             layer_norm_epsilon=self.layer_norm_epsilon,
             kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
+        )
+        return config
+
+
+@keras.saving.register_keras_serializable(package="tinybert_tf")
+class RelativePositionBias(keras.layers.Layer):
+    """A learned bias on attention scores, by head and distance, the same in all blocks.
+
+    As in MPNet (Song et al., arXiv 2004.09297), which took it from T5 (Raffel et al., arXiv
+    1910.10683): near distances have a bucket each, further ones share buckets that widen as
+    the logarithm, and what is beyond `max_distance` shares the last; each direction has half
+    of the buckets.
+
+    Args:
+        num_buckets: int. Rows of the table, an even number.
+        num_heads: int. Its columns.
+        max_sequence_length: int. The longest text.
+        max_distance: int. Tokens.
+        **kwargs: See `keras.layers.Layer`.
+    """
+
+    def __init__(self, num_buckets, num_heads, max_sequence_length, max_distance=128, **kwargs):
+        super().__init__(**kwargs)
+        self.num_buckets = num_buckets
+        self.num_heads = num_heads
+        self.max_sequence_length = max_sequence_length
+        self.max_distance = max_distance
+
+    def build(self, token_ids_shape):
+        self.embeddings = self.add_weight(
+            shape=(self.num_buckets, self.num_heads),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            name="embeddings",
+        )
+        self.built = True
+
+    def call(self, token_ids):
+        """Returns the bias [1, heads, seq, seq] of a text of the length of `token_ids`."""
+        positions = ops.arange(ops.shape(token_ids)[1])
+        distances = positions[None, :] - positions[:, None] + self.max_sequence_length - 1
+        buckets = ops.take(ops.convert_to_tensor(self._buckets()), distances)
+        bias = ops.take(ops.cast(self.embeddings, self.compute_dtype), buckets, axis=0)
+        return ops.transpose(bias, (2, 0, 1))[None]
+
+    def _buckets(self) -> np.ndarray:
+        """Returns the bucket of each distance from 1 - max_sequence_length upwards."""
+        distances = np.arange(1 - self.max_sequence_length, self.max_sequence_length)
+        half = self.num_buckets // 2
+        exact = half // 2
+        far = np.maximum(np.abs(distances), 1)
+        widening = np.log(far / exact) / math.log(self.max_distance / exact) * (half - exact)
+        wide = np.minimum(exact + widening.astype("int32"), half - 1)
+        buckets = np.where(np.abs(distances) < exact, np.abs(distances), wide)
+        return (buckets + half * (distances > 0)).astype("int32")
+
+    def compute_output_shape(self, token_ids_shape):
+        length = token_ids_shape[1]
+        return (1, self.num_heads, length, length)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            num_buckets=self.num_buckets,
+            num_heads=self.num_heads,
+            max_sequence_length=self.max_sequence_length,
+            max_distance=self.max_distance,
         )
         return config
 
