@@ -14,6 +14,8 @@ from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.tokenization.files import check_case, load_tokenizer_files
 
 _PACKAGE = "package:"
+# Rows of an embedding table beyond the vocabulary.
+_MOST_PADDING = 1023
 
 
 # BERT's. A masked LM reads a text twice, so it wants twice the length.
@@ -77,7 +79,7 @@ def load_plain_encoder(
     location = resolve_path(config.weights)
     kind = layout_of(location)
     tokenizer = load_tokenizer_at(config, location, kind)
-    encoder = load_encoder_at(location, kind, dtype, dropout)
+    encoder = load_encoder_at(location, kind, tokenizer, dtype, dropout)
     check_vocabulary(encoder, tokenizer)
     return encoder, tokenizer
 
@@ -98,7 +100,8 @@ def load_masked_lm(config: WeightsConfig, dtype: str) -> BertMaskedLM:
     if kind == "own":
         model = _load_own_masked_lm(location, dtype)
     elif kind == "hugging_face":
-        model = checkpoints.load_masked_lm(location, dtype=dtype)
+        size = table_size(location, tokenizer)
+        model = checkpoints.load_masked_lm(location, dtype=dtype, **size)
     else:
         model = _from_keras_hub(
             lambda name: checkpoints.masked_lm_from_keras_hub(name, dtype=dtype), location
@@ -171,32 +174,48 @@ def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> Bert
 
 
 def load_encoder_at(
-    location: str, kind: str, precision: str, dropout: float | None
+    location: str, layout: str, tokenizer: BertTokenizer, dtype: str, dropout: float | None
 ) -> BertEncoder:
     """Loads an encoder without a head.
 
     Args:
         location: str. What `resolve_path` returned.
-        kind: str. What `layout_of` says of it.
-        precision: str. A Keras dtype policy.
+        layout: str. What `layout_of` says of it.
+        tokenizer: `BertTokenizer`. Its own.
+        dtype: str. A Keras dtype policy.
         dropout: float or `None`. In place of the encoder's own.
 
     Raises:
         TinyBertError: if it cannot be read.
     """
-    if kind == "own":
+    if layout == "own":
         if dropout is not None:
             raise TinyBertError(
                 f"dropout is {dropout}, but '{location}' is a preset of this library, which "
                 "keeps its own. Leave dropout out."
             )
-        return BertEncoder.from_preset(location, dtype=precision)
-    options = {"dtype": precision}
+        return BertEncoder.from_preset(location, dtype=dtype)
+    options = {"dtype": dtype}
     if dropout is not None:
         options.update(dropout=dropout, attention_dropout=dropout)
-    if kind == "hugging_face":
-        return checkpoints.load_encoder(location, **options)
+    if layout == "hugging_face":
+        options |= table_size(location, tokenizer)
+        return checkpoints.load_encoder(location, new_pooler=True, **options)
     return _from_keras_hub(lambda name: checkpoints.from_keras_hub(name, **options), location)
+
+
+def table_size(location: str, tokenizer: BertTokenizer) -> dict[str, int]:
+    """Returns `vocabulary_size` for a loader, if a checkpoint pads its embedding table.
+
+    Args:
+        location: str. A Hugging Face layout directory.
+        tokenizer: `BertTokenizer`. Its own.
+    """
+    config = json.loads((pathlib.Path(location) / "config.json").read_text("utf-8"))
+    rows, tokens = config.get("vocab_size"), tokenizer.vocabulary_size()
+    # More rows are no padding: the vocabulary is that of another model.
+    is_padded = isinstance(rows, int) and 0 < rows - tokens <= _MOST_PADDING
+    return {"vocabulary_size": tokens} if is_padded else {}
 
 
 def load_classifier(

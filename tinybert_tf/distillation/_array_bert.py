@@ -40,7 +40,7 @@ def embedding_output(encoder, sums: np.ndarray) -> np.ndarray:
 
 
 def position_bias(encoder, mask: np.ndarray) -> np.ndarray | None:
-    """Returns what an encoder adds to the scores [1, heads, seq, seq] of a batch, if it does."""
+    """Returns what an encoder adds to its scores [1, heads, seq, seq], `None` for nothing."""
     return None if encoder.position_bias is None else array(encoder.position_bias(mask))
 
 

@@ -7,6 +7,7 @@ from tinybert_tf.checkpoints.locations import (
     load_encoder_at,
     load_tokenizer_at,
     resolve_path,
+    table_size,
 )
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import (
@@ -39,11 +40,11 @@ def load_teacher(config: RunConfig) -> BertTextClassifier | BertSpanClassifier:
     tokenizer = load_tokenizer_at(teacher, location, layout)
     preprocessor = BertPreprocessor(tokenizer, sequence_length=config.data.max_tokens)
     if teacher.fine_tune is None:
-        model = _load_classifier(steps, location, layout, dtype)
+        model = _load_classifier(steps, location, layout, tokenizer, dtype)
         model.preprocessor = preprocessor
         steps.check_classifier(model)
     else:
-        encoder = load_encoder_at(location, layout, dtype, teacher.dropout)
+        encoder = load_encoder_at(location, layout, tokenizer, dtype, teacher.dropout)
         model = steps.new_classifier(encoder, preprocessor)
     _check_sizes(model.backbone, tokenizer, config.data.max_tokens)
     return model
@@ -155,9 +156,12 @@ def load_student_start(config: RunConfig | GeneralConfig, encoder: BertEncoder) 
     encoder.set_weights(start.get_weights())
 
 
-def _load_classifier(steps: TaskSteps, location: str, layout: str, dtype: str):
+def _load_classifier(
+    steps: TaskSteps, location: str, layout: str, tokenizer: BertTokenizer, dtype: str
+):
     if layout == "hugging_face":
-        return steps.load_hugging_face(location, dtype)
+        options = table_size(location, tokenizer)
+        return steps.load_hugging_face(location, dtype=dtype, **options)
     if layout == "own":
         return load_classifier(location, dtype)
     raise TinyBertError(

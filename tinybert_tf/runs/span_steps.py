@@ -45,9 +45,9 @@ class SpanTaskSteps:
         """Returns a model with a new head for the task."""
         return BertSpanClassifier(encoder, preprocessor=preprocessor)
 
-    def load_hugging_face(self, directory: str, dtype: str) -> BertSpanClassifier:
+    def load_hugging_face(self, directory: str, **options) -> BertSpanClassifier:
         """Loads a model with its head from a Hugging Face layout directory."""
-        return load_span_classifier(directory, dtype=dtype)
+        return load_span_classifier(directory, **options)
 
     def check_classifier(self, model) -> None:
         """Raises TinyBertError if a model is of another class."""

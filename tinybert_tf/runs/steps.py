@@ -34,8 +34,13 @@ class TaskSteps(Protocol):
     def new_classifier(self, encoder: BertEncoder, preprocessor: BertPreprocessor) -> Any:
         """Returns a model with a new head for the task."""
 
-    def load_hugging_face(self, directory: str, dtype: str) -> Any:
-        """Loads a model with its head from a Hugging Face layout directory."""
+    def load_hugging_face(self, directory: str, **options) -> Any:
+        """Loads a model with its head from a Hugging Face layout directory.
+
+        Args:
+            directory: str.
+            **options: overrides of `BertEncoder` arguments, such as `dtype`.
+        """
 
     def check_classifier(self, model: Any) -> None:
         """Raises TinyBertError if a model that learned elsewhere does not fit the task."""

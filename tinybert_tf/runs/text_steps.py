@@ -56,9 +56,9 @@ class TextTaskSteps:
             dropout=encoder.dropout,
         )
 
-    def load_hugging_face(self, directory: str, dtype: str) -> BertTextClassifier:
+    def load_hugging_face(self, directory: str, **options) -> BertTextClassifier:
         """Loads a model with its head from a Hugging Face layout directory."""
-        return load_text_classifier(directory, dtype=dtype)
+        return load_text_classifier(directory, **options)
 
     def check_classifier(self, model) -> None:
         """Looks whether a model fits the task; gives it the task's labels if it names none.

@@ -48,6 +48,13 @@ _CLASSES = (
     *("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MPNetTokenizer"),
     *("PreTrainedTokenizer", "TokenizersBackend", "PythonBackend"),
 )
+_MPNET_FIRST = ("<s>", "<pad>", "</s>", "<unk>")
+_MPNET_TOKENS = {
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "sep_token": "</s>",
+    "mask_token": "<mask>",
+}
 _SETTINGS = ("lowercase", "strip_accents", "tokenize_chinese_chars")
 # More upper-case tokens than one in so many, and a vocabulary is not that of an uncased model.
 _TOKENS_PER_UPPER_CASE = 1000
@@ -87,6 +94,8 @@ def load_tokenizer_files(
     """
     directory = pathlib.Path(directory)
     config = _read_json(directory / "tokenizer_config.json")
+    if _is_mpnet(directory) and vocabulary is None:
+        return _load_mpnet(directory, config, lowercase)
     _check_class(config, directory / "tokenizer_config.json")
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         _check_special_tokens(_read_json(directory / name), directory / name)
@@ -104,6 +113,54 @@ def load_tokenizer_files(
     tokenizer = _make_tokenizer(found, directory, lowercase)
     check_case(tokenizer, str(vocabulary or directory))
     return tokenizer
+
+
+def read_tokens(directory: str | os.PathLike) -> list[str]:
+    """Reads the vocabulary of a directory as it is, ordered by id.
+
+    Args:
+        directory: str or path. With `tokenizer.json` or `vocab.txt`.
+
+    Raises:
+        TinyBertError: if it cannot be read.
+    """
+    directory = pathlib.Path(directory)
+    state = _read_json(directory / "tokenizer.json")
+    if state:
+        path = directory / "tokenizer.json"
+        tokens = _member(_member(state, "model", dict, path, {}), "vocab", dict, path, {})
+        return _in_order(tokens, directory)
+    path = directory / "vocab.txt"
+    _check_exists(path, directory)
+    return read_text_file(path, "vocabulary").removesuffix("\n").split("\n")
+
+
+def mpnet_rows(tokens: list[str], source: str) -> tuple[list[str], list[int]]:
+    """Returns BERT's vocabulary out of MPNet's, and the row that each token has in MPNet.
+
+    MPNet puts `<s>`, `<pad>`, `</s>` and `<unk>` before BERT's tokens, and `<mask>` after
+    them; these stand for BERT's special tokens.
+
+    Args:
+        tokens: list of str. MPNet's vocabulary, ordered by id.
+        source: str. Where it comes from, for messages.
+
+    Raises:
+        TinyBertError: if it is none.
+    """
+    first, last = len(_MPNET_FIRST), len(tokens) - 1
+    bert = tokens[first:last]
+    if (
+        tokens[:first] != list(_MPNET_FIRST)
+        or tokens[-1:] != ["<mask>"]
+        or CLS_TOKEN not in bert
+    ):
+        raise TinyBertError(
+            f"{source}: expected MPNet's vocabulary, {', '.join(_MPNET_FIRST)} before BERT's "
+            f"tokens and <mask> after them; got {', '.join(map(repr, tokens[:5]))}, ..."
+        )
+    own = {CLS_TOKEN: 0, PAD_TOKEN: 1, SEP_TOKEN: 2, MASK_TOKEN: last}
+    return bert, [own.get(token, first + i) for i, token in enumerate(bert)]
 
 
 def check_case(tokenizer: BertTokenizer, source: str) -> None:
@@ -138,6 +195,24 @@ def check_case(tokenizer: BertTokenizer, source: str) -> None:
         f"{', '.join(map(repr, upper[:3]))}: the model is cased, but lowercase is true. Set "
         "lowercase to false (`corpus`: --cased)."
     )
+
+
+def _is_mpnet(directory: pathlib.Path) -> bool:
+    return _read_json(directory / "config.json").get("model_type") == "mpnet"
+
+
+def _load_mpnet(directory: pathlib.Path, config: dict, lowercase: bool) -> BertTokenizer:
+    """Loads MPNet's tokenizer as BERT's: the models are loaded in BERT's order of ids."""
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        path = directory / name
+        _check_special_tokens(_read_json(path), path, _MPNET_TOKENS)
+    state = _read_json(directory / "tokenizer.json")
+    found = _read_state(state, directory / "tokenizer.json") if state else _Found({})
+    tokens, _ = mpnet_rows(read_tokens(directory), str(directory))
+    found.tokens = {token: i for i, token in enumerate(tokens)}
+    found.added = {}
+    _add_config(found, {**config, "added_tokens_decoder": None}, directory)
+    return _make_tokenizer(found, directory, lowercase)
 
 
 # === Files ===
@@ -296,8 +371,10 @@ def _check_class(config: dict, path: pathlib.Path) -> None:
         )
 
 
-def _check_special_tokens(content: dict, path: pathlib.Path) -> None:
-    for name, expected in _SPECIAL_TOKENS.items():
+def _check_special_tokens(
+    content: dict, path: pathlib.Path, names: Mapping[str, str] = _SPECIAL_TOKENS
+) -> None:
+    for name, expected in names.items():
         token = content.get(name)
         token = token.get("content") if isinstance(token, dict) else token
         if token is not None and token != expected:
