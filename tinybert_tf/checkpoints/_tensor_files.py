@@ -11,6 +11,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from tinybert_tf.checkpoints._pytorch_bin import read_pytorch_bin
+from tinybert_tf.checkpoints._tf1 import CONFIG_NAME as TF1_CONFIG_NAME
+from tinybert_tf.checkpoints._tf1 import is_tf1, read_tf1_tensors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
 
@@ -30,7 +32,8 @@ def read_checkpoint(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], pathlib.Path]:
     """Reads the config and the tensors of a checkpoint, without PyTorch.
 
-    The weights are the first of these that exists: `model.safetensors`,
+    A directory of Google's original BERT (`bert_config.json`, `*.ckpt.index`) is read as if it
+    were in that layout. Else the weights are the first of these that exists: `model.safetensors`,
     `model.safetensors.index.json` (shards), `pytorch_model.bin`,
     `pytorch_model.bin.index.json` (shards).
 
@@ -57,6 +60,9 @@ def read_checkpoint(
         raise TinyBertError(
             f"{directory} is a file. Give the directory which holds it and {_CONFIG_NAME}."
         )
+    if is_tf1(directory):
+        config = _read_json_object(directory / TF1_CONFIG_NAME, "config")
+        return {**config, "model_type": "bert"}, *read_tf1_tensors(directory)
     if not os.path.exists(directory / _CONFIG_NAME):
         raise TinyBertError(
             f"{directory} has no {_CONFIG_NAME}. Expected a checkpoint in the Hugging Face "

@@ -7,6 +7,7 @@ import pathlib
 import keras_nlp
 
 from tinybert_tf import checkpoints
+from tinybert_tf.checkpoints._tf1 import is_tf1
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
 from tinybert_tf.strict import strict_dataclass
@@ -140,6 +141,8 @@ def load_tokenizer(source: WeightsConfig) -> BertTokenizer:
 
 def layout_of(location: str) -> str:
     """Tells whose layout a directory has: `"hugging_face"`, `"own"` or `"keras_hub"`."""
+    if is_tf1(pathlib.Path(location)):
+        return "hugging_face"
     path = pathlib.Path(location) / "config.json"
     if not path.exists():
         if pathlib.Path(location).exists():
@@ -211,7 +214,9 @@ def table_size(location: str, tokenizer: BertTokenizer) -> dict[str, int]:
         location: str. A Hugging Face layout directory.
         tokenizer: `BertTokenizer`. Its own.
     """
-    config = json.loads((pathlib.Path(location) / "config.json").read_text("utf-8"))
+    names = ("bert_config.json", "config.json")
+    path = next(p for name in names if (p := pathlib.Path(location) / name).exists())
+    config = json.loads(path.read_text("utf-8"))
     rows, tokens = config.get("vocab_size"), tokenizer.vocabulary_size()
     # More rows are no padding: the vocabulary is that of another model.
     is_padded = isinstance(rows, int) and 0 < rows - tokens <= _MOST_PADDING
