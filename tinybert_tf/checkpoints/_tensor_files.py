@@ -32,9 +32,9 @@ def read_checkpoint(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], pathlib.Path]:
     """Reads the config and the tensors of a checkpoint, without PyTorch.
 
-    A directory of Google's original BERT (`bert_config.json`, `*.ckpt.index`) is read as if it
-    were in that layout. Else the weights are the first of these that exists: `model.safetensors`,
-    `model.safetensors.index.json` (shards), `pytorch_model.bin`,
+    A directory of Google's original BERT (`bert_config.json`, `*.ckpt.index`) is read as if
+    it were in that layout. Else the weights are the first of these that exists:
+    `model.safetensors`, `model.safetensors.index.json` (shards), `pytorch_model.bin`,
     `pytorch_model.bin.index.json` (shards).
 
     Args:
