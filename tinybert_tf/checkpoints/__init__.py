@@ -7,7 +7,12 @@ from tinybert_tf.checkpoints.hugging_face import (
     load_text_classifier,
     save_text_classifier,
 )
-from tinybert_tf.checkpoints.keras_hub import from_keras_hub, masked_lm_from_keras_hub
+from tinybert_tf.checkpoints.keras_hub import (
+    from_keras_hub,
+    masked_lm_from_keras_hub,
+    text_classifier_from_keras_hub,
+    tokenizer_from_keras_hub,
+)
 
 __all__ = [
     "from_keras_hub",
@@ -17,4 +22,6 @@ __all__ = [
     "load_text_classifier",
     "masked_lm_from_keras_hub",
     "save_text_classifier",
+    "text_classifier_from_keras_hub",
+    "tokenizer_from_keras_hub",
 ]

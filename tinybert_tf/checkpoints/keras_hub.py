@@ -1,13 +1,15 @@
-"""Weights in from KerasHub: `BertBackbone` and `BertMaskedLM` objects and presets."""
+"""Weights in from KerasHub: backbones, text classifiers and masked LMs, objects or presets."""
 
 import os
+from collections.abc import Sequence
 
 import keras
 import keras_nlp
 import numpy as np
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import BertEncoder, BertMaskedLM, gelu_tanh
+from tinybert_tf.models import BertEncoder, BertMaskedLM, BertTextClassifier, gelu_tanh
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 
 def from_keras_hub(
@@ -49,6 +51,69 @@ def from_keras_hub(
     return encoder
 
 
+def text_classifier_from_keras_hub(
+    classifier: keras_nlp.models.BertTextClassifier | str | os.PathLike,
+    preprocessor: BertPreprocessor | None = None,
+    labels: Sequence[str] | None = None,
+    **kwargs,
+) -> BertTextClassifier:
+    """Makes a `BertTextClassifier` that computes what KerasHub's does, with its head.
+
+    Outputs are logits: a softmax that KerasHub's classifier applies is left out, since a
+    student learns from what is before it.
+
+    Args:
+        classifier: KerasHub's `BertTextClassifier`, or str or path: a preset handle or
+            directory, or a `.keras` file.
+        preprocessor: `BertPreprocessor` or `None`, for one as the classifier's own; see
+            `tokenizer_from_keras_hub`.
+        labels: sequence of str or `None`. Names of the classes, which KerasHub does not keep.
+        **kwargs: Overrides of `BertEncoder` arguments, such as `dtype`.
+
+    Raises:
+        TinyBertError: if `classifier` is something else, or its outputs are no scores of
+            classes that exclude each other.
+    """
+    classifier = _load_task(classifier, keras_nlp.models.BertTextClassifier)
+    activation = classifier.activation
+    if activation not in (keras.activations.linear, keras.activations.softmax):
+        raise TinyBertError(
+            f"The KerasHub classifier's outputs go through {activation.__name__}, expected "
+            "logits (activation=None) or softmax: a label is one of several here."
+        )
+    if preprocessor is None and classifier.preprocessor is not None:
+        theirs = classifier.preprocessor
+        preprocessor = BertPreprocessor(
+            tokenizer_from_keras_hub(theirs.tokenizer), theirs.sequence_length
+        )
+    model = BertTextClassifier(
+        from_keras_hub(classifier.backbone, **kwargs),
+        classifier.num_classes,
+        preprocessor=preprocessor,
+        labels=labels,
+        dropout=classifier.dropout,
+    )
+    _copy(model.output_dense, classifier.output_dense)
+    return model
+
+
+def tokenizer_from_keras_hub(tokenizer: keras_nlp.tokenizers.BertTokenizer) -> BertTokenizer:
+    """Makes a `BertTokenizer` with vocabulary, case, accents and Chinese as KerasHub's has them.
+
+    Where KerasHub's cuts a text otherwise than original BERT, such as at some symbols, this one
+    does as original BERT.
+
+    Args:
+        tokenizer: KerasHub's `BertTokenizer`.
+    """
+    return BertTokenizer(
+        tokenizer.get_vocabulary(),
+        lowercase=tokenizer.lowercase,
+        strip_accents=tokenizer.strip_accents,
+        tokenize_chinese_chars=tokenizer.split_on_cjk,
+    )
+
+
 def masked_lm_from_keras_hub(
     masked_lm: keras_nlp.models.BertMaskedLM | str | os.PathLike, preprocessor=None, **kwargs
 ) -> BertMaskedLM:
@@ -62,16 +127,9 @@ def masked_lm_from_keras_hub(
     Raises:
         TinyBertError: if `masked_lm` is something else, or has a head that nobody trained.
     """
-    if isinstance(masked_lm, str | os.PathLike):
-        name = os.fspath(masked_lm)
-        masked_lm = keras_nlp.models.BertMaskedLM.from_preset(name, preprocessor=None)
-    else:
-        name = "The KerasHub model"
-    if not isinstance(masked_lm, keras_nlp.models.BertMaskedLM):
-        raise TinyBertError(
-            f"masked_lm_from_keras_hub got a {type(masked_lm).__name__}, expected a KerasHub "
-            "BertMaskedLM or the name of its preset."
-        )
+    is_path = isinstance(masked_lm, str | os.PathLike)
+    name = os.fspath(masked_lm) if is_path else "The KerasHub model"
+    masked_lm = _load_task(masked_lm, keras_nlp.models.BertMaskedLM, preprocessor=None)
     theirs = masked_lm.masked_lm_head
     # KerasHub makes a new head for a preset of a backbone alone, and says nothing.
     if not np.any(theirs._bias) and not np.any(theirs._intermediate_layer_norm.beta):
@@ -91,6 +149,30 @@ def masked_lm_from_keras_hub(
     _copy(ours._intermediate_layer_norm, theirs._intermediate_layer_norm)
     ours._bias.assign(theirs._bias)
     return model
+
+
+def _load_task(task, cls: type, **kwargs):
+    """Returns a task model of KerasHub, loaded if it is a preset or a `.keras` file.
+
+    Raises:
+        TinyBertError: if it is another, or cannot be loaded.
+    """
+    name = ""
+    if isinstance(task, str | os.PathLike):
+        name = f" at {os.fspath(task)}"
+        if os.fspath(task).endswith(".keras"):
+            try:
+                task = keras.saving.load_model(task, compile=False)
+            except (ValueError, OSError, TypeError, KeyError) as error:
+                raise TinyBertError(f"{os.fspath(task)} cannot be loaded: {error}") from error
+        else:
+            task = cls.from_preset(os.fspath(task), **kwargs)
+    if not isinstance(task, cls):
+        raise TinyBertError(
+            f"There is a {type(task).__name__}{name}, expected KerasHub's {cls.__name__}: the "
+            "model, its preset or, saved with `model.save`, its .keras file."
+        )
+    return task
 
 
 def _layer_pairs(encoder: BertEncoder, backbone) -> list[tuple[keras.Layer, keras.Layer]]:
