@@ -147,5 +147,5 @@ def test_masked_lm_without_a_head(backbone, tmp_path):
 
 
 def test_masked_lm_of_something_else(backbone):
-    with pytest.raises(TinyBertError, match="got a BertBackbone, expected a KerasHub BertMask"):
+    with pytest.raises(TinyBertError, match="a BertBackbone, expected KerasHub's BertMask"):
         masked_lm_from_keras_hub(backbone)

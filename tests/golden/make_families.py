@@ -15,7 +15,15 @@ import torch
 import transformers
 
 FOLDER = pathlib.Path(__file__).parent
-WORDS = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
+WORDS = [
+    "[PAD]",
+    "[unused0]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *"abcdefghijklmnopqrstuvwxyz",
+]
 LENGTH = 12
 COMMON = {
     "max_position_embeddings": 24,
@@ -107,7 +115,8 @@ def make(name: str) -> None:
         values = list(projected.values())
         for i in range(len(values) // 2):
             query, key = (
-                x.reshape(*x.shape[:2], 4, -1).transpose(1, 2) for x in values[2 * i : 2 * i + 2]
+                x.reshape(*x.shape[:2], 4, -1).transpose(1, 2)
+                for x in values[2 * i : 2 * i + 2]
             )
             scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
             if name == "mpnet":

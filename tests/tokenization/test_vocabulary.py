@@ -3,7 +3,7 @@
 import pytest
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.tokenization import load_vocabulary
+from tinybert_tf.tokenization import BertTokenizer, load_vocabulary
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
 
@@ -46,7 +46,6 @@ def test_mask_is_optional(write):
     [
         ("[PAD]\n[UNK]\na\n", r"has no \[CLS\], \[SEP\]\."),
         ("", r"has no \[PAD\], \[UNK\], \[CLS\], \[SEP\]\."),
-        ("\n".join([*TOKENS, "a"]), r"line 8: token 'a' is already on line 6"),
         ("[PAD]\n[UNK]\n\n[CLS]\n[SEP]\n", r"line 3: is empty"),
         ("[PAD]\n[UNK]\n[CLS]\n[SEP]\n\n", r"line 5: is empty"),
         ("[PAD]\r\n\r\n[UNK]\r\n", r"line 2: is empty"),
@@ -67,3 +66,11 @@ def test_refuses_another_size(write):
 def test_refuses_a_missing_file(tmp_path):
     with pytest.raises(TinyBertError, match=r"vocabulary .*none\.txt: No such file"):
         load_vocabulary(tmp_path / "none.txt")
+
+
+def test_of_a_token_that_comes_again_the_last_one_holds(write):
+    path = write("\n".join([*TOKENS, "a"]))
+    tokens = load_vocabulary(path)
+    # The place of the first one counts all the same.
+    assert tokens == [*TOKENS[:5], "[no_token_5]", *TOKENS[6:], "a"]
+    assert BertTokenizer(path)("a").numpy().tolist() == [len(TOKENS)]

@@ -98,7 +98,7 @@ def text_classifier_from_keras_hub(
 
 
 def tokenizer_from_keras_hub(tokenizer: keras_nlp.tokenizers.BertTokenizer) -> BertTokenizer:
-    """Makes a `BertTokenizer` with vocabulary, case, accents and Chinese as KerasHub's has them.
+    """Makes a `BertTokenizer` with vocabulary, case and accents as KerasHub's has them.
 
     Where KerasHub's cuts a text otherwise than original BERT, such as at some symbols, this one
     does as original BERT.

@@ -7,6 +7,7 @@ where, in which order and how often the parts are worked on.
 import contextlib
 import functools
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -39,15 +40,17 @@ class PartWriter:
         directory: str. The corpus' directory.
         options: `CorpusOptions`.
         vocabulary: list of str. The tokens, ordered by id.
-        lowercase: bool.
+        settings: dict. What `BertTokenizer.settings` returns.
     """
 
     def __init__(
-        self, directory: str, options: CorpusOptions, vocabulary: list[str], lowercase: bool
+        self, directory: str, options: CorpusOptions, vocabulary: list[str], settings: dict
     ):
         self._directory = directory
         self._options = options
-        tokenizer, self._tokenize = _tokenizer_and_graph(tuple(vocabulary), lowercase)
+        tokenizer, self._tokenize = _tokenizer_and_graph(
+            tuple(vocabulary), json.dumps(settings)
+        )
         self._packer = Packer(options, tokenizer)
 
     def write(self, piece: Piece) -> Summary:
@@ -118,9 +121,9 @@ class PartWriter:
 # Shared by writers of one process: threads of Beam, or one corpus after the other.
 @functools.lru_cache(maxsize=1)
 def _tokenizer_and_graph(
-    vocabulary: tuple[str, ...], lowercase: bool
+    vocabulary: tuple[str, ...], settings: str
 ) -> tuple[BertTokenizer, Callable]:
-    tokenizer = BertTokenizer(list(vocabulary), lowercase)
+    tokenizer = BertTokenizer(list(vocabulary), **json.loads(settings))
     # As a graph it takes half the time.
     signature = [tf.TensorSpec((None,), tf.string)]
     return tokenizer, tf.function(tokenizer.tokenize, input_signature=signature)
@@ -168,7 +171,7 @@ class Corpus(ResumableDirectory):
             "directory": self.directory,
             "options": self.header.options,
             "vocabulary": self._tokenizer.get_vocabulary(),
-            "lowercase": self._tokenizer.lowercase,
+            "settings": self._tokenizer.settings(),
         }
 
     def total_bytes(self) -> int:

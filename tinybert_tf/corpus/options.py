@@ -9,6 +9,7 @@ import pydantic
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.strict import strict_keyword_dataclass
+from tinybert_tf.tokenization import AddedToken
 
 # A corpus of another version cannot be read: the packing or the records differ.
 FORMAT_VERSION = 1
@@ -63,23 +64,34 @@ class Vocabulary:
     Args:
         size: int. Number of tokens.
         sha256: str. Of the tokens joined by newlines.
-        lowercase: bool. Whether text is lowercased and stripped of accents.
+        lowercase: bool. Whether text is lowercased.
         pad_token_id: int.
+        strip_accents: bool or `None`. See `BertTokenizer`; `None` is as `lowercase`.
+        tokenize_chinese_chars: bool. See `BertTokenizer`.
+        added_tokens: tuple of `AddedToken`. See `BertTokenizer`.
     """
 
     size: int
     sha256: str
     lowercase: bool
     pad_token_id: int
+    # Corpora from before these were told apart have BERT's own.
+    strip_accents: bool | None = None
+    tokenize_chinese_chars: bool = True
+    added_tokens: tuple[AddedToken, ...] = ()
 
     @classmethod
     def of(cls, tokenizer) -> "Vocabulary":
         """Returns that of a `BertTokenizer`."""
+        is_usual = tokenizer.strip_accents == tokenizer.lowercase
         return cls(
             size=tokenizer.vocabulary_size(),
             sha256=hash_tokens(tokenizer.get_vocabulary()),
             lowercase=tokenizer.lowercase,
             pad_token_id=tokenizer.pad_token_id,
+            strip_accents=None if is_usual else tokenizer.strip_accents,
+            tokenize_chinese_chars=tokenizer.tokenize_chinese_chars,
+            added_tokens=tokenizer.added_tokens,
         )
 
 

@@ -114,6 +114,12 @@ def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTok
     except (ValueError, OSError):
         # No preset, which `load_student_start` tells; or one of weights alone.
         return
+    if theirs.settings() != tokenizer.settings():
+        raise TinyBertError(
+            f"student.start '{location}' reads texts otherwise than the teacher: its tokenizer "
+            f"has {theirs.settings()}, the teacher's {tokenizer.settings()}. Give a preset that "
+            "was made with the teacher's, or student.start: teacher."
+        )
     if theirs.get_vocabulary() != tokenizer.get_vocabulary():
         raise TinyBertError(
             f"student.start '{location}' has another vocabulary than the teacher "
