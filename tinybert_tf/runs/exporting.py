@@ -26,7 +26,7 @@ def export_student(
     profile: str,
     options: ExportConfig | None = None,
 ) -> dict:
-    """Exports the student of the run as a bundle, verified on the test split.
+    """Exports the student of the run as a bundle, compared with it on the test split.
 
     Args:
         config: `RunConfig`.
@@ -40,7 +40,7 @@ def export_student(
         dict. See `tinybert_tf.export.export_bundle`.
 
     Raises:
-        TinyBertError: if there is no student or a file fails its verification.
+        TinyBertError: if there is no student or a file differs from it too much.
     """
     from tinybert_tf import export
 
@@ -55,25 +55,24 @@ def export_student(
         train = read_split(steps.task, config.data, "train")
         train = take_random(train, _CALIBRATION_EXAMPLES, config.seed)
         calibration, _ = steps.export_data(train, preprocessor)
+    split = "test" if config.data.test else "dev"
     return export.export_bundle(
         student,
         examples,
         output,
         profile,
-        length,
-        options.lengths,
-        calibration,
-        export.TaskCard(
-            steps.task.name, "test" if config.data.test else "dev", score, steps.best_metric
-        ),
-        export.ModelCard(
+        sequence_length=length,
+        lengths=options.lengths,
+        calibration=calibration,
+        task=export.TaskCard(steps.task.name, split, score, steps.best_metric),
+        card=export.ModelCard(
             options.name or run.path.resolve().name,
             options.description,
             options.version,
             options.author,
             options.license,
         ),
-        _made_by(config),
+        made_by=_made_by(config),
     )
 
 
