@@ -18,16 +18,16 @@ def copy(bundle, tmp_path):
     return shutil.copytree(bundle, tmp_path / "bundle")
 
 
-@pytest.fixture(scope="module")
-def other_bundle(make_classifier, export_arguments, tmp_path_factory):
-    """Of another model, vocabulary and labels, files of other sizes."""
-    output = tmp_path_factory.mktemp("other") / "bundle"
-    model = make_classifier(seed=9, labels=("a", "b", "c"))
-    arguments = {**export_arguments, "lengths": (5,), "card": ModelCard("other")}
+@pytest.fixture
+def other_bundle(make_classifier, export_arguments, lenient, converted_before, tmp_path):
+    """Of other quantization, vocabulary and labels, files of other sizes."""
+    model = make_classifier(labels=("a", "b", "c"))
     tokens = [*model.preprocessor.tokenizer.get_vocabulary()[:-1], "##s"]
     model.preprocessor.tokenizer.set_vocabulary(tokens)
-    export_bundle(model, output=output, profile="float32", **arguments)
-    return output
+    arguments = {**export_arguments, "card": ModelCard("other")}
+    profile = lenient("dynamic_int8")
+    export_bundle(model, output=tmp_path / "other", profile=profile, **arguments)
+    return tmp_path / "other"
 
 
 def test_a_whole_bundle(bundle):
