@@ -4,6 +4,7 @@ A conversion takes seconds, an export more, so each is made once for all tests a
 runs several processes, for all of those.
 """
 
+import contextlib
 import os
 
 import numpy as np
@@ -217,33 +218,34 @@ def export_arguments(examples):
     return _export_arguments(examples)
 
 
-@pytest.fixture
-def converted_before(monkeypatch, convert_classifier):
-    """Makes exports take the files that the classifier was converted to before.
+@pytest.fixture(scope="session")
+def converted_before(convert_classifier):
+    """A context in which exports take the files that the classifier was converted to before.
 
-    A test of the bytes shows that they are those which the export would have made itself.
+    A test of the bytes shows that they are those which an export makes itself.
     """
-    _take_converted(monkeypatch, convert_classifier)
 
-
-def _take_converted(monkeypatch, convert_classifier):
-    def convert(model, lengths, profile, calibration):
+    def taken(model, lengths, profile, calibration):
         return convert_classifier(profile.name, lengths)
 
-    monkeypatch.setattr(bundle_module, "convert", convert)
+    @contextlib.contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(bundle_module, "convert", taken)
+            yield
+
+    return context
 
 
 @pytest.fixture(scope="session")
-def make_bundle(once, classifier, convert_classifier, export_arguments):
+def make_bundle(once, classifier, converted_before, export_arguments):
     """A function of a profile's name: a bundle of the classifier; not to be changed."""
 
     def make(profile):
         def export(output):
-            with pytest.MonkeyPatch.context() as monkeypatch:
-                _take_converted(monkeypatch, convert_classifier)
-                export_bundle(
-                    classifier, output=output, profile=_profile(profile), **export_arguments
-                )
+            arguments = {**export_arguments, "profile": _profile(profile)}
+            with converted_before():
+                export_bundle(classifier, output=output, **arguments)
 
         return once(profile, export)
 

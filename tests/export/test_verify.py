@@ -18,16 +18,20 @@ def copy(bundle, tmp_path):
     return shutil.copytree(bundle, tmp_path / "bundle")
 
 
-@pytest.fixture
-def other_bundle(make_classifier, export_arguments, lenient, converted_before, tmp_path):
+@pytest.fixture(scope="module")
+def other_bundle(once, make_classifier, export_arguments, lenient, converted_before):
     """Of other quantization, vocabulary and labels, files of other sizes."""
     model = make_classifier(labels=("a", "b", "c"))
     tokens = [*model.preprocessor.tokenizer.get_vocabulary()[:-1], "##s"]
     model.preprocessor.tokenizer.set_vocabulary(tokens)
     arguments = {**export_arguments, "card": ModelCard("other")}
-    profile = lenient("dynamic_int8")
-    export_bundle(model, output=tmp_path / "other", profile=profile, **arguments)
-    return tmp_path / "other"
+    arguments["profile"] = lenient("dynamic_int8")
+
+    def export(output):
+        with converted_before():
+            export_bundle(model, output=output, **arguments)
+
+    return once("other", export)
 
 
 def test_a_whole_bundle(bundle):
