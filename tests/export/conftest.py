@@ -79,8 +79,8 @@ def _make_classifier(num_classes=3, seed=0, num_layers=2, dtype="float32", **kwa
     # Random weights have one favourite class; then all files would agree on it.
     head = model.output_dense
     texts = [" ".join(LETTERS[i : i + i % 10]) for i in range(26)]
-    pooled = np.array(encoder(preprocessor(texts))["pooled_output"], "float32")
-    kernel = np.array(head.kernel)
+    pooled = encoder(preprocessor(texts))["pooled_output"].numpy().astype("float32")
+    kernel = head.kernel.value.numpy()
     kernel /= np.std(pooled @ kernel, axis=0)
     head.kernel.assign(kernel)
     head.bias.assign(-np.mean(pooled @ kernel, axis=0))
