@@ -49,7 +49,7 @@ def write_bin(path, content, storages, **options):
 
 
 def write_program(
-    path, program, storages, root="archive/", extra=(), compression=zipfile.ZIP_STORED
+    path, program, storages, *, root="archive/", extra=(), compression=zipfile.ZIP_STORED
 ):
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr(f"{root}data.pkl", program)

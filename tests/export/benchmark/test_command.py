@@ -27,7 +27,7 @@ def test_the_command_s_file_and_tables(exported, recorded, tmp_path, monkeypatch
     ]
     monkeypatch.setattr(sys, "argv", ["__main__.py", *arguments])
     report = run_command(
-        ["float32"], [], None, [1, 2], [6, 12], str(tmp_path / "new" / "x.json")
+        ["float32"], threads=[1, 2], lengths=[6, 12], output=str(tmp_path / "new/x.json")
     )
     content = (tmp_path / "new" / "x.json").read_text("utf-8")
     written = json.loads(content)
