@@ -23,7 +23,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python
-COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate \
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --constraint constraints.in \
 	--custom-compile-command 'make constraints'
 WORKERS ?= $(shell nproc 2> /dev/null || echo 2)
 
