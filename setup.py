@@ -45,7 +45,7 @@ EXTRAS_REQUIRE = {
         "ruff>=0.17,<0.18",
         "uv>=0.9",
     ],
-    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=1.0"],
+    "docs": ["mkdocs>=1.6,<2", "mkdocstrings[python]>=1.0"],
     "benchmark": ["onnx>=1.17", "onnxruntime>=1.20", "torch>=2.6", "transformers>=5.0"],
 }
 

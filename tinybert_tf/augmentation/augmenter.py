@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tinybert_tf.augmentation._candidates import MaskedLMCandidates, MaskedWord
 from tinybert_tf.augmentation._words import STOP_WORDS, match_case, split_words
@@ -14,6 +13,7 @@ from tinybert_tf.augmentation.word_vectors import WordVectors
 from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
+from tinybert_tf.strict import strict_dataclass
 
 # N_a where the released code does not take 20: its task_distill data of GLUE.
 COPIES = {"cola": 30, "mrpc": 30, "rte": 30, "stsb": 30, "mnli": 10, "qqp": 10}
@@ -29,7 +29,7 @@ def default_copies(task_name: str) -> int:
     return COPIES.get(task_name, _USUAL_COPIES)
 
 
-@dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
+@strict_dataclass
 class AugmentationOptions:
     """How texts are augmented.
 
