@@ -1,9 +1,11 @@
 """Makes a web site of documents that link to each other as they lie in the repository.
 
 `make site` runs it. Documents outside docs/ become pages; other files that a page links to are
-copied beside them; a link to a folder without a document of its own becomes its text.
+copied beside them; a link to a folder without a document of its own becomes its text. A public
+name that the API reference leaves out is an error.
 """
 
+import ast
 import os
 import pathlib
 import re
@@ -57,6 +59,31 @@ def on_page_markdown(markdown, page, config, files):
         return f"[{text}]({os.path.relpath(_page_of(target), start)}{anchor or ''})"
 
     return _LINK.sub(rewrite, markdown)
+
+
+def on_post_build(config):
+    """Looks whether the reference has every public name of a room."""
+    for page in (DOCS / "reference").glob("*.md"):
+        built = (pathlib.Path(config.site_dir) / "reference" / f"{page.stem}.html").read_text()
+        missing = [name for name in _public_names(page.stem) if f'.{name}"' not in built]
+        if missing:
+            raise PluginError(
+                f"{page.name} does not show {', '.join(missing)} of tinybert_tf.{page.stem}. "
+                "Give each a docstring (a constant, too), and name it if the page has a list."
+            )
+
+
+def _public_names(room: str) -> list[str]:
+    """Returns `__all__` of a room, or what its table of modules loads when it is asked for."""
+    source = (ROOT / "tinybert_tf" / room / "__init__.py").read_text("utf-8")
+    values = {
+        node.targets[0].id: node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    if "_MODULES" in values:
+        return [n for names in ast.literal_eval(values["_MODULES"]).values() for n in names]
+    return ast.literal_eval(values["__all__"]) if "__all__" in values else []
 
 
 def _target(path: str, page: str) -> pathlib.Path:
