@@ -139,7 +139,7 @@ class Augmenter:
         self.options = options or AugmentationOptions()
         self._propose = MaskedLMCandidates(masked_lm, self.options.tokens_per_batch)
         self._tokenizer = self._propose.tokenizer
-        self._word_vectors = () if word_vectors is None else word_vectors
+        self._word_vectors = word_vectors
 
     def augment(self, examples: Examples) -> tuple[Examples, Statistics]:
         """Makes the copies of examples, with their labels.
@@ -232,7 +232,8 @@ class Augmenter:
     def _is_looked_up(self, query: MaskedWord) -> bool:
         ids = query.token_ids[query.start : query.stop]
         is_token = len(ids) == 1 and ids[0] != self._tokenizer.unk_token_id
-        return not is_token and query.word in self._word_vectors
+        vectors = self._word_vectors
+        return not is_token and vectors is not None and query.word in vectors
 
     def _look_up(self, wanted: Sequence[tuple[_Text, int, str]]) -> None:
         words = list(dict.fromkeys(word for *_, word in wanted))

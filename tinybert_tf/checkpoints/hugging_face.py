@@ -7,6 +7,7 @@ names it: weights are never left random in silence.
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,7 +52,7 @@ _OPTIONAL_KEYS = {
 }
 
 # Names a checkpoint's tensor for each Keras variable: (name, variable, is a dense kernel).
-_Entry = tuple[str, object, bool]
+_Entry = tuple[str, Any, bool]
 
 
 def load_encoder(directory: str | os.PathLike, **kwargs) -> BertEncoder:

@@ -204,7 +204,7 @@ def load_encoder_at(
                 "keeps its own. Leave dropout out."
             )
         return BertEncoder.from_preset(location, dtype=precision)
-    options = {"dtype": precision}
+    options: dict = {"dtype": precision}
     if dropout is not None:
         options.update(dropout=dropout, attention_dropout=dropout)
     if kind == "hugging_face":

@@ -107,7 +107,7 @@ class TinyBertDistiller(keras.Model):
 
         self._loss_tracker = keras.metrics.Mean(name="loss")
         self._term_trackers = {term: keras.metrics.Mean(name=term) for term in TERMS}
-        self.stage = None
+        self.stage: Stage | None = None
         self.built = True
 
     @property

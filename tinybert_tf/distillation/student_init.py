@@ -137,7 +137,7 @@ class _Text:
                 "Give at least one batch."
             )
         self.encoder = encoder
-        self._layer = None
+        self._layer: int | None = None
 
     def embed(self, encoder: BertEncoder) -> list[np.ndarray]:
         """Returns for each batch the sum of an encoder's embeddings [tokens, width]."""
