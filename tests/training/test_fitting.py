@@ -74,7 +74,15 @@ def make_stage(
     run = RunDirectory(directory)
     directory.mkdir(exist_ok=True)
     evaluator = ScriptedEvaluator(model, scores)
-    return StageFit("stage", model, model, evaluator, make_batches(), config, run, 60.0)
+    return StageFit(
+        "stage",
+        model,
+        batches=make_batches(),
+        evaluator=evaluator,
+        config=config,
+        run=run,
+        save_minutes=60.0,
+    )
 
 
 def kill_after(stage, step):
