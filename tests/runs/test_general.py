@@ -1,5 +1,6 @@
 """A tiny general distillation from plain text to a preset, whole and killed."""
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -8,21 +9,17 @@ import numpy as np
 import pytest
 import yaml
 
-from tinybert_tf.checkpoints.locations import load_plain_encoder
-from tinybert_tf.commands import corpus as corpus_command
+from tinybert_tf.checkpoints.locations import load_classifier, load_plain_encoder
+from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
-from tinybert_tf.runs import distilling as stages
-from tinybert_tf.runs import models as sources
-from tinybert_tf.runs import recipes
-from tinybert_tf.runs.config import ProbeConfig
+from tinybert_tf.runs import RunDirectory, distilling, general_distill
 from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.directory import RunDirectory
-from tinybert_tf.runs.general import FineTuneProbe, general_distill
+from tinybert_tf.runs.general import FineTuneProbe
+from tinybert_tf.runs.models import load_student_start, make_student
 from tinybert_tf.tokenization import BertTokenizer
-from tinybert_tf.training import fitting
-from tinybert_tf.training.fitting import StageFit
+from tinybert_tf.training import StageFit, fitting
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +37,7 @@ def corpus(tiny_bert, tmp_path_factory):
     (folder / "text.txt").write_text("\n\n".join(documents) + "\n", "utf-8")
     arguments = ["--input", str(folder / "text.txt"), "--output", str(folder / "corpus")]
     arguments += ["--vocabulary", str(tiny_bert / "vocab.txt"), "--sequence_length", "16"]
-    corpus_command.main(["corpus", *arguments, "--held_out", "0.2", "--runner", "in_process"])
+    command_line.main(["corpus", *arguments, "--held_out", "0.2", "--runner", "in_process"])
     return folder / "corpus"
 
 
@@ -57,7 +54,7 @@ def make_general_values(tiny_values, corpus):
         "probe": {
             "task": tiny_values["task"],
             "data": tiny_values["data"],
-            "fit": tiny_values["teacher"]["fine_tune"],
+            "fit": {**tiny_values["teacher"]["fine_tune"], "epochs": 1},
         },
         "precision": "float32",
     }
@@ -106,7 +103,12 @@ def test_a_finished_run_is_left_alone(finished):
     assert run.read_results() == before
 
 
-def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "killed_at", [(3,), pytest.param((1, 3, 4), marks=pytest.mark.slow)], ids=str
+)
+def test_a_killed_run_ends_at_the_same_student(
+    finished, general_values, tmp_path, monkeypatch, killed_at
+):
     _, whole = finished
     general_values["run_directory"] = str(tmp_path / "killed")
     killed = parse_config(general_values, "values")
@@ -116,12 +118,12 @@ def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_pat
     def save_every_step(callback, batch, logs=None):
         show(callback, batch, logs)
         save(callback.stage, callback.step)
-        if callback.step in (1, 3, 4):
+        if callback.step in killed_at:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(fitting._StageCallback, "on_train_batch_end", save_every_step)
-        for _ in range(3):
+        for _ in killed_at:
             with pytest.raises(KeyboardInterrupt):
                 general_distill(killed, run)
     general_distill(killed, run)
@@ -133,17 +135,17 @@ def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_pat
     assert run.read_results()["general"]["dev"] == whole.read_results()["general"]["dev"]
 
 
-def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
+def test_a_general_student_is_a_start(finished, finished_run, tiny_values):
     _, general = finished
-    values = {**tiny_values, "run_directory": str(tmp_path / "task")}
+    values = tiny_values
     values["student"] = {**values["student"], "start": str(general.student)}
     config = parse_config(values, "values")
-    task_run = RunDirectory.create(config, resume=False)
-    recipes.finetune(config, task_run)
-    teacher = recipes.load_classifier(task_run.teacher)
-    student = recipes.make_student(config, teacher)
+    teacher = load_classifier(finished_run.teacher)
+    student = make_student(config, teacher)
     sample = [teacher.preprocessor(["good thing 3", "bad thing 4 5"])]
-    stages.start_student(config, stages.make_distiller(config, student, teacher), sample)
+    distilling.start_student(
+        config, distilling.make_distiller(config, student, teacher), sample
+    )
     expected = BertEncoder.from_preset(str(general.student))
     for ours, theirs in zip(student.backbone.weights, expected.weights, strict=True):
         # The pooler and the head are the task's.
@@ -152,24 +154,25 @@ def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
 
     values["student"] = {**values["student"], "overrides": {"num_layers": 1, "num_heads": 4}}
     other = parse_config(values, "values")
-    student = recipes.make_student(other, teacher)
-    distiller = stages.make_distiller(other, student, teacher)
+    student = make_student(other, teacher)
+    distiller = distilling.make_distiller(other, student, teacher)
     with pytest.raises(TinyBertError, match=r"has .*token_embedding.* of shape \(72, 16\)"):
-        stages.start_student(other, distiller, sample)
+        distilling.start_student(other, distiller, sample)
 
 
 def test_a_start_that_is_nothing(tiny_values):
     tiny_values["student"]["start"] = "teachr"
     config = parse_config(tiny_values, "values")
     with pytest.raises(TinyBertError, match="'teachr' is neither teacher nor random nor"):
-        sources.load_student_start(config, None)
+        load_student_start(config, None)
 
 
 def test_the_probe_leaves_the_encoder_as_it_is(general_values, tiny_bert):
     config = parse_config(general_values, "values")
     encoder, tokenizer = load_plain_encoder(config.teacher, "float32")
     before = encoder.get_weights()
-    probe = FineTuneProbe(ProbeConfig(**vars(config.probe)), tokenizer, seed=1)
+    fit = dataclasses.replace(config.probe.fit, epochs=5)
+    probe = FineTuneProbe(dataclasses.replace(config.probe, fit=fit), tokenizer, seed=1)
     scores = probe.score(encoder)
     # One word tells the sentences apart.
     assert scores["accuracy"] > 0.9
@@ -204,23 +207,18 @@ def test_sequences_longer_than_the_position_table(general_values, corpus, monkey
 @pytest.mark.parametrize(
     ("command", "kind", "message"),
     [
-        ("run", "general", "wants the config of a task"),
-        ("general-distill", "task", "the config of a general student"),
+        ("run", "general", "needs the config of a task"),
+        ("general-distill", "tiny", "the config of a general student"),
     ],
 )
-def test_the_config_of_another_command(
-    command, kind, message, general_values, tiny_values, tmp_path
-):
+def test_the_config_of_another_command(command, kind, message, request, tmp_path, capsys):
     path = tmp_path / "config.yaml"
-    values = general_values if kind == "general" else tiny_values
-    path.write_text(yaml.safe_dump(values), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "tinybert_tf", command, "--config", str(path)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2 and message in done.stderr
-    assert "Traceback" not in done.stderr
+    path.write_text(yaml.safe_dump(request.getfixturevalue(f"{kind}_values")), "utf-8")
+    with pytest.raises(SystemExit) as ended:
+        command_line.main([command, "--config", str(path)])
+    errors = capsys.readouterr().err
+    assert ended.value.code == 2 and message in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.slow
