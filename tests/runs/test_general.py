@@ -204,23 +204,6 @@ def test_sequences_longer_than_the_position_table(general_values, corpus, monkey
         general_distill(config, RunDirectory.create(config, resume=False))
 
 
-@pytest.mark.parametrize(
-    ("command", "kind", "message"),
-    [
-        ("run", "general", "needs the config of a task"),
-        ("general-distill", "tiny", "the config of a general student"),
-    ],
-)
-def test_the_config_of_another_command(command, kind, message, request, tmp_path, capsys):
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(request.getfixturevalue(f"{kind}_values")), "utf-8")
-    with pytest.raises(SystemExit) as ended:
-        command_line.main([command, "--config", str(path)])
-    errors = capsys.readouterr().err
-    assert ended.value.code == 2 and message in errors
-    assert "Traceback" not in errors
-
-
 @pytest.mark.slow
 def test_a_run_killed_at_ten_random_moments(general_values, tmp_path):
     """Killed by the system, in processes of their own: no clean-up, no last state."""
