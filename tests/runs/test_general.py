@@ -103,12 +103,8 @@ def test_a_finished_run_is_left_alone(finished):
     assert run.read_results() == before
 
 
-@pytest.mark.parametrize(
-    "killed_at", [(3,), pytest.param((1, 3, 4), marks=pytest.mark.slow)], ids=str
-)
-def test_a_killed_run_ends_at_the_same_student(
-    finished, general_values, tmp_path, monkeypatch, killed_at
-):
+@pytest.mark.slow
+def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_path, monkeypatch):
     _, whole = finished
     general_values["run_directory"] = str(tmp_path / "killed")
     killed = parse_config(general_values, "values")
@@ -118,12 +114,12 @@ def test_a_killed_run_ends_at_the_same_student(
     def save_every_step(callback, batch, logs=None):
         show(callback, batch, logs)
         save(callback.stage, callback.step)
-        if callback.step in killed_at:
+        if callback.step in (1, 3, 4):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(fitting._StageCallback, "on_train_batch_end", save_every_step)
-        for _ in killed_at:
+        for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
                 general_distill(killed, run)
     general_distill(killed, run)
@@ -167,7 +163,7 @@ def test_a_start_that_is_nothing(tiny_values):
         load_student_start(config, None)
 
 
-def test_the_probe_leaves_the_encoder_as_it_is(general_values, tiny_bert):
+def test_the_probe_leaves_the_encoder_as_it_is(general_values, eagerly):
     config = parse_config(general_values, "values")
     encoder, tokenizer = load_plain_encoder(config.teacher, "float32")
     before = encoder.get_weights()

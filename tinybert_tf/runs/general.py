@@ -117,7 +117,8 @@ class FineTuneProbe:
         precision = encoder.dtype_policy.name
         optimizer = make_optimizer(self._fit.optimizer, steps, precision)
         model.compile(optimizer, jit_compile=False)
-        model.fit(batches.dataset(self._fit.epochs), verbose=0)
+        # The batches are shuffled; Keras would warn that it does not shuffle them again.
+        model.fit(batches.dataset(self._fit.epochs), shuffle=False, verbose=0)
         assign_averages(model.optimizer)
         return TextEvaluator(self._task, model, self._dev).score()
 
