@@ -1,5 +1,6 @@
 """Reference values, the one pretrained model the tests use, a tiny task and a finished run."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -46,12 +47,29 @@ def _seeded_test(request, _seeded_module):
     _seed(request.node.nodeid)
 
 
-@pytest.fixture
-def eagerly():
-    """Functions run without being traced: where a few steps are enough, that is sooner done."""
+@contextlib.contextmanager
+def _running_eagerly():
     tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
+def running_eagerly():
+    """A context manager in which functions run without being traced, for other fixtures.
+
+    Tracing a step of the tiny models takes as long as some 20 of them.
+    """
+    return _running_eagerly
+
+
+@pytest.fixture
+def eagerly(running_eagerly):
+    """Functions run without being traced, in a test that a few steps are enough for."""
+    with running_eagerly():
+        yield
 
 
 # === Reference values ===

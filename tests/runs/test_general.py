@@ -22,6 +22,13 @@ from tinybert_tf.tokenization import BertTokenizer
 from tinybert_tf.training import StageFit, fitting
 
 
+@pytest.fixture(scope="module", autouse=True)
+def eagerly(running_eagerly):
+    """That of `conftest.py`, for the finished run too. The slow tests' processes trace."""
+    with running_eagerly():
+        yield
+
+
 @pytest.fixture(scope="module")
 def corpus(tiny_bert, tmp_path_factory):
     """Documents of two paragraphs, a part of them held out."""
@@ -163,11 +170,11 @@ def test_a_start_that_is_nothing(tiny_values):
         load_student_start(config, None)
 
 
-def test_the_probe_leaves_the_encoder_as_it_is(general_values, eagerly):
+def test_the_probe_leaves_the_encoder_as_it_is(general_values):
     config = parse_config(general_values, "values")
     encoder, tokenizer = load_plain_encoder(config.teacher, "float32")
     before = encoder.get_weights()
-    fit = dataclasses.replace(config.probe.fit, epochs=5)
+    fit = dataclasses.replace(config.probe.fit, epochs=3)
     probe = FineTuneProbe(dataclasses.replace(config.probe, fit=fit), tokenizer, seed=1)
     scores = probe.score(encoder)
     # One word tells the sentences apart.
