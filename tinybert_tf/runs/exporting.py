@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 
+from tinybert_tf import export
 from tinybert_tf.checkpoints.locations import load_classifier
 from tinybert_tf.data import encode_examples
 from tinybert_tf.runs.config import ExportConfig, RunConfig
@@ -42,8 +43,6 @@ def export_student(
     Raises:
         TinyBertError: if there is no student or a file differs from it too much.
     """
-    from tinybert_tf import export
-
     steps, options = task_steps(config), options or config.export
     student = load_classifier(run.student)
     length = options.sequence_length or student.preprocessor.sequence_length
@@ -100,8 +99,6 @@ def export_text_model(run: RunDirectory, output: str | os.PathLike, kind: str) -
     Raises:
         TinyBertError: if there is no student or what was written differs from it.
     """
-    from tinybert_tf import export
-
     config = run.config()
     steps = task_steps(config)
     write = {"saved_model": export.export_saved_model, "keras": export.export_keras}[kind]
@@ -119,8 +116,6 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: see `export_student`.
     """
-    from tinybert_tf import export
-
     reports = run.read_results().get("export", {})
     for profile in config.export.profiles:
         settings = dataclasses.asdict(export.load_profile(profile))

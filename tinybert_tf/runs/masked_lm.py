@@ -18,9 +18,7 @@ from tinybert_tf.runs.config import MaskedLMConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.general import check_length, corpus_figures
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training.fitting import StageFit
-from tinybert_tf.training.optimizers import make_optimizer
-from tinybert_tf.training.strategies import make_strategy, resolve_precision
+from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
 
 STAGE = "masked_lm"
 
@@ -70,7 +68,13 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         held_out = MaskedBatches(config, "held_out").sample(config.corpus.max_held_out_batches)
         evaluator = _HeldOutMasks(model, held_out)
         stage = StageFit(
-            STAGE, model, model, evaluator, batches, config.fit, run, config.checkpoint_minutes
+            STAGE,
+            model,
+            batches=batches,
+            evaluator=evaluator,
+            config=config.fit,
+            run=run,
+            save_minutes=config.checkpoint_minutes,
         )
         if not stage.has_begun():
             masked = [ids[weights > 0] for _, ids, weights in batches.sample(_START_BATCHES)]
