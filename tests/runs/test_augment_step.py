@@ -76,7 +76,7 @@ def make_values(make_tiny_values, masked_lm):
 
 
 @pytest.fixture(scope="module")
-def finished(make_values, finished_run, running_eagerly, tmp_path_factory):
+def finished(make_values, finished_run, tmp_path_factory):
     """The run of the command `run`, from a fine-tuned teacher on, and what it printed."""
     folder = tmp_path_factory.mktemp("augmented")
     values = make_values(folder / "run")
@@ -89,7 +89,7 @@ def finished(make_values, finished_run, running_eagerly, tmp_path_factory):
     for path in run.checkpoints.glob("*"):
         if not path.name.startswith("finetune."):
             path.unlink()
-    with running_eagerly(), contextlib.redirect_stdout(io.StringIO()) as printed:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
         command_line.main(["run", "--config", str(folder / "config.yaml"), "--resume"])
     return run, printed.getvalue()
 

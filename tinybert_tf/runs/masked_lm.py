@@ -77,9 +77,7 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
             save_minutes=config.checkpoint_minutes,
         )
         if not stage.has_begun():
-            masked = [ids[weights > 0] for _, ids, weights in batches.sample(_START_BATCHES)]
-            frequencies = log_frequencies(np.concatenate(masked), encoder.vocabulary_size)
-            model.masked_lm_head._bias.assign(frequencies)
+            _start_bias(model, batches)
             dev = evaluator.score()
             run.add_results(masked_lm_start={"dev": dev})
             stage.keep(0, dev)
@@ -87,6 +85,12 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         stage.load_best()
     run.add_results(corpus=corpus_figures(batches.corpus))
     save_preset(model, BertPreprocessor(tokenizer), run.masked_lm)
+
+
+def _start_bias(model: BertMaskedLM, batches: "MaskedBatches") -> None:
+    masked = [ids[weights > 0] for _, ids, weights in batches.sample(_START_BATCHES)]
+    vocabulary_size = model.backbone.vocabulary_size
+    model.masked_lm_head._bias.assign(log_frequencies(np.concatenate(masked), vocabulary_size))
 
 
 def log_frequencies(token_ids: np.ndarray, vocabulary_size: int) -> np.ndarray:
