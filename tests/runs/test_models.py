@@ -1,3 +1,5 @@
+"""From a config to examples and models."""
+
 import pytest
 
 from tinybert_tf import presets

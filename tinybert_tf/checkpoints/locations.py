@@ -198,7 +198,7 @@ def load_encoder_at(
                 "keeps its own. Leave dropout out."
             )
         return BertEncoder.from_preset(location, dtype=dtype)
-    options = {"dtype": dtype}
+    options: dict = {"dtype": dtype}
     if dropout is not None:
         options.update(dropout=dropout, attention_dropout=dropout)
     if layout == "hugging_face":

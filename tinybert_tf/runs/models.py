@@ -20,7 +20,7 @@ from tinybert_tf.presets import PRESETS
 from tinybert_tf.runs.config import GeneralConfig, RunConfig
 from tinybert_tf.runs.steps import TaskSteps, task_steps
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
-from tinybert_tf.training.strategies import resolve_precision
+from tinybert_tf.training import resolve_precision
 
 
 def load_teacher(config: RunConfig) -> BertTextClassifier | BertSpanClassifier:
