@@ -151,7 +151,7 @@ def masked_lm_from_keras_hub(
     return model
 
 
-def _load_task(task, cls: type, **kwargs):
+def _load_task(task, cls, **kwargs):
     """Returns a task model of KerasHub, loaded if it is a preset or a `.keras` file.
 
     Raises:

@@ -117,8 +117,8 @@ def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTok
     if theirs.settings() != tokenizer.settings():
         raise TinyBertError(
             f"student.start '{location}' reads texts otherwise than the teacher: its tokenizer "
-            f"has {theirs.settings()}, the teacher's {tokenizer.settings()}. Give a preset that "
-            "was made with the teacher's, or student.start: teacher."
+            f"has {theirs.settings()}, the teacher's {tokenizer.settings()}. Give a preset "
+            "that was made with the teacher's, or student.start: teacher."
         )
     if theirs.get_vocabulary() != tokenizer.get_vocabulary():
         raise TinyBertError(
