@@ -3,7 +3,8 @@
 Run where PyTorch and transformers are: `python tests/golden/make_families.py`. Each folder
 gets the checkpoint as transformers saves it, and `expected.npz`: `token_ids` and
 `padding_mask`, `hidden_0` (the embedding output) upwards, `score_0` upwards (before mask and
-softmax, a relative bias included) and `logits`. Token ids are BERT's; MPNet gets its own for the same tokens.
+softmax, a relative bias included) and `logits`. Token ids are BERT's; MPNet gets its own for
+the same tokens.
 """
 
 import json
