@@ -48,7 +48,7 @@ def mutate_json(generator, content):
         elif kind < 0.9 and isinstance(parent, dict):
             parent[generator.choice([x for x in JUNK if isinstance(x, str)])] = parent[path[-1]]
         else:
-            depth, value = generator.choice([3, 300]), parent[path[-1]]
+            depth, value = generator.choice([3, 100]), parent[path[-1]]
             for _ in range(depth):
                 value = [value]
             parent[path[-1]] = value

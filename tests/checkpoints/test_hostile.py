@@ -346,9 +346,9 @@ def mutate_index(fuzzing, generator, entries):
                 ["x", "bert/x/kernel", "a" * 900, "layer_99999999999/kernel"]
             )
         content = entry.SerializeToString()
-        entries[name] = (
-            fuzzing.mutate_bytes(generator, content) if generator.random() < 0.1 else content
-        )
+        entries[name] = content
+    if generator.random() < 0.1:
+        entries[name] = fuzzing.mutate_bytes(generator, content)
     pairs = [(b"", header.SerializeToString())]
     pairs += [(name.encode(), content) for name, content in sorted(entries.items())]
     return index_file(pairs)

@@ -265,9 +265,9 @@ def change(path, value):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (change("model.type", "BPE"), "its model is BPE, expected WordPiece"),
-        (change("model.type", "Unigram"), "its model is Unigram"),
-        (change("model", {}), "its model is None"),
+        (change("model.type", "BPE"), "its model is 'BPE', expected WordPiece"),
+        (change("model.type", "Unigram"), "its model is 'Unigram'"),
+        (change("model", {}), "its model is null"),
         (change("model", []), r"model is \[\], expected a dict"),
         (change("model.unk_token", "<unk>"), "unk_token is '<unk>', BERT's is '\\[UNK\\]'"),
         (change("model.continuing_subword_prefix", "@@"), "continuing_subword_prefix is '@@'"),
@@ -278,20 +278,20 @@ def change(path, value):
         (change("model.vocab", {"a": 0, "b": 10**7}), "2 tokens with ids from 0 to 10,000,000"),
         (change("model.vocab", {"a": -1}), "with ids from -1 to"),
         (change("model.vocab", {"a": 0, "[UNK]": 1}), r"has no \[PAD\], \[CLS\], \[SEP\]"),
-        (change("pre_tokenizer", {"type": "ByteLevel"}), "split by ByteLevel"),
-        (change("pre_tokenizer.type", "Whitespace"), "split by Whitespace"),
-        (change("pre_tokenizer", None), "split by None"),
+        (change("pre_tokenizer", {"type": "ByteLevel"}), "split by 'ByteLevel'"),
+        (change("pre_tokenizer.type", "Whitespace"), "split by 'Whitespace'"),
+        (change("pre_tokenizer", None), "split by null"),
         (change("normalizer", None), "normalized by nothing, expected BertNormalizer"),
-        (change("normalizer", {"type": "Lowercase"}), "normalized by Lowercase"),
+        (change("normalizer", {"type": "Lowercase"}), "normalized by 'Lowercase'"),
         (change("normalizer.clean_text", False), "BertNormalizer without clean_text"),
-        (change("normalizer.lowercase", "yes"), 'lowercase is "yes", expected a bool'),
+        (change("normalizer.lowercase", "yes"), "lowercase is 'yes', expected a bool"),
         (
             change("normalizer", {"type": "Sequence", "normalizers": [{}, {}]}),
-            "normalized by Sequence",
+            "normalized by 'Sequence'",
         ),
         (change("added_tokens", [3]), "an added token is 3"),
         (change("added_tokens", [{"id": 20}]), "expected content and an integer"),
-        (change("added_tokens", [added_token("1", "x")]), 'of id "1", expected content'),
+        (change("added_tokens", [added_token("1", "x")]), "of id '1', expected content"),
         (change("added_tokens", [added_token(7, "x")]), "the tokens 'b' and 'x' have the same"),
         (change("added_tokens", [added_token(7, "a")]), "'a' has the id 7, in the vocab.* 6"),
         (
@@ -316,7 +316,7 @@ def test_byte_level_bpe(write):
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False},
         "normalizer": None,
     }
-    with pytest.raises(TinyBertError, match=r"tokenizer\.json: its model is BPE"):
+    with pytest.raises(TinyBertError, match=r"tokenizer\.json: its model is 'BPE'"):
         load_tokenizer_files(write(tokenizer=state))
 
 
@@ -332,7 +332,7 @@ def test_byte_level_bpe(write):
         ({"do_basic_tokenize": False, "tokenizer_class": "BertTokenizer"}, "are not split as"),
         ({"sep_token": "</s>"}, r"sep_token is '</s>', BERT's is '\[SEP\]'"),
         ({"unk_token": {"content": "<unk>"}}, "unk_token is '<unk>'"),
-        ({"do_lower_case": "true"}, 'do_lower_case is "true", expected a bool'),
+        ({"do_lower_case": "true"}, "do_lower_case is 'true', expected a bool"),
         ({"strip_accents": 0}, "strip_accents is 0, expected a bool"),
         ({"do_lower_case": False}, "do_lower_case=false, tokenizer.json beside it says true"),
         ({"tokenize_chinese_chars": False}, "tokenize_chinese_chars=false, tokenizer.json"),
@@ -365,7 +365,7 @@ def test_refused_tokenizer_config(write, config, message):
             {"tokenizer": make_state(), "vocab": "\n".join([*WORDS[:6], "b", "a"])},
             "'b' is 6 in the one, 7 in the other",
         ),
-        ({"vocab": "\n".join(WORDS), "added_tokens": {"x": "13"}}, 'of id "13", expected'),
+        ({"vocab": "\n".join(WORDS), "added_tokens": {"x": "13"}}, "of id '13', expected"),
         ({"vocab": "\n".join(WORDS), "added_tokens": {"x": True}}, "of id true, expected"),
         ({"vocab": "\n".join(WORDS), "added_tokens": {"x": 6}}, "'a' and 'x' have the same id"),
         (

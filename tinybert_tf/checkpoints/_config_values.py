@@ -3,25 +3,14 @@
 A config comes from elsewhere: its values may be of any type, and its sizes of any size.
 """
 
-import json
 from typing import Any
 
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, shown
 
 # Rows, columns, blocks: an order of magnitude more than any model's.
 _MOST = 2**24
 # Weights of a config beyond those of its file that are let through, to be told of by name.
 _SPARE_WEIGHTS = 2**22
-
-
-def shown(value: Any) -> str:
-    """Returns a value of a JSON file for a message, short and printable."""
-    if isinstance(value, str):
-        return ascii(value[:80])
-    try:
-        return json.dumps(value)[:80]
-    except (RecursionError, ValueError):
-        return f"a {type(value).__name__}"
 
 
 def check_count(value: Any, name: str, path) -> int:

@@ -19,10 +19,9 @@ from tinybert_tf.checkpoints._config_values import (
     check_count,
     check_epsilon,
     check_rate,
-    shown,
 )
 from tinybert_tf.checkpoints._loader import Entry, dense_entries, norm_entries
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, shown
 from tinybert_tf.models import BertEncoder, gelu_tanh
 from tinybert_tf.tokenization.files import mpnet_rows, read_tokens
 

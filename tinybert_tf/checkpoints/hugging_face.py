@@ -13,7 +13,7 @@ import numpy as np
 from absl import logging
 from safetensors.numpy import save
 
-from tinybert_tf.checkpoints._config_values import check_rate, check_size, shown
+from tinybert_tf.checkpoints._config_values import check_rate, check_size
 from tinybert_tf.checkpoints._families import ACTIVATIONS, FAMILIES, Bert, family_of
 from tinybert_tf.checkpoints._loader import (
     Entry,
@@ -23,7 +23,7 @@ from tinybert_tf.checkpoints._loader import (
     take_off_prefix,
 )
 from tinybert_tf.checkpoints._tensor_files import config_path, read_checkpoint
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, shown
 from tinybert_tf.files import atomic_directory, write_json
 from tinybert_tf.models import (
     BertEncoder,

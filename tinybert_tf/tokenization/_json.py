@@ -4,7 +4,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, shown
 from tinybert_tf.files import read_text_file
 
 
@@ -22,14 +22,6 @@ def read_json(path: pathlib.Path) -> dict:
             "again."
         )
     return content
-
-
-def shown(value) -> str:
-    """Returns a value for a message, short and printable."""
-    try:
-        return json.dumps(value)[:80]
-    except (RecursionError, ValueError):
-        return f"a {type(value).__name__}"
 
 
 def member(content: Mapping, name: str, kind: type, path: pathlib.Path, default=None):

@@ -20,9 +20,9 @@ from collections.abc import Mapping
 
 from absl import logging
 
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, shown
 from tinybert_tf.files import read_text_file
-from tinybert_tf.tokenization._json import member, read_json, shown
+from tinybert_tf.tokenization._json import member, read_json
 from tinybert_tf.tokenization.bert_tokenizer import BertTokenizer
 from tinybert_tf.tokenization.vocabulary import (
     CLS_TOKEN,
@@ -218,8 +218,8 @@ def _load_mpnet(directory: pathlib.Path, config: dict, lowercase: bool) -> BertT
     added += [token for token in read_json(directory / "added_tokens.json") if token not in own]
     if added:
         raise TinyBertError(
-            f"{directory}: it has {len(added)} added token(s), such as {added[0]!r}, which are "
-            "not supported in MPNet's vocabulary. Take a model without."
+            f"{directory}: it has {len(added)} added token(s), such as {shown(added[0])}, which "
+            "are not supported in MPNet's vocabulary. Take a model without."
         )
     found.tokens = {token: i for i, token in enumerate(tokens)}
     found.added = {}
@@ -232,7 +232,7 @@ def _load_mpnet(directory: pathlib.Path, config: dict, lowercase: bool) -> BertT
 def _check_exists(path: pathlib.Path, directory: pathlib.Path) -> None:
     if path.exists():
         return
-    if path.parent != directory:
+    if path != directory / "vocab.txt":
         raise TinyBertError(f"There is no vocabulary {path}. Check the path.")
     others = [
         name
@@ -251,7 +251,9 @@ def _read_state(state: dict, path: pathlib.Path) -> _Found:
     model = member(state, "model", dict, path, {})
     kind = model.get("type", "WordPiece" if "continuing_subword_prefix" in model else None)
     if kind != "WordPiece":
-        raise TinyBertError(f"{path}: its model is {kind}, expected WordPiece. {_WAY_OUT}")
+        raise TinyBertError(
+            f"{path}: its model is {shown(kind)}, expected WordPiece. {_WAY_OUT}"
+        )
     expected = {
         "unk_token": UNK_TOKEN,
         "continuing_subword_prefix": "##",
@@ -260,19 +262,19 @@ def _read_state(state: dict, path: pathlib.Path) -> _Found:
     for name, value in expected.items():
         if model.get(name, value) != value:
             raise TinyBertError(
-                f"{path}: {name} is {model[name]!r}, BERT's is {value!r}. {_WAY_OUT}"
+                f"{path}: {name} is {shown(model[name])}, BERT's is {value!r}. {_WAY_OUT}"
             )
     pre_tokenizer = _only_one(state.get("pre_tokenizer"), "pretokenizers")
     if pre_tokenizer.get("type") != "BertPreTokenizer":
         raise TinyBertError(
-            f"{path}: texts are split by {pre_tokenizer.get('type')}, expected "
+            f"{path}: texts are split by {shown(pre_tokenizer.get('type'))}, expected "
             f"BertPreTokenizer. {_WAY_OUT}"
         )
     normalizer = _only_one(state.get("normalizer"), "normalizers")
     if normalizer.get("type") != "BertNormalizer" or normalizer.get("clean_text") is False:
         what = "BertNormalizer without clean_text" if normalizer else "nothing"
         if normalizer.get("type") != "BertNormalizer" and normalizer:
-            what = normalizer.get("type")
+            what = shown(normalizer.get("type"))
         raise TinyBertError(
             f"{path}: texts are normalized by {what}, expected BertNormalizer with clean_text. "
             f"{_WAY_OUT}"
@@ -313,7 +315,7 @@ def _add_token(found: _Found, number: object, token: dict, path: pathlib.Path) -
         return
     if token.get("single_word"):
         raise TinyBertError(
-            f"{path}: the added token {content!r} is looked for as a whole word alone "
+            f"{path}: the added token {shown(content)} is looked for as a whole word alone "
             "(single_word), which is not supported. Add it without single_word."
         )
     found.added[content] = (number, bool(token.get("normalized", not token.get("special"))))
@@ -326,8 +328,8 @@ def _check_same_vocabulary(tokens: dict[str, int], directory: pathlib.Path) -> N
     for number, token in enumerate(load_vocabulary(path)):
         if tokens.get(token, number) != number or token not in tokens:
             raise TinyBertError(
-                f"{path} and tokenizer.json beside it are of different vocabularies: {token!r} "
-                f"is {number} in the one, {tokens.get(token, 'missing')} in the other. Remove "
+                f"{path} and tokenizer.json beside it are of different vocabularies: "
+                f"{shown(token)} is {number} in the one, {tokens.get(token, 'missing')} in the other. Remove "
                 "the one that is not the model's."
             )
 
@@ -344,7 +346,7 @@ def _check_class(config: dict, path: pathlib.Path) -> None:
         if "Japanese" in str(name):
             method = " (words of MeCab or Sudachi)"
         raise TinyBertError(
-            f"{path}: tokenizer_class is {name!r}{method}, which is not BERT's WordPiece. "
+            f"{path}: tokenizer_class is {shown(name)}{method}, which is not BERT's WordPiece. "
             f"{_WAY_OUT}"
         )
     if config.get("do_basic_tokenize") is False:
@@ -362,7 +364,7 @@ def _check_special_tokens(
         token = token.get("content") if isinstance(token, dict) else token
         if token is not None and token != expected:
             raise TinyBertError(
-                f"{path}: {name} is {token!r}, BERT's is {expected!r}. {_WAY_OUT}"
+                f"{path}: {name} is {shown(token)}, BERT's is {expected!r}. {_WAY_OUT}"
             )
 
 
@@ -383,7 +385,7 @@ def _add_config(found: _Found, config: dict, directory: pathlib.Path) -> None:
     for number, token in member(config, "added_tokens_decoder", dict, path, {}).items():
         if not isinstance(token, dict) or not re.fullmatch("[0-9]{1,9}", number):
             raise TinyBertError(
-                f"{path}: the added token {number[:80]!r} is {shown(token)}, expected an id "
+                f"{path}: the added token {shown(number)} is {shown(token)}, expected an id "
                 "and an object."
             )
         _add_token(found, int(number), token, path)
@@ -404,7 +406,7 @@ def _make_tokenizer(found: _Found, directory: pathlib.Path, lowercase: bool) -> 
     for content, (number, _) in found.added.items():
         if tokens.setdefault(content, number) != number:
             raise TinyBertError(
-                f"{directory}: the added token {content!r} has the id {number!r}, in the "
+                f"{directory}: the added token {shown(content)} has the id {number}, in the "
                 f"vocabulary it is {tokens[content]}. Save the tokenizer again."
             )
     chinese = found.tokenize_chinese_chars
@@ -426,8 +428,8 @@ def _in_order(tokens: dict[str, int], directory: pathlib.Path) -> list[str]:
     if len(by_id) < len(tokens):
         twice = next(token for token, number in tokens.items() if by_id[number] != token)
         raise TinyBertError(
-            f"{directory}: the tokens {twice!r} and {by_id[tokens[twice]]!r} have the same id, "
-            f"{tokens[twice]}. Save the tokenizer again."
+            f"{directory}: the tokens {shown(twice)} and {shown(by_id[tokens[twice]])} have "
+            f"the same id, {tokens[twice]}. Save the tokenizer again."
         )
     count = max(by_id, default=-1) + 1
     if min(by_id, default=0) < 0 or count > 2 * len(tokens) + _MOST_UNNAMED:

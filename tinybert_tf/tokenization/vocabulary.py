@@ -2,11 +2,12 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Container, Sequence
 
 from absl import logging
 
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, shown
 from tinybert_tf.files import read_text_file
 
 PAD_TOKEN = "[PAD]"
@@ -19,6 +20,8 @@ MASK_TOKEN = "[MASK]"
 REQUIRED_TOKENS = (PAD_TOKEN, UNK_TOKEN, CLS_TOKEN, SEP_TOKEN)
 
 
+# Longer tokens cannot be looked up.
+_MOST_TOKEN_BYTES = 256
 # Longer words are unknown as a whole; see `BertTokenizer`.
 MAX_CHARS_PER_WORD = 100
 
@@ -57,7 +60,7 @@ def check_added_tokens(tokens: Sequence[AddedToken], vocabulary: Container[str])
             problem = "has spaces at its ends or control characters in it"
         if problem:
             raise TinyBertError(
-                f"The added token {content!r} {problem}. Remove it from the tokenizer."
+                f"The added token {shown(content)} {problem}. Remove it from the tokenizer."
             )
 
 
@@ -141,13 +144,21 @@ def check_vocabulary(
             )
         if "\n" in token:
             raise TinyBertError(
-                f"{source}, line {line}: token {token!r} holds a line end, expected one "
+                f"{source}, line {line}: token {shown(token)} holds a line end, expected one "
                 "token a line. Split or remove it."
+            )
+        if len(token.encode("utf-8", "replace")) > _MOST_TOKEN_BYTES or re.search(
+            "[\x00\ud800-\udfff]", token
+        ):
+            raise TinyBertError(
+                f"{source}, line {line}: token {shown(token)} is longer than "
+                f"{_MOST_TOKEN_BYTES} bytes, or has a NUL or half a surrogate pair in it. Take "
+                "the vocabulary that belongs to the model."
             )
         if token in lines:
             raise TinyBertError(
-                f"{source}, line {line}: token {token!r} is already on line {lines[token]}, "
-                "expected every token once. Take the vocabulary that belongs to the model."
+                f"{source}, line {line}: token {shown(token)} is already on line "
+                f"{lines[token]}, expected every token once. Take the vocabulary that belongs to the model."
             )
         lines[token] = line
     missing = [token for token in REQUIRED_TOKENS if token not in lines]
