@@ -5,6 +5,9 @@ import pathlib
 from collections.abc import Callable
 from typing import TypeVar
 
+import keras
+import keras_nlp
+
 from tinybert_tf.checkpoints._config_values import check_count, check_size
 from tinybert_tf.checkpoints._tensor_files import read_json_object
 from tinybert_tf.errors import TinyBertError
@@ -36,7 +39,9 @@ def load_preset(load: Callable[..., _Loaded], location: str | os.PathLike, **kwa
         return load(location, **kwargs)
     _check_preset(pathlib.Path(location))
     try:
-        return load(location, **kwargs)
+        loaded = load(location, **kwargs)
+        _check_parts(loaded, location)
+        return loaded
     except TinyBertError:
         raise
     # What Keras and KerasHub raise is not documented, and is of any kind.
@@ -45,6 +50,21 @@ def load_preset(load: Callable[..., _Loaded], location: str | os.PathLike, **kwa
             f"The preset {location} cannot be loaded ({type(error).__name__}: "
             f"{ascii(str(error))[1:-1][:300]}). Save or download it again."
         ) from error
+
+
+def _check_parts(loaded, location: str) -> None:
+    """Raises TinyBertError if a part is of another kind: Keras takes what it cannot make."""
+    parts = {"preset": (loaded, (keras.Model, keras.Layer, keras_nlp.tokenizers.Tokenizer))}
+    preprocessor = getattr(loaded, "preprocessor", None)
+    if preprocessor is not None:
+        tokenizer = getattr(preprocessor, "tokenizer", None)
+        parts["preprocessor"] = (preprocessor, keras_nlp.models.Preprocessor)
+        parts["tokenizer"] = (tokenizer, keras_nlp.tokenizers.Tokenizer)
+    for name, (part, expected) in parts.items():
+        if not isinstance(part, expected):
+            raise TinyBertError(
+                f"The {name} of {location} is a {type(part).__name__}. Save or download it again."
+            )
 
 
 def _check_preset(directory: pathlib.Path) -> None:
