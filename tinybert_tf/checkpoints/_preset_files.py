@@ -63,7 +63,8 @@ def _check_parts(loaded, location: str) -> None:
     for name, (part, expected) in parts.items():
         if not isinstance(part, expected):
             raise TinyBertError(
-                f"The {name} of {location} is a {type(part).__name__}. Save or download it again."
+                f"The {name} of {location} is a {type(part).__name__}. Save or download it "
+                "again."
             )
 
 

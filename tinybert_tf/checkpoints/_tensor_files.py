@@ -227,7 +227,7 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     # numpy raises ValueError on a shape that it cannot hold.
     except (SafetensorError, OSError, ValueError) as error:
         raise TinyBertError(
-            f"{path} is incomplete or damaged ({error}). Download or copy it again."
+            f"{path} is incomplete or damaged ({str(error)[:300]}). Download or copy it again."
         ) from error
 
 

@@ -218,8 +218,8 @@ def _load_mpnet(directory: pathlib.Path, config: dict, lowercase: bool) -> BertT
     added += [token for token in read_json(directory / "added_tokens.json") if token not in own]
     if added:
         raise TinyBertError(
-            f"{directory}: it has {len(added)} added token(s), such as {shown(added[0])}, which "
-            "are not supported in MPNet's vocabulary. Take a model without."
+            f"{directory}: it has {len(added)} added token(s), such as {shown(added[0])}, "
+            "which are not supported in MPNet's vocabulary. Take a model without."
         )
     found.tokens = {token: i for i, token in enumerate(tokens)}
     found.added = {}
@@ -329,8 +329,8 @@ def _check_same_vocabulary(tokens: dict[str, int], directory: pathlib.Path) -> N
         if tokens.get(token, number) != number or token not in tokens:
             raise TinyBertError(
                 f"{path} and tokenizer.json beside it are of different vocabularies: "
-                f"{shown(token)} is {number} in the one, {tokens.get(token, 'missing')} in the other. Remove "
-                "the one that is not the model's."
+                f"{shown(token)} is {number} in the one, {tokens.get(token, 'missing')} in the "
+                "other. Remove the one that is not the model's."
             )
 
 
