@@ -158,8 +158,8 @@ def check_vocabulary(
         if token in lines:
             raise TinyBertError(
                 f"{source}, line {line}: token {shown(token)} is already on line "
-                f"{lines[token]}, expected every token once. Take the vocabulary that belongs to "
-                "the model."
+                f"{lines[token]}, expected every token once. Take the vocabulary that belongs "
+                "to the model."
             )
         lines[token] = line
     missing = [token for token in REQUIRED_TOKENS if token not in lines]
