@@ -103,8 +103,8 @@ class BundleTest {
 
     @Test
     fun `refuses a newer schema, whatever else it says`() {
-        assertRefusedSealed("bundle.json has schema version 2, this app reads up to 1", "Update") {
-            files["bundle.json"] = """{"schema_version": 2, "all": "new"}""".toByteArray()
+        assertRefusedSealed("bundle.json has schema version 3, this app reads up to 2", "Update") {
+            files["bundle.json"] = """{"schema_version": 3, "all": "new"}""".toByteArray()
         }
     }
 
