@@ -42,7 +42,7 @@ def telling_texts(tokenizer: BertTokenizer) -> list[str]:
         f"{word}\u0301 {word.upper()} {accented} {accented.upper()}",
         f"\u4e2d\u56fd {''.join(chinese[:2])} {word}\u4e2d",
         *(
-            f"{text} {word}{text}{word} {text.upper()} {text[0]}\u00ad{text[1:]}"
+            f"{text} {word}{text}{word} {text.upper()} {word}{text[0]}\u00ad{text[1:]}{word}"
             for text in (token.content for token in added[:_MOST_ADDED])
         ),
     ]

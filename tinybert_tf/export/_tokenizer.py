@@ -1,4 +1,4 @@
-"""How bundle.json says what texts become, for readers that have only that and the vocabulary."""
+"""How bundle.json says what texts become, to readers that have it and the vocabulary alone."""
 
 import pathlib
 

@@ -205,7 +205,7 @@ def _make_files(
 
 
 def _with_metadata(export: _Export, content: bytes, files: dict[str, bytes]) -> bytes:
-    """Adds to a file of one output that with which MediaPipe runs it, if that would be right."""
+    """Adds MediaPipe's metadata to a file, if MediaPipe runs such models and would be right."""
     names = output_names(export.model)
     if export.mediapipe_problem:
         logging.warning(
