@@ -12,6 +12,7 @@ from scipy import special
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import export_keras, export_saved_model, saved_model
+from tinybert_tf.tokenization import AddedToken, BertPreprocessor, BertTokenizer
 
 # Without this library.
 _SERVE = """
@@ -95,6 +96,43 @@ def test_a_keras_file(classifier, examples, tmp_path):
     assert loaded.labels == ("neutral", "against", "for")
     logits = keras.ops.convert_to_numpy(classifier(classifier.preprocessor(TEXTS)))
     np.testing.assert_allclose(loaded.predict(TEXTS), logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def keeping(make_classifier):
+    """Its tokenizer keeps accents and Chinese characters together, and has added tokens."""
+    letters = [*"abcdefghijklmnopqrstu", "e\u0301", "\u4e2d\u56fd", "[URL]", "x y", "\u00e9"]
+    tokenizer = BertTokenizer(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters],
+        strip_accents=False,
+        tokenize_chinese_chars=False,
+        added_tokens=[AddedToken("[URL]", normalized=False), AddedToken("x y")],
+    )
+    model = make_classifier()
+    model.preprocessor = BertPreprocessor(tokenizer, sequence_length=12)
+    ids = tokenizer(SETTINGS_TEXTS).to_list()
+    assert ids == [[30, 27, 5], [28, 5, 28, 5, 1, 1, 1], [29, 5, 29], [26, 9]]
+    return model
+
+
+SETTINGS_TEXTS = ["\u00c9 \u4e2d\u56fd a", "[URL]a[URL] a[url]", "X ya x y", "E\u0301 e"]
+
+
+def test_a_saved_model_reads_texts_as_its_tokenizer(keeping, examples, tmp_path):
+    export_saved_model(keeping, examples, tmp_path / "saved")
+    outputs = serve(tmp_path / "saved", text=SETTINGS_TEXTS)
+    logits = keras.ops.convert_to_numpy(keeping(keeping.preprocessor(SETTINGS_TEXTS)))
+    np.testing.assert_allclose(
+        outputs["probability"], special.softmax(logits, axis=-1), atol=1e-5
+    )
+
+
+def test_a_keras_file_reads_texts_as_its_tokenizer(keeping, examples, tmp_path):
+    export_keras(keeping, examples, tmp_path / "student.keras")
+    loaded = keras.saving.load_model(tmp_path / "student.keras").preprocessor.tokenizer
+    tokenizer = keeping.preprocessor.tokenizer
+    assert loaded.settings() == tokenizer.settings()
+    assert loaded(SETTINGS_TEXTS).to_list() == tokenizer(SETTINGS_TEXTS).to_list()
 
 
 def test_what_exists_is_kept(classifier, examples, tmp_path):
