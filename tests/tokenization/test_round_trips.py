@@ -1,10 +1,12 @@
 """What a tokenizer knows beyond its vocabulary comes back from whatever it is saved in."""
 
 import json
+import pathlib
 
 import keras
 import pytest
 
+from tinybert_tf.models import BertEncoder
 from tinybert_tf.tokenization import AddedToken, BertPreprocessor, BertTokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -29,6 +31,14 @@ def tokenizer(request):
     return tokenizer
 
 
+@pytest.fixture
+def preset(tmp_path):
+    """KerasHub takes no folder for a preset that has no encoder in it."""
+    encoder = BertEncoder(len(SPECIAL + WORDS), 1, 1, 4, 4, max_sequence_length=8)
+    encoder.save_to_preset(str(tmp_path))
+    return str(tmp_path)
+
+
 def _check(restored: BertTokenizer, tokenizer: BertTokenizer):
     assert restored.settings() == tokenizer.settings()
     assert restored.added_tokens == tokenizer.added_tokens
@@ -36,15 +46,15 @@ def _check(restored: BertTokenizer, tokenizer: BertTokenizer):
     assert restored(TEXTS).to_list() == tokenizer(TEXTS).to_list()
 
 
-def test_a_tokenizer_s_preset(tokenizer, tmp_path):
-    tokenizer.save_to_preset(str(tmp_path))
-    _check(BertTokenizer.from_preset(str(tmp_path)), tokenizer)
+def test_a_tokenizer_s_preset(tokenizer, preset):
+    tokenizer.save_to_preset(preset)
+    _check(BertTokenizer.from_preset(preset), tokenizer)
 
 
-def test_a_preprocessor_s_preset(tokenizer, tmp_path):
+def test_a_preprocessor_s_preset(tokenizer, preset):
     preprocessor = BertPreprocessor(tokenizer, sequence_length=9)
-    preprocessor.save_to_preset(str(tmp_path))
-    restored = BertPreprocessor.from_preset(str(tmp_path))
+    preprocessor.save_to_preset(preset)
+    restored = BertPreprocessor.from_preset(preset)
     assert restored.sequence_length == 9
     _check(restored.tokenizer, tokenizer)
     for name, values in preprocessor(TEXTS).items():
@@ -59,13 +69,13 @@ def test_keras_s_own_configuration(tokenizer):
     _check(restored, tokenizer)
 
 
-def test_a_preset_saved_before_there_were_settings(tokenizer, tmp_path):
+def test_a_preset_saved_before_there_were_settings(tokenizer, preset):
     """It has case alone, and reads as it did."""
     plain = BertTokenizer(SPECIAL + WORDS, lowercase=tokenizer.lowercase)
-    plain.save_to_preset(str(tmp_path))
-    path = tmp_path / "tokenizer.json"
+    plain.save_to_preset(preset)
+    path = pathlib.Path(preset) / "tokenizer.json"
     saved = json.loads(path.read_text("utf-8"))
     for name in ("strip_accents", "tokenize_chinese_chars", "added_tokens"):
         del saved["config"][name]
     path.write_text(json.dumps(saved), "utf-8")
-    _check(BertTokenizer.from_preset(str(tmp_path)), plain)
+    _check(BertTokenizer.from_preset(preset), plain)
