@@ -89,7 +89,7 @@ def keeping_tokenizer() -> BertTokenizer:
 
 
 def main() -> None:
-    """Writes bundles: of several lengths, of pairs and a score, of a tokenizer with settings."""
+    """Writes bundles: of several lengths, of pairs and a score, of another tokenizer."""
     plain = BertTokenizer(RESOURCES / "vocab.txt")
     classifier = random_classifier(0, 3, ("neutral", "against", "for"), plain)
     write("classification_bundle", classifier, 1, [16, LENGTH])

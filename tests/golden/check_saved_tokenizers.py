@@ -3,8 +3,8 @@
     .venv/bin/python tests/golden/check_saved_tokenizers.py --python PYTHON
 
 PYTHON has transformers 5, as in the extra [benchmark]; it may be that of another environment.
-For each kind of tokenizer both read 2,000 generated texts. One difference is known: in lower case
-Google's tokenizer, and so this library, ends a Greek word in capitals with a final sigma,
+For each kind of tokenizer both read 2,000 generated texts. One difference is known: in lower
+case Google's tokenizer, and so this library, ends a Greek word in capitals with a final sigma,
 Hugging Face's with a medial one.
 """
 
