@@ -9,7 +9,14 @@ import pytest
 
 from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import ModelCard, TfliteModel, export_bundle, verify_bundle
+from tinybert_tf.export import (
+    ModelCard,
+    TaskCard,
+    TfliteModel,
+    export_bundle,
+    load_profile,
+    verify_bundle,
+)
 from tinybert_tf.export import bundle as bundle_module
 from tinybert_tf.export._golden import telling_texts
 from tinybert_tf.export._tokenizer import mediapipe_problem
@@ -103,8 +110,11 @@ def test_why_mediapipe_cannot(settings, reason):
 
 
 def test_the_terminal_says_that_mediapipe_cannot(caplog):
-    model, card = _classifier(strip_accents=False), ModelCard("x")
-    assert bundle_module._with_metadata(b"a file", model, card, {}) == b"a file"
+    model = _classifier(strip_accents=False)
+    export = bundle_module._Export(
+        model, load_profile("float32"), {}, model.preprocessor, TaskCard(), ModelCard("x")
+    )
+    assert bundle_module._with_metadata(export, b"a file", {}) == b"a file"
     (record,) = (r for r in caplog.records if "MediaPipe" in r.getMessage())
     assert "model.tflite gets no metadata for MediaPipe" in record.getMessage()
 
