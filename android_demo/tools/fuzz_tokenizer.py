@@ -5,8 +5,10 @@
 
 Both sides generate the same texts from the same seed; Python asks Kotlin for the hash of every
 block, and for the ids of a block that differs. The default is 200,000 texts and pairs, with the
-vocabulary of all-MiniLM-L6-v2. `--write_expected` writes the hashes that the tests of the
-desktop module compare with, of a vocabulary that is part of them.
+vocabulary of all-MiniLM-L6-v2 and some added tokens, read by eight tokenizers in turn: cased or
+not, with accents or without, Chinese characters split or not, added tokens looked for or not.
+`--write_expected` writes the hashes that the tests of the desktop module compare with, of a
+vocabulary that is part of them.
 """
 
 import argparse
@@ -22,13 +24,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+from tinybert_tf.tokenization import (
+    AddedToken,
+    BertPreprocessor,
+    BertTokenizer,
+    load_vocabulary,
+)
 
 DEMO = pathlib.Path(__file__).resolve().parents[1]
 CLASSPATH = f"{DEMO}/desktop/target/classes:{DEMO}/desktop/target/lib/*"
 TEST_RESOURCES = DEMO / "desktop/src/test/resources"
 TEXTS_PER_BLOCK = 100
-TEST_SEED, TEST_BLOCKS = 20, 50
+TEST_SEED, TEST_BLOCKS = 20, 64
 MASK = (1 << 64) - 1
 
 # The ranges of FuzzTexts.kt.
@@ -76,7 +83,30 @@ PUNCTUATION = [
 ]
 SURROGATES = [(0xD800, 0xDBFF), (0xDC00, 0xDFFF), (0x61, 0x63)]
 SPELLED = ["[SEP]", "[CLS]", "[UNK]", "[PAD]", "[MASK]", "[sep]", "##", "##s", "#"]
-SPELLED += ["\u1e9e", "\u0130"]
+SPELLED += ["\u1e9e", "\u0130", "[url]", "<B>", "COVID\u00ad-19", "New York", "nai\u0308ve"]
+SPELLED += ["\u03bf\u03b4\u03bf\u03c3", "\u4e2d\u56fd\u4e2d"]
+ADDED = [
+    *(AddedToken(t, normalized=False) for t in ("[URL]", "<b", "<b>", "e\u0301", "\u4e2d")),
+    *map(AddedToken, ("covid-19", "new york", "na\u00efve", "\u039f\u0394\u039f\u03a3")),
+    *map(AddedToken, ("\u4e2d\u56fd", "\uac01", "ing", "Q", "QUIZ", "quiz")),
+]
+SPELLED += [token.content for token in ADDED]
+# Of the tokenizers, in the order of Fuzz.kt.
+SETTINGS = [
+    {"lowercase": True},
+    {"lowercase": False},
+    {"lowercase": True, "strip_accents": False},
+    {"lowercase": False, "strip_accents": True, "tokenize_chinese_chars": False},
+    {"lowercase": True, "added_tokens": ADDED},
+    {
+        "lowercase": True,
+        "strip_accents": False,
+        "tokenize_chinese_chars": False,
+        "added_tokens": ADDED,
+    },
+    {"lowercase": False, "added_tokens": ADDED},
+    {"lowercase": True, "tokenize_chinese_chars": False},
+]
 
 UPPERCASE_ASCII = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
@@ -159,18 +189,21 @@ class Fuzz:
 
     def __init__(self, seed: int, vocabulary: pathlib.Path):
         self._seed = seed
-        tokenizers = [BertTokenizer(vocabulary, lowercase=value) for value in (True, False)]
-        self._vocabulary = tokenizers[0].get_vocabulary()
-        self._preprocessors = [BertPreprocessor(tokenizer) for tokenizer in tokenizers]
+        added = [token.content for token in ADDED]
+        self._vocabulary = list(dict.fromkeys([*load_vocabulary(vocabulary), *added]))
+        self._preprocessors = [
+            BertPreprocessor(BertTokenizer(self._vocabulary, **settings))
+            for settings in SETTINGS
+        ]
 
     def encode_block(self, block: int):
         """Returns the texts of a block, [count] or [count, 2], their ids and segment ids."""
         texts = FuzzTexts(self._seed + block, self._vocabulary)
         length = 8 + texts.below(505)
-        text_count = 2 if block & 2 else 1
+        text_count = 1 + block // len(SETTINGS) % 2
         examples = [[texts.next() for _ in range(text_count)] for _ in range(TEXTS_PER_BLOCK)]
         columns = tuple(list(column) for column in zip(*examples, strict=True))
-        ids, segment_ids = self._preprocessors[block & 1].ragged_token_ids(
+        ids, segment_ids = self._preprocessors[block % len(SETTINGS)].ragged_token_ids(
             columns if text_count == 2 else columns[0], length
         )
         return examples, ids.to_list(), segment_ids.to_list()
@@ -235,13 +268,14 @@ def main() -> None:
     hashes = kotlin(vocabulary, seed, "hashes", blocks)
     print(f"Kotlin: {blocks} blocks in {time.monotonic() - start:.0f} s")
     start = time.monotonic()
-    fuzz, differences = Fuzz(seed, vocabulary), 0
+    fuzz, differences = Fuzz(seed, vocabulary), [0] * len(SETTINGS)
     for block in range(blocks):
         if fuzz.hash_of_block(block) != hashes[block]:
-            differences += max(1, show_differences(fuzz, vocabulary, seed, block))
+            differing = max(1, show_differences(fuzz, vocabulary, seed, block))
+            differences[block % len(SETTINGS)] += differing
     print(f"Python: {blocks} blocks in {time.monotonic() - start:.0f} s")
-    print(f"{blocks * TEXTS_PER_BLOCK} texts and pairs, {differences} differences")
-    sys.exit(1 if differences else 0)
+    print(f"{blocks * TEXTS_PER_BLOCK} texts and pairs, by tokenizer {differences} differences")
+    sys.exit(1 if any(differences) else 0)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,12 @@ from tinybert_tf.export.bundle import TaskCard, export_bundle
 from tinybert_tf.export.metadata import ModelCard
 from tinybert_tf.export.profiles import Tolerance, load_profile
 from tinybert_tf.models import BertEncoder, BertTextClassifier
-from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+from tinybert_tf.tokenization import (
+    AddedToken,
+    BertPreprocessor,
+    BertTokenizer,
+    load_vocabulary,
+)
 
 RESOURCES = pathlib.Path(__file__).resolve().parents[1] / "desktop/src/test/resources"
 LENGTH = 32
@@ -27,9 +32,10 @@ LENGTH = 32
 ANY = Tolerance(max_difference=10.0, mean_difference=10.0, label_agreement=0.0, metric_drop=1.0)
 
 
-def random_classifier(seed: int, num_classes: int, labels: tuple[str, ...] | None):
+def random_classifier(
+    seed: int, num_classes: int, labels: tuple[str, ...] | None, tokenizer: BertTokenizer
+):
     """Returns a classifier of one layer, or with one class a regressor."""
-    tokenizer = BertTokenizer(RESOURCES / "vocab.txt")
     encoder = BertEncoder(
         tokenizer.vocabulary_size(), 1, 2, 32, 64, dropout=0.0, max_sequence_length=LENGTH
     )
@@ -71,11 +77,25 @@ def write(name: str, model, num_texts: int, lengths: list[int]) -> None:
     print(name, {path.name: path.stat().st_size for path in sorted(folder.iterdir())})
 
 
+def keeping_tokenizer() -> BertTokenizer:
+    """Returns one that keeps accents and Chinese words, and has added tokens."""
+    added = [AddedToken("[URL]", normalized=False), AddedToken("covid-19")]
+    return BertTokenizer(
+        [*load_vocabulary(RESOURCES / "vocab.txt"), *(token.content for token in added)],
+        strip_accents=False,
+        tokenize_chinese_chars=False,
+        added_tokens=added,
+    )
+
+
 def main() -> None:
-    """Writes a bundle of single texts and several lengths, and one of pairs and a score."""
-    classifier = random_classifier(0, 3, ("neutral", "against", "for"))
+    """Writes bundles: of several lengths, of pairs and a score, of another tokenizer."""
+    plain = BertTokenizer(RESOURCES / "vocab.txt")
+    classifier = random_classifier(0, 3, ("neutral", "against", "for"), plain)
     write("classification_bundle", classifier, 1, [16, LENGTH])
-    write("pair_regression_bundle", random_classifier(1, 1, None), 2, [LENGTH])
+    write("pair_regression_bundle", random_classifier(1, 1, None, plain), 2, [LENGTH])
+    keeping = random_classifier(2, 2, ("no", "yes"), keeping_tokenizer())
+    write("keeping_bundle", keeping, 1, [LENGTH])
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ The file, all numbers big-endian:
     uint16  x blocks x B: the record of each code point of a block
     uint16  number of records
     uint16  x records: properties, see `Property`
-    uint16  x records: where the record's mapping ends; it begins where the one before ends
+    uint16  x 2 x records: where each mapping ends, the lower case of a record and then its
+            decomposition without accents; a mapping begins where the one before ends
     uint16  length of all mappings
-    int32   x length: code points; 0 where a starter was dropped, see `mapping_of`
+    int32   x length: code points; 0 where a starter was dropped, see `without_accents`
 """
 
 import argparse
@@ -32,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from tinybert_tf.tokenization import bert_tokenizer
+from tinybert_tf.tokenization import BertTokenizer, _text
 
 TABLE = (
     pathlib.Path(__file__).resolve().parents[1]
@@ -42,6 +43,8 @@ NUM_CODE_POINTS = 0x110000
 SURROGATES = range(0xD800, 0xE000)
 # Decomposed by arithmetic in the reader, as Unicode defines them.
 HANGUL = range(0xAC00, 0xD7A4)
+# Properties; lower case and decomposition without accents, of what they change.
+Record = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 
 class Property:
@@ -49,12 +52,14 @@ class Property:
 
     DROPPED = 1 << 0  # Cleaning drops it.
     SPACE = 1 << 1  # Cleaning makes a space of it.
-    WORD_OF_ITS_OWN = 1 << 2
-    CASED = 1 << 3
-    CASE_IGNORABLE = 1 << 4
-    MAPPED = 1 << 5  # Lower case, decomposition and dropped accents change it.
+    PUNCTUATION = 1 << 2  # A word of its own.
+    CHINESE = 1 << 3  # A word of its own if the tokenizer says so.
+    CASED = 1 << 4
+    CASE_IGNORABLE = 1 << 5
+    LOWERED = 1 << 6  # Lower case changes it.
+    STRIPPED = 1 << 7  # Decomposition and dropped accents change it.
     # From here on the rank of the canonical combining class; 0 is a starter.
-    RANK = 6
+    RANK = 8
 
 
 def transformed(operation, texts: list[str]) -> list[str]:
@@ -66,32 +71,19 @@ def transformed(operation, texts: list[str]) -> list[str]:
     return result
 
 
-def lower(texts: tf.Tensor) -> tf.Tensor:
-    """Is the tokenizer's first step of normalization."""
-    return tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")
-
-
 def nfd(texts: tf.Tensor) -> tf.Tensor:
-    """Is the tokenizer's second step of normalization."""
+    """Is the first of the two steps that strip accents."""
     return tf_text.normalize_utf8(texts, "NFD")
 
 
 def without_mn(texts: tf.Tensor) -> tf.Tensor:
-    """Is the tokenizer's third step of normalization."""
+    """Is the second of the two steps that strip accents."""
     return tf.strings.regex_replace(texts, r"\p{Mn}", "")
-
-
-def word_count(texts: tf.Tensor) -> tf.Tensor:
-    """Returns how many words the tokenizer splits each text into, in digits."""
-    words = tf_text.regex_split(
-        texts, bert_tokenizer._WORD_END, bert_tokenizer._WORD_OF_ITS_OWN
-    )
-    return tf.strings.as_string(words.row_lengths())
 
 
 def cleaning_of(characters: list[str]) -> tuple[set[str], set[str]]:
     """Returns the characters that cleaning drops, and those it makes spaces."""
-    cleaned = transformed(bert_tokenizer._clean, [f"a{c}b" for c in characters])
+    cleaned = transformed(_text.clean, [f"a{c}b" for c in characters])
     dropped, spaces = set(), set()
     for c, text in zip(characters, cleaned, strict=True):
         if text == "ab":
@@ -103,8 +95,17 @@ def cleaning_of(characters: list[str]) -> tuple[set[str], set[str]]:
     return dropped, spaces
 
 
-def words_of_their_own(characters: list[str]) -> set[str]:
+def words_of_their_own(characters: list[str], tokenize_chinese_chars: bool) -> set[str]:
     """Returns the characters that the tokenizer puts spaces around."""
+    tokenizer = BertTokenizer(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
+        lowercase=False,
+        tokenize_chinese_chars=tokenize_chinese_chars,
+    )
+
+    def word_count(texts: tf.Tensor) -> tf.Tensor:
+        return tf.strings.as_string(tokenizer._words(texts).row_lengths())
+
     counts = transformed(word_count, [f"a{c}b" for c in characters])
     assert set(counts) == {"1", "3"}, set(counts)
     return {c for c, count in zip(characters, counts, strict=True) if count == "3"}
@@ -115,8 +116,8 @@ def casing_of(characters: list[str]) -> tuple[set[str], set[str]]:
 
     A capital sigma is final after a cased character; between them may be ignorable ones.
     """
-    after = transformed(lower, [f"{c}\u03a3" for c in characters])
-    between = transformed(lower, [f"A{c}\u03a3" for c in characters])
+    after = transformed(_text.lower, [f"{c}\u03a3" for c in characters])
+    between = transformed(_text.lower, [f"A{c}\u03a3" for c in characters])
     cased = {c for c, text in zip(characters, after, strict=True) if text[-1] == "\u03c2"}
     ignorable = {c for c, text in zip(characters, between, strict=True) if text[-1] == "\u03c2"}
     return cased, ignorable - cased
@@ -148,7 +149,7 @@ def combining_ranks(characters: list[str]) -> dict[str, int]:
     return dict(zip(in_order, ranks, strict=True))
 
 
-def mapping_of(decomposed: str, is_mn: set[str], ranks: dict[str, int]) -> tuple[int, ...]:
+def without_accents(decomposed: str, is_mn: set[str], ranks: dict[str, int]) -> tuple[int, ...]:
     """Returns what stays of a decomposition.
 
     A dropped starter leaves a 0: marks are not sorted across it. A dropped mark of another
@@ -158,13 +159,25 @@ def mapping_of(decomposed: str, is_mn: set[str], ranks: dict[str, int]) -> tuple
     return tuple(kept)
 
 
-def check_mappings(characters, mappings, dropped) -> None:
-    """Compares with the tokenizer's own normalization, character by character."""
-    normalized = transformed(bert_tokenizer._lower_and_strip_accents, characters)
-    for c, text in zip(characters, normalized, strict=True):
-        mapped = "".join(map(chr, filter(None, mappings.get(c, (ord(c),)))))
-        if c not in dropped and ord(c) not in HANGUL and mapped != text:
-            raise AssertionError(f"U+{ord(c):04X}: {mapped!r}, expected {text!r}")
+def check_mappings(characters, lowered, stripped) -> None:
+    """Compares with the tokenizer's own normalizations, character by character."""
+
+    def strip(text: str) -> str:
+        mapped = (
+            map(ord, hangul_decomposition(ord(c)))
+            if ord(c) in HANGUL
+            else stripped.get(c, (ord(c),))
+            for c in text
+        )
+        return "".join(chr(i) for mapping in mapped for i in mapping if i)
+
+    for is_lower in (False, True):
+        lower = _text.lower if is_lower else tf.identity
+        expected = transformed(lambda t, lower=lower: _text.strip_accents(lower(t)), characters)
+        for c, text in zip(characters, expected, strict=True):
+            mapped = strip("".join(map(chr, lowered.get(c, (ord(c),)))) if is_lower else c)
+            if mapped != text:
+                raise AssertionError(f"U+{ord(c):04X}: {mapped!r}, expected {text!r}")
 
 
 def hangul_decomposition(code_point: int) -> str:
@@ -174,48 +187,57 @@ def hangul_decomposition(code_point: int) -> str:
     return "".join(map(chr, jamo[: 3 if index % 28 else 2]))
 
 
-def records_by_code_point() -> list[tuple[int, tuple[int, ...]]]:
-    """Returns the properties and the mapping of every code point."""
+def records_by_code_point() -> list[Record]:
+    """Returns the record of every code point."""
     characters = [chr(i) for i in range(NUM_CODE_POINTS) if i not in SURROGATES]
     dropped, spaces = cleaning_of(characters)
     kept = [c for c in characters if c not in dropped and c not in spaces]
-    alone = words_of_their_own(kept)
+    punctuation = words_of_their_own(kept, tokenize_chinese_chars=False)
+    chinese = words_of_their_own(kept, tokenize_chinese_chars=True) - punctuation
     cased, ignorable = casing_of(kept)
 
-    decomposed = dict(zip(kept, transformed(lambda t: nfd(lower(t)), kept), strict=True))
+    lowered = {
+        c: tuple(map(ord, text))
+        for c, text in zip(kept, transformed(_text.lower, kept), strict=True)
+        if text != c
+    }
+    decomposed = dict(zip(kept, transformed(nfd, kept), strict=True))
     elements = sorted({e for text in decomposed.values() for e in text})
-    assert dropped.isdisjoint(elements) and spaces.isdisjoint(elements)
+    assert {chr(i) for mapping in lowered.values() for i in mapping} <= set(kept)
+    assert set(elements) <= set(kept)
     is_mn = {
         e for e, t in zip(elements, transformed(without_mn, elements), strict=True) if not t
     }
     ranks = combining_ranks(elements)
     # The reader sorts marks inside of a word only.
-    assert alone.isdisjoint(ranks)
+    assert (punctuation | chinese).isdisjoint(ranks)
 
-    mappings = {}
+    stripped = {}
     for c in kept:
         if ord(c) in HANGUL:
             assert decomposed[c] == hangul_decomposition(ord(c))
-        elif (mapping := mapping_of(decomposed[c], is_mn, ranks)) != (ord(c),):
-            mappings[c] = mapping
-    check_mappings(kept, mappings, dropped)
+        elif (mapping := without_accents(decomposed[c], is_mn, ranks)) != (ord(c),):
+            stripped[c] = mapping
+    check_mappings(kept, lowered, stripped)
 
-    records = [(Property.DROPPED, ())] * NUM_CODE_POINTS
+    records = [(Property.DROPPED, (), ())] * NUM_CODE_POINTS
     for c in spaces:
-        records[ord(c)] = (Property.SPACE, ())
+        records[ord(c)] = (Property.SPACE, (), ())
     for c in kept:
         properties = (
-            Property.WORD_OF_ITS_OWN * (c in alone)
+            Property.PUNCTUATION * (c in punctuation)
+            | Property.CHINESE * (c in chinese)
             | Property.CASED * (c in cased)
             | Property.CASE_IGNORABLE * (c in ignorable)
-            | Property.MAPPED * (c in mappings)
+            | Property.LOWERED * (c in lowered)
+            | Property.STRIPPED * (c in stripped)
             | ranks.get(c, 0) << Property.RANK
         )
-        records[ord(c)] = (properties, mappings.get(c, ()))
+        records[ord(c)] = (properties, lowered.get(c, ()), stripped.get(c, ()))
     return records
 
 
-def serialized(records: list[tuple[int, tuple[int, ...]]], block_size: int) -> bytes:
+def serialized(records: list[Record], block_size: int) -> bytes:
     """Returns the file of the records of all code points."""
     distinct = sorted(set(records))
     number = {record: i for i, record in enumerate(distinct)}
@@ -224,19 +246,20 @@ def serialized(records: list[tuple[int, tuple[int, ...]]], block_size: int) -> b
     for start in range(0, NUM_CODE_POINTS, block_size):
         block = tuple(per_code_point[start : start + block_size])
         block_numbers.append(blocks.setdefault(block, len(blocks)))
-    mappings = [code_point for _, mapping in distinct for code_point in mapping]
-    ends = np.cumsum([len(mapping) for _, mapping in distinct]).tolist()
+    mappings = [mapping for _, *both in distinct for mapping in both]
+    code_points = [code_point for mapping in mappings for code_point in mapping]
+    ends = np.cumsum([len(mapping) for mapping in mappings]).tolist()
 
     def uint16(*values: int) -> bytes:
         return struct.pack(f">{len(values)}H", *values)
 
     parts = [uint16(block_size, len(blocks)), uint16(*block_numbers)]
     parts += [uint16(*block) for block in blocks]
-    parts += [uint16(len(distinct)), uint16(*(properties for properties, _ in distinct))]
+    parts += [uint16(len(distinct)), uint16(*(properties for properties, *_ in distinct))]
     parts += [
         uint16(*ends),
-        uint16(len(mappings)),
-        struct.pack(f">{len(mappings)}i", *mappings),
+        uint16(len(code_points)),
+        struct.pack(f">{len(code_points)}i", *code_points),
     ]
     return b"".join(parts)
 

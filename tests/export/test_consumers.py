@@ -123,6 +123,16 @@ def test_mediapipe_on_accented_text(bundle, classify, model):
     }
 
 
+def test_mediapipe_refuses_a_file_without_metadata():
+    """As of a bundle whose tokenizer has settings, which MediaPipe's has not."""
+    resources = pathlib.Path(__file__).resolve().parents[2] / "android_demo/desktop/src/test"
+    options = mediapipe_text.TextClassifierOptions(
+        base_options=BaseOptions(str(resources / "resources/keeping_bundle/model.tflite"))
+    )
+    with pytest.raises(ValueError, match="No metadata"):
+        mediapipe_text.TextClassifier.create_from_options(options)
+
+
 _OLD_RUNTIME = """
 import json, sys
 import numpy as np

@@ -12,6 +12,7 @@ from scipy import special
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import export_keras, export_saved_model, saved_model
+from tinybert_tf.tokenization import AddedToken, BertPreprocessor, BertTokenizer
 
 # Without this library.
 _SERVE = """
@@ -27,16 +28,35 @@ for name, texts in requests.items():
 print(json.dumps(outputs))
 """
 TEXTS = ["a b c", "", "X Y Z a a a", "b b b b b b b b b b b b b b b b"]
+SETTINGS_TEXTS = ["\u00c9 \u4e2d\u56fd a", "[URL]a[URL] a[url]", "X ya x y", "E\u0301 e"]
 
 
 @pytest.fixture(scope="module")
-def written(classifier, regressor, span_classifier, examples, pairs, tmp_path_factory):
-    """SavedModels of a classifier, a regressor and a span classifier, and their reports."""
+def keeping(make_classifier):
+    """Its tokenizer keeps accents and Chinese characters together, and has added tokens."""
+    letters = [*"abcdefghijklmnopqrstu", "e\u0301", "\u4e2d\u56fd", "[URL]", "x y", "\u00e9"]
+    tokenizer = BertTokenizer(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters],
+        strip_accents=False,
+        tokenize_chinese_chars=False,
+        added_tokens=[AddedToken("[URL]", normalized=False), AddedToken("x y")],
+    )
+    model = make_classifier()
+    model.preprocessor = BertPreprocessor(tokenizer, sequence_length=12)
+    ids = tokenizer(SETTINGS_TEXTS).to_list()
+    assert ids == [[30, 27, 5], [28, 5, 28, 5, 1, 1, 1], [29, 5, 29], [26, 9]]
+    return model
+
+
+@pytest.fixture(scope="module")
+def written(classifier, regressor, span_classifier, keeping, examples, pairs, tmp_path_factory):
+    """SavedModels of models of each kind, and their reports."""
     folder = tmp_path_factory.mktemp("saved_models")
     models = {
         "classifier": (classifier, examples),
         "regressor": (regressor, pairs),
         "spans": (span_classifier, pairs),
+        "keeping": (keeping, examples),
     }
     reports = {
         name: export_saved_model(model, some, folder / name)
@@ -50,6 +70,7 @@ def served(written):
     """What another process gets from them."""
     two = {"text_a": TEXTS, "text_b": TEXTS[::-1]}
     requests = {"classifier": {"text": TEXTS}, "regressor": two, "spans": two}
+    requests["keeping"] = {"text": SETTINGS_TEXTS}
     folder, _ = written
     done = subprocess.run(
         [sys.executable, "-c", _SERVE, json.dumps(requests), str(folder)],
@@ -95,6 +116,21 @@ def test_a_keras_file(classifier, examples, tmp_path):
     assert loaded.labels == ("neutral", "against", "for")
     logits = keras.ops.convert_to_numpy(classifier(classifier.preprocessor(TEXTS)))
     np.testing.assert_allclose(loaded.predict(TEXTS), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_saved_model_reads_texts_as_its_tokenizer(served, keeping):
+    logits = keras.ops.convert_to_numpy(keeping(keeping.preprocessor(SETTINGS_TEXTS)))
+    expected = special.softmax(logits, axis=-1)
+    np.testing.assert_allclose(served["keeping"]["probability"], expected, atol=1e-5)
+
+
+def test_a_keras_file_reads_texts_as_its_tokenizer(keeping, examples, tmp_path):
+    export_keras(keeping, examples, tmp_path / "student.keras")
+    path = tmp_path / "student.keras"
+    loaded = keras.saving.load_model(path, compile=False).preprocessor.tokenizer
+    tokenizer = keeping.preprocessor.tokenizer
+    assert loaded.settings() == tokenizer.settings()
+    assert loaded(SETTINGS_TEXTS).to_list() == tokenizer(SETTINGS_TEXTS).to_list()
 
 
 def test_what_exists_is_kept(classifier, examples, tmp_path):

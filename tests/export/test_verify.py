@@ -110,8 +110,8 @@ def rewrite(copy, change, files=()):
 
 
 def test_a_newer_schema(copy):
-    rewrite(copy, lambda info: info.update(schema_version=2))
-    with pytest.raises(TinyBertError, match=r"schema version 2.*reads up to 1.*Update"):
+    rewrite(copy, lambda info: info.update(schema_version=3))
+    with pytest.raises(TinyBertError, match=r"schema version 3.*reads up to 2.*Update"):
         verify_bundle(copy)
 
 

@@ -1,14 +1,19 @@
 """Golden vectors: what an app that runs a bundle must reproduce."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
 from tinybert_tf.export._contract import read_contract
+from tinybert_tf.export._tokenizer import is_plain
 from tinybert_tf.export.runtime import TfliteModel
-from tinybert_tf.tokenization import BertPreprocessor
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 SCHEMA_VERSION = 1
+# Examples of so many added tokens tell whether a reader looks for them.
+_MOST_ADDED = 100
 
 
 def golden_texts(num_texts: int) -> list[tuple[str, ...]]:
@@ -17,6 +22,35 @@ def golden_texts(num_texts: int) -> list[tuple[str, ...]]:
     return (
         [(t,) for t in texts["single"]] if num_texts == 1 else list(map(tuple, texts["pair"]))
     )
+
+
+def telling_texts(tokenizer: BertTokenizer) -> list[str]:
+    """Returns texts that become other ids without one of a tokenizer's settings.
+
+    A plain tokenizer has none: vocabulary and case say all of it.
+    """
+    if is_plain(tokenizer):
+        return []
+    tokens, added = tokenizer.get_vocabulary(), tokenizer.added_tokens
+    contents = {token.content for token in added}
+    words = [token for token in tokens if token not in contents]
+    # One token whatever the settings are, but with an accent or in capitals.
+    word = next((token for token in words if re.fullmatch("[a-z]+", token)), "a")
+    accented = next((token for token in words if _has_accent(token)), "\u00e9")
+    chinese = [token for token in words if re.fullmatch("[\u4e00-\u9fff]", token)]
+    return [
+        f"{word}\u0301 {word.upper()} {accented} {accented.upper()}",
+        f"\u4e2d\u56fd {''.join(chinese[:2])} {word}\u4e2d",
+        *(
+            f"{text} {word}{text}{word} {text.upper()} {word}{text[0]}\u00ad{text[1:]}{word}"
+            for text in (token.content for token in added[:_MOST_ADDED])
+        ),
+    ]
+
+
+def _has_accent(token: str) -> bool:
+    decomposed = unicodedata.normalize("NFD", token)
+    return not token.startswith("##") and any(map(unicodedata.combining, decomposed))
 
 
 def make_golden(
@@ -35,7 +69,8 @@ def make_golden(
         takes the ids.
     """
     runners = {name: TfliteModel(content) for name, content in models.items()}
-    texts = golden_texts(num_texts)
+    telling = [(text, "?")[:num_texts] for text in telling_texts(preprocessor.tokenizer)]
+    texts = [*golden_texts(num_texts), *telling]
     examples = [
         {
             "texts": list(text),

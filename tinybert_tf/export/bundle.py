@@ -10,20 +10,21 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib import metadata as package_metadata
 
+from absl import logging
+
 from tinybert_tf.data import EncodedExamples, Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import runtime
 from tinybert_tf.export._comparison import Comparison, compare_with_keras
 from tinybert_tf.export._golden import make_golden
+from tinybert_tf.export._tokenizer import mediapipe_problem, schema_version, tokenizer_info
 from tinybert_tf.export.conversion import check_lengths, convert, output_names, signature_names
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
 from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.models import BertSpanClassifier, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.tokenization.vocabulary import MAX_CHARS_PER_WORD
 
-SCHEMA_VERSION = 1
 MODEL, MULTI_MODEL = "model.tflite", "model_multi.tflite"
 _SHORTEST = 16
 _HASH_PLACE = "0" * 64
@@ -131,6 +132,12 @@ class _Export:
             return []
         return list(self.model.labels or map(str, range(self.model.num_classes)))
 
+    @property
+    def mediapipe_problem(self) -> str | None:
+        """Why MediaPipe, which runs files of this kind, cannot run this one; or `None`."""
+        has_one = len(output_names(self.model)) == 1
+        return mediapipe_problem(self.preprocessor.tokenizer) if has_one else None
+
     def encode(self, examples: Examples | EncodedExamples | None) -> EncodedExamples | None:
         """Returns examples as token ids, those that are not yet."""
         if isinstance(examples, Examples):
@@ -173,16 +180,15 @@ def _make_files(
     Raises:
         TinyBertError: if a file differs by more than the profile allows.
     """
-    names, task = output_names(export.model), export.task
+    task = export.task
     files, checks = {"vocab.txt": _lines(export.preprocessor.tokenizer.get_vocabulary())}, {}
     if export.labels:
         files["labels.txt"] = _lines(export.labels)
     expected = runtime.keras_outputs(export.model, encoded)
     for name, lengths in export.plan.items():
         content = convert(export.model, lengths, export.profile, calibration)
-        if name == MODEL and len(names) == 1:
-            texts = files["vocab.txt"], files.get("labels.txt")
-            content = add_metadata(content, export.card, names[0], *texts)
+        if name == MODEL:
+            content = _with_metadata(export, content, files)
         checks[name] = compare_with_keras(
             content,
             export.model,
@@ -196,6 +202,22 @@ def _make_files(
     models = {name: files[name] for name in export.plan}
     files["golden.json"] = _json(make_golden(models, export.preprocessor, _num_texts(encoded)))
     return files, checks
+
+
+def _with_metadata(export: _Export, content: bytes, files: dict[str, bytes]) -> bytes:
+    """Adds MediaPipe's metadata to a file, if MediaPipe runs such models and would be right."""
+    names = output_names(export.model)
+    if export.mediapipe_problem:
+        logging.warning(
+            "%s gets no metadata for MediaPipe, which would read texts wrongly: %s An app "
+            "needs a tokenizer that does what bundle.json says.",
+            MODEL,
+            export.mediapipe_problem,
+        )
+    if export.mediapipe_problem or len(names) > 1:
+        return content
+    texts = files["vocab.txt"], files.get("labels.txt")
+    return add_metadata(content, export.card, names[0], *texts)
 
 
 def multi_lengths(sequence_length: int) -> tuple[int, ...]:
@@ -289,8 +311,11 @@ def _info(
     names = output_names(export.model)
     kinds = {"probability": "classification", "score": "regression"}
     card, profile, tokenizer = export.card, export.profile, export.preprocessor.tokenizer
+    mediapipe = {}
+    if export.mediapipe_problem:
+        mediapipe = {"mediapipe": {"supported": False, "reason": export.mediapipe_problem}}
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema_version(tokenizer),
         "name": card.name,
         "version": card.version,
         "description": card.description,
@@ -302,12 +327,8 @@ def _info(
             "num_texts": num_texts,
         },
         "labels": export.labels,
-        "tokenizer": {
-            "type": "bert_wordpiece",
-            "lowercase": tokenizer.lowercase,
-            "vocabulary_size": tokenizer.vocabulary_size(),
-            "max_characters_per_word": MAX_CHARS_PER_WORD,
-        },
+        "tokenizer": tokenizer_info(tokenizer),
+        **mediapipe,
         "inputs": ["ids", "segment_ids", "mask"],
         "outputs": [
             {"name": name, "activation": "softmax" if name == "probability" else "none"}

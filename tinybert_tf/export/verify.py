@@ -13,9 +13,10 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export._contract import read_contract
 from tinybert_tf.export._golden import SCHEMA_VERSION as GOLDEN_VERSION
 from tinybert_tf.export._golden import run_ids, tokenize
-from tinybert_tf.export.bundle import MODEL, SCHEMA_VERSION, seal
+from tinybert_tf.export._tokenizer import SCHEMA_VERSION, load_bundle_tokenizer
+from tinybert_tf.export.bundle import MODEL, seal
 from tinybert_tf.export.runtime import TfliteModel
-from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer, load_vocabulary
+from tinybert_tf.tokenization import BertPreprocessor, load_vocabulary
 
 # As much as another build of the same runtime may differ.
 _GOLDEN_DIFFERENCE = 1e-3
@@ -154,7 +155,7 @@ def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteMode
     golden, path = _read_json(folder, "golden.json"), folder / "golden.json"
     if golden.get("schema_version") != GOLDEN_VERSION or not golden.get("examples"):
         raise TinyBertError(f"{path} is of no version known here, or empty.")
-    tokenizer = BertTokenizer(folder / "vocab.txt", info["tokenizer"]["lowercase"])
+    tokenizer = load_bundle_tokenizer(folder, info)
     longest = max(max(model.signatures.values()) for model in models.values())
     preprocessor = BertPreprocessor(tokenizer, longest)
     examples, largest = golden["examples"], 0.0

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.export._tokenizer import load_bundle_tokenizer
 from tinybert_tf.export.bundle import MODEL, MULTI_MODEL
 from tinybert_tf.export.verify import verify_bundle
 from tinybert_tf.tokenization import BertTokenizer
@@ -133,18 +134,13 @@ def common_tokenizer(bundles: list[Bundle]) -> BertTokenizer:
         TinyBertError: if there is more than one.
     """
     first = bundles[0]
-    kinds = {
-        (b.info["files"]["vocab.txt"]["sha256"], b.info["tokenizer"]["lowercase"])
-        for b in bundles
-    }
-    if len(kinds) > 1:
+    kinds = [(b.info["files"]["vocab.txt"]["sha256"], b.info["tokenizer"]) for b in bundles]
+    if any(kind != kinds[0] for kind in kinds):
         raise TinyBertError(
             f"The bundles {', '.join(b.name for b in bundles)} do not have the same vocabulary "
-            "and case. Benchmark them one after the other."
+            "and case, or read texts otherwise. Benchmark them one after the other."
         )
-    return BertTokenizer(
-        first.path / "vocab.txt", lowercase=first.info["tokenizer"]["lowercase"]
-    )
+    return load_bundle_tokenizer(first.path, first.info)
 
 
 def bundle_subjects(bundle: Bundle) -> list[Subject]:

@@ -289,7 +289,7 @@ class MainActivityTest {
         val altered = writeTestBundle(folder.newFolder())
         File(altered, "model.tflite").writeText("a model for the fake enginE")
         refuses(zipped(altered), "model.tflite")
-        refuses(changed { put("schema_version", 2) }, "version 2")
+        refuses(changed { put("schema_version", 3) }, "version 3")
         refuses(
             changed { getJSONObject("runtime").put("minimum_tensorflow_lite", "2.17.0") },
             "2.17.0",

@@ -4,28 +4,60 @@ package org.tinybert.demo.core
  * Turns text into the WordPiece ids of original BERT, token for token as the Python tokenizer.
  *
  * A text is cleaned (control and format characters dropped, every separator made a space),
- * normalized if [lowercase] (lower case, canonical decomposition, accents dropped), split at
- * spaces, punctuation and Chinese characters, and every word is cut into the longest pieces of the
- * vocabulary, from the left. A word that cannot be cut, or of more than [maxCharactersPerWord] code
- * points, is `[UNK]`. No special tokens are added, and a text that spells one is plain text. A lone
- * surrogate is no character, as an invalid byte is none in UTF-8: it is read as U+FFFD, and
- * dropped.
+ * normalized as [lowercase] and [stripAccents] say, split at spaces, punctuation and Chinese
+ * characters, and every word is cut into the longest pieces of the vocabulary, from the left. A
+ * word that cannot be cut, or of more than [maxCharactersPerWord] code points, is `[UNK]`. No
+ * special tokens are added, and a text that spells one is plain text. A lone surrogate is no
+ * character, as an invalid byte is none in UTF-8: it is read as U+FFFD, and dropped.
  *
  * It is safe to use from several threads.
  *
- * @param lowercase whether the model is uncased; it must be what the model was trained with
+ * @param lowercase whether the model is uncased; it must be what the model was trained with, as all
+ *   that follows
+ * @param stripAccents whether texts are decomposed and their accents dropped
+ * @param tokenizeChineseCharacters whether a Chinese character is a word of its own
+ * @param addedTokens are found before a text is split, the longest first; what is around one is
+ *   words of its own
+ * @throws BundleException if an added token is not in the vocabulary, or cannot be found in a text
  */
 class BertTokenizer(
     val vocabulary: Vocabulary,
     val lowercase: Boolean,
     private val maxCharactersPerWord: Int = 100,
+    stripAccents: Boolean = lowercase,
+    tokenizeChineseCharacters: Boolean = true,
+    addedTokens: List<AddedToken> = emptyList(),
 ) {
     private val unicode = UnicodeTable.instance
+    private val normalizer = TextNormalizer(lowercase, stripAccents)
+    private val wordOfItsOwn =
+        UnicodeTable.PUNCTUATION or if (tokenizeChineseCharacters) UnicodeTable.CHINESE else 0
+
+    /** Of the added tokens that are looked for in the text as it was given. */
+    private val given = Spellings()
+
+    /** Of those that are looked for in the normalized text. */
+    private val normalized = Spellings()
 
     init {
         require(maxCharactersPerWord >= 1) {
             "maxCharactersPerWord is $maxCharactersPerWord, expected at least 1."
         }
+        for (token in addedTokens) addSpelling(token)
+    }
+
+    private fun addSpelling(token: AddedToken) {
+        val content = token.content
+        val id = vocabulary.idOf(content)
+        val spelling =
+            if (token.normalized) normalize(content, 0, content.length) else content
+        if (id == null || spelling.isBlank()) {
+            val problem = if (id == null) "is not in the vocabulary" else "is empty in a text"
+            throw BundleException(
+                "$BUNDLE_JSON: the added token \"$content\" $problem. Export the bundle again."
+            )
+        }
+        (if (token.normalized) normalized else given).add(spelling, id)
     }
 
     /** The token of an id. @throws IllegalArgumentException if there is none */
@@ -38,132 +70,88 @@ class BertTokenizer(
      */
     fun tokenize(text: String, maxTokens: Int = Int.MAX_VALUE): IntArray {
         val words = Words(maxTokens)
-        var isAfterCased = false
-        var i = 0
-        while (i < text.length && !words.isFull) {
-            val codePoint = text.codePointAt(i)
-            val record = unicode.record(codePoint)
-            i += Character.charCount(codePoint)
-            if (unicode.has(record, UnicodeTable.DROPPED)) continue
-            if (unicode.has(record, UnicodeTable.SPACE)) {
-                words.endWord()
-                isAfterCased = false
-                continue
-            }
-            if (!lowercase) {
-                words.add(codePoint, record)
-                continue
-            }
-            if (codePoint == CAPITAL_SIGMA && isAfterCased && !isCasedNext(text, i)) {
-                words.add(FINAL_SIGMA, unicode.record(FINAL_SIGMA))
-            } else {
-                addNormalized(words, codePoint, record)
-            }
-            if (!unicode.has(record, UnicodeTable.CASE_IGNORABLE)) {
-                isAfterCased = unicode.has(record, UnicodeTable.CASED)
-            }
-        }
-        return words.finish()
+        given.split(text, words::addId) { start, end -> addGiven(text, start, end, words) }
+        return words.ids()
     }
 
-    /** Whether a cased character follows, with nothing but case-ignorable ones between. */
-    private fun isCasedNext(text: String, start: Int): Boolean {
-        var i = start
-        while (i < text.length) {
-            val codePoint = text.codePointAt(i)
-            val record = unicode.record(codePoint)
-            val isSkipped = UnicodeTable.DROPPED or UnicodeTable.CASE_IGNORABLE
-            if (!unicode.has(record, isSkipped)) return unicode.has(record, UnicodeTable.CASED)
-            i += Character.charCount(codePoint)
+    private fun addGiven(text: String, start: Int, end: Int, words: Words) {
+        if (words.isFull) return
+        if (normalized.isEmpty) {
+            normalizer.normalize(text, start, end, words)
+            words.endWord()
+            return
         }
-        return false
+        val copy = normalize(text, start, end)
+        normalized.split(copy, words::addId) { from, to -> words.addNormalized(copy, from, to) }
     }
 
-    private fun addNormalized(words: Words, codePoint: Int, record: Int) {
-        if (codePoint in FIRST_HANGUL..LAST_HANGUL) {
-            addHangul(words, codePoint - FIRST_HANGUL)
-        } else if (!unicode.has(record, UnicodeTable.MAPPED)) {
-            words.add(codePoint, record)
-        } else {
-            for (i in unicode.mappingStart(record) until unicode.mappingEnd(record)) {
-                val mapped = unicode.mappedCodePoint(i)
-                if (mapped == UnicodeTable.DROPPED_STARTER) {
-                    words.keepMarksApart()
-                } else {
-                    words.add(mapped, unicode.record(mapped))
-                }
-            }
-        }
+    /** A part of a text normalized, as if it stood alone. */
+    private fun normalize(text: String, start: Int, end: Int): String {
+        val copy = NormalizedCopy(end - start)
+        normalizer.normalize(text, start, end, copy)
+        return copy.toString()
     }
 
-    private fun addHangul(words: Words, syllable: Int) {
-        val leading = FIRST_LEADING_JAMO + syllable / (VOWELS * TRAILINGS)
-        val vowel = FIRST_VOWEL_JAMO + syllable / TRAILINGS % VOWELS
-        val trailing = syllable % TRAILINGS
-        words.add(leading, unicode.record(leading))
-        words.add(vowel, unicode.record(vowel))
-        if (trailing > 0) {
-            val jamo = BEFORE_TRAILING_JAMO + trailing
-            words.add(jamo, unicode.record(jamo))
-        }
+    private inner class NormalizedCopy(length: Int) : TextNormalizer.Output {
+        private val codePoints = CodePoints(length + 1, normalizer.stripAccents)
+
+        override val isFull = false
+
+        override fun add(codePoint: Int, record: Int) = codePoints.add(codePoint, record)
+
+        override fun addSpace() = codePoints.add(SPACE, unicode.record(SPACE))
+
+        override fun keepMarksApart() = codePoints.keepMarksApart()
+
+        override fun toString(): String = codePoints.toString()
     }
 
     /** The word that is being read, and the ids of those before it. */
-    private inner class Words(private val maxTokens: Int) {
-        private val word = IntArray(maxCharactersPerWord)
+    private inner class Words(private val maxTokens: Int) : TextNormalizer.Output {
+        // A copy that was looked through for added tokens is in order.
+        private val word =
+            CodePoints(INITIAL_WORD, normalizer.stripAccents && normalized.isEmpty)
 
-        /** May exceed the array's: a longer word is only counted. */
+        /** May exceed what is kept of it: a word that is too long is only counted. */
         private var length = 0
-
-        /** Where the combining marks begin that may still be sorted. */
-        private var marksStart = 0
 
         private var ids = IntArray(INITIAL_TOKENS)
         private var count = 0
 
-        val isFull: Boolean
+        override val isFull: Boolean
             get() = count >= maxTokens
 
-        fun add(codePoint: Int, record: Int) {
-            if (unicode.has(record, UnicodeTable.WORD_OF_ITS_OWN)) {
-                endWord()
-                word[0] = codePoint
-                length = 1
-                endWord()
-                return
-            }
-            if (length < word.size) insert(codePoint, record)
+        override fun add(codePoint: Int, record: Int) {
+            val isAlone = unicode.has(record, wordOfItsOwn)
+            if (isAlone) endWord()
+            if (length < maxCharactersPerWord) word.add(codePoint, record)
             length++
+            if (isAlone) endWord()
         }
 
-        /** Appends; in a normalized text sorts a mark in before those of higher rank. */
-        private fun insert(codePoint: Int, record: Int) {
-            val rank = if (lowercase) unicode.combiningRank(record) else 0
-            if (rank == 0) {
-                word[length] = codePoint
-                marksStart = length + 1
-                return
-            }
-            var i = length
-            while (i > marksStart && unicode.combiningRank(unicode.record(word[i - 1])) > rank) {
-                word[i] = word[i - 1]
-                i--
-            }
-            word[i] = codePoint
-        }
+        override fun addSpace() = endWord()
 
-        fun keepMarksApart() {
-            marksStart = length
+        override fun keepMarksApart() = word.keepMarksApart()
+
+        /** Adds words of a text that is normalized. */
+        fun addNormalized(text: String, start: Int, end: Int) {
+            var i = start
+            while (i < end && !isFull) {
+                val codePoint = text.codePointAt(i)
+                if (codePoint == SPACE) endWord() else add(codePoint, unicode.record(codePoint))
+                i += Character.charCount(codePoint)
+            }
+            endWord()
         }
 
         fun endWord() {
-            if (length > word.size) {
+            if (length > maxCharactersPerWord) {
                 addId(vocabulary.unknownId)
             } else if (length > 0) {
                 addPieces()
             }
             length = 0
-            marksStart = 0
+            word.clear()
         }
 
         private fun addPieces() {
@@ -172,18 +160,18 @@ class BertTokenizer(
             var start = 0
             while (start < length) {
                 var node = root
-                var longest = Vocabulary.NO_TOKEN
+                var longest = Trie.NO_TOKEN
                 var end = start
                 for (i in start until length) {
                     node = vocabulary.next(node, word[i])
-                    if (node == Vocabulary.NOWHERE) break
+                    if (node == Trie.NOWHERE) break
                     val id = vocabulary.idAt(node)
-                    if (id != Vocabulary.NO_TOKEN) {
+                    if (id != Trie.NO_TOKEN) {
                         longest = id
                         end = i + 1
                     }
                 }
-                if (longest == Vocabulary.NO_TOKEN) {
+                if (longest == Trie.NO_TOKEN) {
                     count = countBefore
                     addId(vocabulary.unknownId)
                     return
@@ -194,29 +182,17 @@ class BertTokenizer(
             }
         }
 
-        private fun addId(id: Int) {
+        fun addId(id: Int) {
             if (count == ids.size) ids = ids.copyOf(2 * count)
             ids[count++] = id
         }
 
-        fun finish(): IntArray {
-            endWord()
-            return ids.copyOf(minOf(count, maxTokens))
-        }
+        fun ids(): IntArray = ids.copyOf(minOf(count, maxTokens))
     }
 
     private companion object {
-        const val CAPITAL_SIGMA = 0x3A3
-        const val FINAL_SIGMA = 0x3C2
-
-        const val FIRST_HANGUL = 0xAC00
-        const val LAST_HANGUL = 0xD7A3
-        const val FIRST_LEADING_JAMO = 0x1100
-        const val FIRST_VOWEL_JAMO = 0x1161
-        const val BEFORE_TRAILING_JAMO = 0x11A7
-        const val VOWELS = 21
-        const val TRAILINGS = 28
-
+        const val SPACE = ' '.code
+        const val INITIAL_WORD = 128
         const val INITIAL_TOKENS = 64
     }
 }

@@ -81,7 +81,7 @@ private constructor(
     }
 
     companion object {
-        private const val SCHEMA_VERSION = 1L
+        private const val SCHEMA_VERSION = 2L
         private const val VOCABULARY = "vocab.txt"
         private const val LABELS = "labels.txt"
         private const val GOLDEN = "golden.json"

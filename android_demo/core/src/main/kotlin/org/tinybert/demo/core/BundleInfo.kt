@@ -32,7 +32,14 @@ enum class TaskType(internal val label: String) {
 }
 
 /** How texts become ids; see [BertTokenizer]. */
-class TokenizerInfo(val lowercase: Boolean, val vocabularySize: Int, val maxCharactersPerWord: Int)
+class TokenizerInfo(
+    val lowercase: Boolean,
+    val stripAccents: Boolean,
+    val tokenizeChineseCharacters: Boolean,
+    val addedTokens: List<AddedToken>,
+    val vocabularySize: Int,
+    val maxCharactersPerWord: Int,
+)
 
 /** The output of the models, and whether they apply the softmax themselves. */
 class OutputInfo(val name: String, val hasSoftmax: Boolean)
@@ -109,12 +116,22 @@ private fun taskInfo(json: JsonFields): TaskInfo {
 private fun tokenizerInfo(json: JsonFields): TokenizerInfo {
     val type = json.text("type")
     if (type != "bert_wordpiece") throw json.wrong("type", type, "bert_wordpiece")
+    val lowercase = json.boolean("lowercase")
+    // The next three are there if the tokenizer does not do what BERT's does by itself.
+    fun boolean(name: String, otherwise: Boolean) = if (name in json) json.boolean(name) else otherwise
     return TokenizerInfo(
-        json.boolean("lowercase"),
-        json.integer("vocabulary_size", 4).toInt(),
-        json.integer("max_characters_per_word", 1, MAX_CHARACTERS_PER_WORD).toInt(),
+        lowercase,
+        stripAccents = boolean("strip_accents", lowercase),
+        tokenizeChineseCharacters = boolean("tokenize_chinese_chars", true),
+        addedTokens = if ("added_tokens" in json) addedTokens(json) else emptyList(),
+        vocabularySize = json.integer("vocabulary_size", 4).toInt(),
+        maxCharactersPerWord =
+            json.integer("max_characters_per_word", 1, MAX_CHARACTERS_PER_WORD).toInt(),
     )
 }
+
+private fun addedTokens(json: JsonFields): List<AddedToken> =
+    json.objects("added_tokens").map { AddedToken(it.text("content"), it.boolean("normalized")) }
 
 private fun outputInfo(json: JsonFields, type: TaskType): OutputInfo {
     val expected = if (type == TaskType.REGRESSION) "score" else "probability"

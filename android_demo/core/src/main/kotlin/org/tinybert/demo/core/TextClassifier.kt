@@ -19,14 +19,7 @@ class TextClassifier(
     private val engine: Engine,
     model: String = bundle.preferredModel,
 ) : Closeable {
-    private val preprocessor =
-        BertPreprocessor(
-            BertTokenizer(
-                bundle.vocabulary,
-                bundle.info.tokenizer.lowercase,
-                bundle.info.tokenizer.maxCharactersPerWord,
-            )
-        )
+    private val preprocessor = BertPreprocessor(tokenizer(bundle))
 
     /** The signatures, the shortest first. */
     private val signatures = engine.signatures.entries.sortedBy { it.value }
@@ -117,6 +110,18 @@ class TextClassifier(
     }
 
     companion object {
+        private fun tokenizer(bundle: Bundle): BertTokenizer {
+            val info = bundle.info.tokenizer
+            return BertTokenizer(
+                bundle.vocabulary,
+                info.lowercase,
+                info.maxCharactersPerWord,
+                info.stripAccents,
+                info.tokenizeChineseCharacters,
+                info.addedTokens,
+            )
+        }
+
         /**
          * Loads a bundle's model and makes its classifier.
          *

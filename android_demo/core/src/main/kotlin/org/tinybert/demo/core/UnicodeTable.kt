@@ -6,8 +6,8 @@ import java.io.DataInputStream
  * What the tokenizer needs to know of a code point, of one Unicode version on every phone.
  *
  * The table is made by `tools/make_unicode_table.py`, which describes the file. A code point
- * belongs to a block, the block names its record, and the record holds its properties and what
- * lower case, canonical decomposition and dropped accents make of it.
+ * belongs to a block, the block names its record, and the record holds its properties, its lower
+ * case, and its canonical decomposition without accents.
  */
 internal class UnicodeTable private constructor(input: DataInputStream) {
     private val blockSize = input.readUnsignedShort()
@@ -22,7 +22,7 @@ internal class UnicodeTable private constructor(input: DataInputStream) {
         input.readChars(blocks)
         val records = input.readUnsignedShort()
         properties = input.readChars(CharArray(records))
-        mappingEnds = input.readChars(CharArray(records))
+        mappingEnds = input.readChars(CharArray(MAPPINGS * records))
         mappings = IntArray(input.readUnsignedShort()) { input.readInt() }
     }
 
@@ -38,10 +38,16 @@ internal class UnicodeTable private constructor(input: DataInputStream) {
     /** Compares canonical combining classes; 0 is a starter. */
     fun combiningRank(record: Int): Int = properties[record].code ushr RANK_SHIFT
 
-    /** Where the mapping of a record begins among all mappings; it goes on to [mappingEnd]. */
-    fun mappingStart(record: Int): Int = if (record == 0) 0 else mappingEnds[record - 1].code
+    /** The mapping to a record's lower case. */
+    fun lowered(record: Int): Int = MAPPINGS * record
 
-    fun mappingEnd(record: Int): Int = mappingEnds[record].code
+    /** The mapping to a record's decomposition without accents. */
+    fun stripped(record: Int): Int = MAPPINGS * record + 1
+
+    /** Where a mapping begins among all mappings; it goes on to [mappingEnd]. */
+    fun mappingStart(mapping: Int): Int = if (mapping == 0) 0 else mappingEnds[mapping - 1].code
+
+    fun mappingEnd(mapping: Int): Int = mappingEnds[mapping].code
 
     /** A code point of a mapping, or [DROPPED_STARTER]. */
     fun mappedCodePoint(index: Int): Int = mappings[index]
@@ -49,15 +55,18 @@ internal class UnicodeTable private constructor(input: DataInputStream) {
     companion object {
         const val DROPPED = 1
         const val SPACE = 2
-        const val WORD_OF_ITS_OWN = 4
-        const val CASED = 8
-        const val CASE_IGNORABLE = 16
-        const val MAPPED = 32
+        const val PUNCTUATION = 4
+        const val CHINESE = 8
+        const val CASED = 16
+        const val CASE_IGNORABLE = 32
+        const val LOWERED = 64
+        const val STRIPPED = 128
 
         /** Stands in a mapping for an accent of class 0, which marks are not sorted across. */
         const val DROPPED_STARTER = 0
 
-        private const val RANK_SHIFT = 6
+        private const val RANK_SHIFT = 8
+        private const val MAPPINGS = 2
         private const val CODE_POINTS = 0x110000
 
         // From the root: R8 gives the class another package, and leaves resources where they are.

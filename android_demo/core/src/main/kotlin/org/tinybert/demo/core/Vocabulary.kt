@@ -29,24 +29,34 @@ class Vocabulary private constructor(private val tokens: List<String>, private v
         return tokens[id]
     }
 
-    /** Goes on from a node of the trie by one code point; [NOWHERE] if no token does. */
+    /** Goes on from a node of the trie by one code point; [Trie.NOWHERE] if no token does. */
     internal fun next(node: Int, codePoint: Int): Int = trie.next(node, codePoint)
 
-    /** The id of the token that ends at a node, or [NO_TOKEN]. */
-    internal fun idAt(node: Int): Int = trie.ids[node]
+    /** The id of the token that ends at a node, or [Trie.NO_TOKEN]. */
+    internal fun idAt(node: Int): Int = trie.idAt(node)
 
-    private fun idOf(token: String): Int? = trie.ids[trie.find(token)].takeIf { it != NO_TOKEN }
+    /** The id of a token, or null. */
+    internal fun idOf(token: String): Int? = trie.idOf(token).takeIf { it != Trie.NO_TOKEN }
 
     companion object {
         private const val PAD = "[PAD]"
         private const val UNKNOWN = "[UNK]"
         private const val CLASSIFICATION = "[CLS]"
         private const val SEPARATOR = "[SEP]"
+        private const val INITIAL_NODES = 1 shl 12
 
-        internal const val NOWHERE = 0
         internal const val WORD = 1
         internal const val CONTINUATION = 2
-        internal const val NO_TOKEN = -1
+
+        private fun Trie.idOf(token: String): Int =
+            if (isContinuation(token)) idAt(find(token, CONTINUATION, start = 2))
+            else idAt(find(token, WORD))
+
+        private fun Trie.addToken(token: String, id: Int): Int =
+            if (isContinuation(token)) add(token, id, CONTINUATION, start = 2)
+            else add(token, id, WORD)
+
+        private fun isContinuation(token: String) = token.length > 2 && token.startsWith("##")
 
         /**
          * Reads a vocabulary file: UTF-8, one token a line, the line number is the id.
@@ -60,7 +70,7 @@ class Vocabulary private constructor(private val tokens: List<String>, private v
         fun read(bytes: ByteArray, name: String): Vocabulary {
             val text = decodeUtf8(bytes, name).removePrefix("\uFEFF")
             val tokens = ArrayList<String>()
-            val trie = Trie()
+            val trie = Trie(roots = 2, nodes = INITIAL_NODES)
             var start = 0
             while (start < text.length) {
                 val newline = text.indexOf('\n', start)
@@ -70,8 +80,8 @@ class Vocabulary private constructor(private val tokens: List<String>, private v
                 if (token.isEmpty()) {
                     throw BundleException("$name, line $line: is empty, expected one token a line.")
                 }
-                val earlier = trie.add(token, tokens.size)
-                if (earlier != NO_TOKEN) {
+                val earlier = trie.addToken(token, tokens.size)
+                if (earlier != Trie.NO_TOKEN) {
                     throw BundleException(
                         "$name, line $line: token \"$token\" is already on line ${earlier + 1}, " +
                             "expected every token once."
@@ -82,7 +92,7 @@ class Vocabulary private constructor(private val tokens: List<String>, private v
             }
             val missing =
                 listOf(PAD, UNKNOWN, CLASSIFICATION, SEPARATOR).filter {
-                    trie.ids[trie.find(it)] == NO_TOKEN
+                    trie.idOf(it) == Trie.NO_TOKEN
                 }
             if (missing.isNotEmpty()) {
                 throw BundleException(
@@ -91,86 +101,6 @@ class Vocabulary private constructor(private val tokens: List<String>, private v
                 )
             }
             return Vocabulary(tokens, trie)
-        }
-    }
-
-    /**
-     * A trie over code points.
-     *
-     * The children of all nodes share one open-addressing hash table, so that a step costs no
-     * object and reads two or three integers.
-     */
-    private class Trie {
-        private var parents = IntArray(INITIAL_NODES)
-        private var codePoints = IntArray(INITIAL_NODES)
-        var ids = IntArray(INITIAL_NODES) { NO_TOKEN }
-            private set
-
-        private var size = CONTINUATION + 1
-        private var slots = IntArray(4 * INITIAL_NODES)
-
-        fun next(node: Int, codePoint: Int): Int = slots[slotOf(node, codePoint)]
-
-        /** The node of a token, or [NOWHERE]. */
-        fun find(token: String): Int = walk(token) { node, codePoint -> next(node, codePoint) }
-
-        /** Adds a token; returns the id that it already had, or [NO_TOKEN]. */
-        fun add(token: String, id: Int): Int {
-            val node = walk(token) { node, codePoint -> nextOrNew(node, codePoint) }
-            val earlier = ids[node]
-            ids[node] = id
-            return earlier
-        }
-
-        private inline fun walk(token: String, step: (Int, Int) -> Int): Int {
-            val continues = token.length > 2 && token.startsWith("##")
-            var node = if (continues) CONTINUATION else WORD
-            var i = if (continues) 2 else 0
-            while (i < token.length) {
-                val codePoint = token.codePointAt(i)
-                node = step(node, codePoint)
-                i += Character.charCount(codePoint)
-            }
-            return node
-        }
-
-        private fun nextOrNew(node: Int, codePoint: Int): Int {
-            val slot = slotOf(node, codePoint)
-            if (slots[slot] != NOWHERE) return slots[slot]
-            if (size == parents.size) grow()
-            parents[size] = node
-            codePoints[size] = codePoint
-            slots[slotOf(node, codePoint)] = size
-            return size++
-        }
-
-        /** The slot that holds the child, or the free one where it would go. */
-        private fun slotOf(node: Int, codePoint: Int): Int {
-            val mask = slots.size - 1
-            val product = (node * 31 + codePoint) * GOLDEN_RATIO
-            var slot = (product xor (product ushr 15)) and mask
-            while (true) {
-                val child = slots[slot]
-                if (child == NOWHERE) return slot
-                if (parents[child] == node && codePoints[child] == codePoint) return slot
-                slot = (slot + 1) and mask
-            }
-        }
-
-        private fun grow() {
-            parents = parents.copyOf(2 * size)
-            codePoints = codePoints.copyOf(2 * size)
-            ids = ids.copyOf(2 * size)
-            ids.fill(NO_TOKEN, size)
-            slots = IntArray(8 * size)
-            for (child in CONTINUATION + 1 until size) {
-                slots[slotOf(parents[child], codePoints[child])] = child
-            }
-        }
-
-        private companion object {
-            const val INITIAL_NODES = 1 shl 12
-            const val GOLDEN_RATIO = -0x61c88647
         }
     }
 }

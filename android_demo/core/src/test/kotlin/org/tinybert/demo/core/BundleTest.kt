@@ -95,6 +95,20 @@ class BundleTest {
     }
 
     @Test
+    fun `what the tokenizer does beyond case`() {
+        val plain = TestBundle().seal().read().info.tokenizer
+        assertTrue(plain.stripAccents && plain.tokenizeChineseCharacters)
+        assertEquals(emptyList<AddedToken>(), plain.addedTokens)
+
+        val bundle = TestBundle().apply { keepAccents() }.seal().read()
+        val tokenizer = bundle.info.tokenizer
+        assertTrue(tokenizer.lowercase && !tokenizer.stripAccents)
+        assertTrue(!tokenizer.tokenizeChineseCharacters)
+        val added = tokenizer.addedTokens.map { it.content to it.normalized }
+        assertEquals(listOf("bad" to true, "good" to false), added)
+    }
+
+    @Test
     fun `files that are not of the bundle do not matter`() {
         val source = TestBundle().seal()
         source.files[".DS_Store"] = ByteArray(3)
@@ -103,8 +117,8 @@ class BundleTest {
 
     @Test
     fun `refuses a newer schema, whatever else it says`() {
-        assertRefusedSealed("bundle.json has schema version 2, this app reads up to 1", "Update") {
-            files["bundle.json"] = """{"schema_version": 2, "all": "new"}""".toByteArray()
+        assertRefusedSealed("bundle.json has schema version 3, this app reads up to 2", "Update") {
+            files["bundle.json"] = """{"schema_version": 3, "all": "new"}""".toByteArray()
         }
     }
 
@@ -293,6 +307,13 @@ class BundleTest {
         }
         assertRefused("bundle.json: tokenizer.type is \"sentencepiece\"") {
             json.getJSONObject("tokenizer").put("type", "sentencepiece")
+        }
+        assertRefused("bundle.json: tokenizer.strip_accents is \"no\", expected true or false") {
+            json.getJSONObject("tokenizer").put("strip_accents", "no")
+        }
+        assertRefused("bundle.json: tokenizer.added_tokens[0].normalized is missing") {
+            val token = JSONObject().put("content", "good")
+            json.getJSONObject("tokenizer").put("added_tokens", JSONArray(listOf(token)))
         }
     }
 

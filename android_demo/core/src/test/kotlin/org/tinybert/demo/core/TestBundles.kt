@@ -63,6 +63,20 @@ class TestBundle : BundleSource {
         if (labels.isEmpty()) files.remove("labels.txt")
     }
 
+    /** A tokenizer that keeps accents and Chinese characters together, with two added tokens. */
+    fun keepAccents() {
+        json.put("schema_version", 2)
+        val added =
+            listOf("bad" to true, "good" to false).map { (content, normalized) ->
+                JSONObject().put("content", content).put("normalized", normalized)
+            }
+        json
+            .getJSONObject("tokenizer")
+            .put("strip_accents", false)
+            .put("tokenize_chinese_chars", false)
+            .put("added_tokens", JSONArray(added))
+    }
+
     companion object {
         val VOCABULARY = listOf("[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly", ",")
 

@@ -42,6 +42,17 @@ class TextClassifierTest {
     }
 
     @Test
+    fun `texts are read as the bundle's tokenizer says`() {
+        fun tokens(bundle: Bundle) =
+            TextClassifier(bundle, engine(0.5f, 0.5f)).classify(listOf("Góod xgood BADly")).tokens
+
+        val plain = listOf("[CLS]", "good", "[UNK]", "bad", "##ly", "[SEP]")
+        assertEquals(plain, tokens(TestBundle().seal().read()))
+        val other = listOf("[CLS]", "[UNK]", "[UNK]", "good", "bad", "[UNK]", "[SEP]")
+        assertEquals(other, tokens(TestBundle().apply { keepAccents() }.seal().read()))
+    }
+
+    @Test
     fun `the signature grows with the text, and the longest truncates`() {
         val engine = engine(0.5f, 0.5f)
         val classifier = TextClassifier(TestBundle().seal().read(), engine)

@@ -15,22 +15,49 @@ import org.tinybert.demo.core.Vocabulary
  * and the preprocessor make of a block.
  */
 class Fuzz(private val seed: Long, vocabulary: Vocabulary) {
-    private val tokens = List(vocabulary.size) { vocabulary.token(it) }
-    private val preprocessors =
-        listOf(true, false).map { lowercase ->
-            BertPreprocessor(BertTokenizer(vocabulary, lowercase))
-        }
+    private val tokens =
+        (List(vocabulary.size) { vocabulary.token(it) } + FuzzTexts.ADDED.map { it.content })
+            .distinct()
+    private val preprocessors = tokenizers().map { BertPreprocessor(it) }
+
+    /** As `Fuzz.tokenizers` of `tools/fuzz_tokenizer.py`, in the same order. */
+    private fun tokenizers(): List<BertTokenizer> {
+        val vocabulary = Vocabulary.read(tokens.joinToString("\n").toByteArray(), "vocab.txt")
+        val added = FuzzTexts.ADDED
+        return listOf(
+            BertTokenizer(vocabulary, lowercase = true),
+            BertTokenizer(vocabulary, lowercase = false),
+            BertTokenizer(vocabulary, lowercase = true, stripAccents = false),
+            BertTokenizer(
+                vocabulary,
+                lowercase = false,
+                stripAccents = true,
+                tokenizeChineseCharacters = false,
+            ),
+            BertTokenizer(vocabulary, lowercase = true, addedTokens = added),
+            BertTokenizer(
+                vocabulary,
+                lowercase = true,
+                stripAccents = false,
+                tokenizeChineseCharacters = false,
+                addedTokens = added,
+            ),
+            BertTokenizer(vocabulary, lowercase = false, addedTokens = added),
+            BertTokenizer(vocabulary, lowercase = true, tokenizeChineseCharacters = false),
+        )
+    }
 
     /**
-     * Encodes the texts of a block: uncased in even blocks, pairs in every third and fourth, of one
-     * length from 8 to 512.
+     * Encodes the texts of a block, of one length from 8 to 512: each of eight blocks has another
+     * tokenizer, every other eight have pairs.
      */
     fun encodeBlock(block: Int): List<Encoded> {
         val texts = FuzzTexts(seed + block, tokens)
         val length = 8 + texts.below(505)
-        val textCount = if (block and 2 == 0) 1 else 2
+        val textCount = if (block / preprocessors.size % 2 == 0) 1 else 2
+        val preprocessor = preprocessors[block % preprocessors.size]
         return List(TEXTS_PER_BLOCK) {
-            preprocessors[block and 1].encode(List(textCount) { texts.next() }, length)
+            preprocessor.encode(List(textCount) { texts.next() }, length)
         }
     }
 

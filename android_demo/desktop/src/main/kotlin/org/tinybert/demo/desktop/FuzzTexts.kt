@@ -1,5 +1,7 @@
 package org.tinybert.demo.desktop
 
+import org.tinybert.demo.core.AddedToken
+
 /**
  * Texts over all of Unicode, the same as those of `tools/fuzz_tokenizer.py` for the same seed.
  *
@@ -66,10 +68,30 @@ class FuzzTexts(seed: Long, private val vocabulary: List<String>) {
     private fun String.uppercaseAscii(): String =
         map { if (it in 'a'..'z') it - 32 else it }.joinToString("")
 
-    private companion object {
-        val ASCII_LETTERS = listOf(0x61..0x7A, 0x61..0x7A, 0x41..0x5A)
-        val EVERYTHING = listOf(0x0..0x10FFFF, 0x0..0xFFFF, 0x0..0x2FFF)
-        val SCRIPTS =
+    companion object {
+        /** Tokens that the vocabularies of some blocks have beside their own. */
+        val ADDED =
+            listOf(
+                AddedToken("[URL]", normalized = false),
+                AddedToken("<b", normalized = false),
+                AddedToken("<b>", normalized = false),
+                AddedToken("e\u0301", normalized = false),
+                AddedToken("\u4E2D", normalized = false),
+                AddedToken("covid-19", normalized = true),
+                AddedToken("new york", normalized = true),
+                AddedToken("na\u00EFve", normalized = true),
+                AddedToken("\u039F\u0394\u039F\u03A3", normalized = true),
+                AddedToken("\u4E2D\u56FD", normalized = true),
+                AddedToken("\uAC01", normalized = true),
+                AddedToken("ing", normalized = true),
+                AddedToken("Q", normalized = true),
+                AddedToken("QUIZ", normalized = true),
+                AddedToken("quiz", normalized = true),
+            )
+
+        private val ASCII_LETTERS = listOf(0x61..0x7A, 0x61..0x7A, 0x41..0x5A)
+        private val EVERYTHING = listOf(0x0..0x10FFFF, 0x0..0xFFFF, 0x0..0x2FFF)
+        private val SCRIPTS =
             listOf(
                 0xC0..0x24F,
                 0x370..0x3FF,
@@ -116,8 +138,9 @@ class FuzzTexts(seed: Long, private val vocabulary: List<String>) {
                 0x2F800..0x2FA1F,
                 0xE0000..0xE01EF,
             )
-        val BASES = listOf(0x41..0x5A, 0x61..0x7A, 0xC0..0xFF, 0x1E00..0x1EFF, 0x1D157..0x1D158)
-        val MARKS =
+        private val BASES =
+            listOf(0x41..0x5A, 0x61..0x7A, 0xC0..0xFF, 0x1E00..0x1EFF, 0x1D157..0x1D158)
+        private val MARKS =
             listOf(
                 0x300..0x36F,
                 0x300..0x36F,
@@ -145,7 +168,7 @@ class FuzzTexts(seed: Long, private val vocabulary: List<String>) {
                 0x1E8D0..0x1E8D6,
                 0x1E944..0x1E94A,
             )
-        val GREEK_WITH_SIGMAS =
+        private val GREEK_WITH_SIGMAS =
             listOf(
                 0x3A3..0x3A3,
                 0x3A3..0x3A3,
@@ -168,8 +191,9 @@ class FuzzTexts(seed: Long, private val vocabulary: List<String>) {
                 0x2B0..0x2B2,
                 0x130..0x131,
             )
-        val HANGUL = listOf(0xAC00..0xD7A3, 0xAC00..0xD7A3, 0x1100..0x11FF, 0x3130..0x318F)
-        val CONTROLS_AND_SPACES =
+        private val HANGUL =
+            listOf(0xAC00..0xD7A3, 0xAC00..0xD7A3, 0x1100..0x11FF, 0x3130..0x318F)
+        private val CONTROLS_AND_SPACES =
             listOf(
                 0x0..0x20,
                 0x7F..0xA0,
@@ -186,7 +210,7 @@ class FuzzTexts(seed: Long, private val vocabulary: List<String>) {
                 0xE0001..0xE007F,
                 0x10FFFE..0x10FFFF,
             )
-        val PUNCTUATION =
+        private val PUNCTUATION =
             listOf(
                 0x21..0x2F,
                 0x3A..0x40,
@@ -200,8 +224,8 @@ class FuzzTexts(seed: Long, private val vocabulary: List<String>) {
                 0xFE10..0xFE6F,
                 0x1FED..0x1FFE,
             )
-        val SURROGATES = listOf(0xD800..0xDBFF, 0xDC00..0xDFFF, 0x61..0x63)
-        val SPELLED =
+        private val SURROGATES = listOf(0xD800..0xDBFF, 0xDC00..0xDFFF, 0x61..0x63)
+        private val SPELLED =
             listOf(
                 "[SEP]",
                 "[CLS]",
@@ -214,7 +238,14 @@ class FuzzTexts(seed: Long, private val vocabulary: List<String>) {
                 "#",
                 "\u1E9E",
                 "\u0130",
-            )
+                "[url]",
+                "<B>",
+                "COVID\u00AD-19",
+                "New York",
+                "nai\u0308ve",
+                "\u03BF\u03B4\u03BF\u03C3",
+                "\u4E2D\u56FD\u4E2D",
+            ) + ADDED.map { it.content }
     }
 }
 

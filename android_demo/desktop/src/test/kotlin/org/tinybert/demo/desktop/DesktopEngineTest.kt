@@ -53,6 +53,10 @@ class DesktopEngineTest {
         assertGolden(resource("pair_regression_bundle"))
 
     @Test
+    fun `texts are read as a tokenizer with settings reads them`() =
+        assertGolden(resource("keeping_bundle"))
+
+    @Test
     fun `bundles of the project's own runs`() {
         val bundles =
             File("../../runs")
