@@ -1,4 +1,4 @@
-"""Weights in and out: Hugging Face layout directories, Huawei's TinyBERT and KerasHub."""
+"""Weights in and out: Hugging Face layout, Google's and Huawei's, KerasHub, Model Garden."""
 
 from tinybert_tf.checkpoints.hugging_face import (
     load_encoder,
@@ -10,17 +10,24 @@ from tinybert_tf.checkpoints.hugging_face import (
 from tinybert_tf.checkpoints.keras_hub import (
     from_keras_hub,
     masked_lm_from_keras_hub,
+    save_keras_hub_classifier,
     text_classifier_from_keras_hub,
     tokenizer_from_keras_hub,
 )
+from tinybert_tf.checkpoints.model_garden import from_model_garden
+from tinybert_tf.checkpoints.teachers import load_teacher, load_teacher_encoder
 
 __all__ = [
     "from_keras_hub",
+    "from_model_garden",
     "load_encoder",
     "load_masked_lm",
     "load_span_classifier",
+    "load_teacher",
+    "load_teacher_encoder",
     "load_text_classifier",
     "masked_lm_from_keras_hub",
+    "save_keras_hub_classifier",
     "save_text_classifier",
     "text_classifier_from_keras_hub",
     "tokenizer_from_keras_hub",

@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from tinybert_tf.checkpoints._model_garden import is_model_garden, read_model_garden
 from tinybert_tf.checkpoints._pytorch_bin import read_pytorch_bin
 from tinybert_tf.checkpoints._tf1 import CONFIG_NAME as TF1_CONFIG_NAME
 from tinybert_tf.checkpoints._tf1 import is_tf1, read_tf1_tensors
@@ -32,10 +33,10 @@ def read_checkpoint(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], pathlib.Path]:
     """Reads the config and the tensors of a checkpoint, without PyTorch.
 
-    A directory of Google's original BERT (`bert_config.json`, `*.ckpt.index`) is read as if
-    it were in that layout. Else the weights are the first of these that exists:
-    `model.safetensors`, `model.safetensors.index.json` (shards), `pytorch_model.bin`,
-    `pytorch_model.bin.index.json` (shards).
+    A directory of Google's original BERT or of TF Model Garden (`*.index` beside
+    `bert_config.json` or `params.yaml`) is read as if it were in that layout. Else the weights
+    are the first of these that exists: `model.safetensors`, `model.safetensors.index.json`
+    (shards), `pytorch_model.bin`, `pytorch_model.bin.index.json` (shards).
 
     Args:
         directory: str or path. The directory, such as
@@ -60,6 +61,8 @@ def read_checkpoint(
         raise TinyBertError(
             f"{directory} is a file. Give the directory which holds it and {_CONFIG_NAME}."
         )
+    if is_model_garden(directory):
+        return read_model_garden(directory)
     if is_tf1(directory):
         config = _read_json_object(directory / TF1_CONFIG_NAME, "config")
         return {**config, "model_type": "bert"}, *read_tf1_tensors(directory)

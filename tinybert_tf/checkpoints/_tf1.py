@@ -7,6 +7,8 @@ Hugging Face layout, so that one table of names serves both.
 
 import pathlib
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -58,13 +60,34 @@ def read_tf1_tensors(directory: pathlib.Path) -> tuple[dict[str, np.ndarray], pa
     Raises:
         TinyBertError: if it is damaged or has a tensor of an unknown name.
     """
+    tensors, prefix = read_tf_checkpoint(directory, lambda name: not _OPTIMIZER.search(name))
+    return {
+        _rename(name, prefix): _turn(name, value) for name, value in tensors.items()
+    }, prefix
+
+
+def read_tf_checkpoint(
+    directory: pathlib.Path, is_wanted: Callable[[str], bool]
+) -> tuple[dict[str, Any], pathlib.Path]:
+    """Reads tensors of the newest checkpoint of a directory, by their own names.
+
+    Args:
+        directory: path. With one or more files `*.index`.
+        is_wanted: function of a name. Whether its tensor is read.
+
+    Returns:
+        The tensors, and the path that messages name.
+
+    Raises:
+        TinyBertError: if it is damaged.
+    """
     index = max(directory.glob("*.index"), key=_step)
     prefix = index.with_suffix("")
     _check_data(prefix)
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes = reader.get_variable_to_shape_map()
-        names = sorted(name for name in shapes if not _OPTIMIZER.search(name))
+        names = sorted(filter(is_wanted, shapes))
         _check_sizes(prefix, [shapes[name] for name in names])
         tensors = {name: reader.get_tensor(name) for name in names}
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
@@ -72,9 +95,7 @@ def read_tf1_tensors(directory: pathlib.Path) -> tuple[dict[str, np.ndarray], pa
             f"{prefix} is no checkpoint that TensorFlow reads: {str(error)[:200]}. Download it "
             "again."
         ) from error
-    return {
-        _rename(name, prefix): _turn(name, value) for name, value in tensors.items()
-    }, prefix
+    return tensors, prefix
 
 
 def _step(index: pathlib.Path) -> tuple[int, str]:

@@ -31,12 +31,24 @@ from tinybert_tf.models import (
 )
 
 
-class _Checkpoint:
-    """A directory: its config, its tensors in the spelling of its family."""
+class Checkpoint:
+    """A config, and tensors in the spelling of its family.
 
-    def __init__(self, directory: str | os.PathLike):
-        self.config, tensors, self.source = read_checkpoint(directory)
-        self.directory = pathlib.Path(directory)
+    Args:
+        config: dict. As `config.json` has it.
+        tensors: dict of arrays by name.
+        source: path. What messages name.
+        directory: path. Where the tokenizer's files are.
+    """
+
+    def __init__(
+        self,
+        config: dict,
+        tensors: dict[str, np.ndarray],
+        source: pathlib.Path,
+        directory: pathlib.Path,
+    ):
+        self.config, self.source, self.directory = config, source, directory
         # By type first: others keep BERT's names for the tensors and use them otherwise.
         self.family = family_of(self.config, self.directory)
         tensors = take_off_prefix(tensors, self.family.landmark, self.family.base, self.source)
@@ -46,6 +58,11 @@ class _Checkpoint:
             ): tensor
             for name, tensor in tensors.items()
         }
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike) -> "Checkpoint":
+        """Reads a directory."""
+        return cls(*read_checkpoint(directory), pathlib.Path(directory))
 
     def make_encoder(self, overrides: dict) -> BertEncoder:
         """Returns the encoder that the config describes, without its weights."""
@@ -96,7 +113,11 @@ def load_encoder(
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named.
     """
-    checkpoint = _Checkpoint(directory)
+    return make_encoder(Checkpoint.read(directory), new_pooler, **kwargs)
+
+
+def make_encoder(checkpoint: Checkpoint, new_pooler: bool = False, **kwargs) -> BertEncoder:
+    """Does as `load_encoder`, for a checkpoint that was read."""
     encoder = checkpoint.make_encoder(kwargs)
     pooler = checkpoint.family.pooler
     if new_pooler and not checkpoint.has_pooler():
@@ -131,7 +152,24 @@ def load_text_classifier(
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named.
     """
-    checkpoint = _Checkpoint(directory)
+    checkpoint = Checkpoint.read(directory)
+    return make_text_classifier(
+        checkpoint, preprocessor, head_activation=head_activation, **kwargs
+    )
+
+
+def make_text_classifier(
+    checkpoint: Checkpoint, preprocessor=None, labels=None, head_activation=None, **kwargs
+) -> BertTextClassifier:
+    """Does as `load_text_classifier`, for a checkpoint that was read.
+
+    Args:
+        checkpoint: `Checkpoint`.
+        preprocessor: `BertPreprocessor` or `None`.
+        labels: sequence of str, or `None` for the names in the config.
+        head_activation: see `load_text_classifier`.
+        **kwargs: see `load_text_classifier`.
+    """
     family, tensors = checkpoint.family, checkpoint.tensors
     if f"{family.classifier}.weight" not in tensors:
         raise TinyBertError(
@@ -146,7 +184,7 @@ def load_text_classifier(
         encoder,
         num_classes=num_classes,
         preprocessor=preprocessor,
-        labels=_label_names(checkpoint.config, num_classes),
+        labels=labels or _label_names(checkpoint.config, num_classes),
         head_activation=head_activation,
         dropout=encoder.dropout if head_dropout is None else head_dropout,
     )
@@ -169,7 +207,7 @@ def load_span_classifier(
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named.
     """
-    checkpoint = _Checkpoint(directory)
+    checkpoint = Checkpoint.read(directory)
     encoder = checkpoint.make_encoder(kwargs)
     model = BertSpanClassifier(encoder, preprocessor=preprocessor)
     head = dense_entries("qa_outputs", model.span_dense)
@@ -190,7 +228,7 @@ def load_masked_lm(directory: str | os.PathLike, preprocessor=None, **kwargs) ->
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named. Also if the output weights are not the token embedding.
     """
-    checkpoint = _Checkpoint(directory)
+    checkpoint = Checkpoint.read(directory)
     if checkpoint.family is not FAMILIES["bert"]:
         raise TinyBertError(
             f"{checkpoint.source}: a masked language model of model_type "

@@ -1,4 +1,7 @@
-"""Weights in from KerasHub: backbones, text classifiers and masked LMs, objects or presets."""
+"""Weights in from KerasHub: backbones, text classifiers and masked LMs, objects or presets.
+
+Text classifiers go out to it, too.
+"""
 
 import os
 from collections.abc import Sequence
@@ -6,10 +9,17 @@ from collections.abc import Sequence
 import keras
 import keras_nlp
 import numpy as np
+from absl import logging
 
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertTextClassifier, gelu_tanh
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+
+# KerasHub's BERT has this in every LayerNorm.
+_EPSILON = 1e-12
+# Random texts on which the difference of two models is measured.
+_TEXTS, _TOKENS = 64, 32
 
 
 def from_keras_hub(
@@ -21,14 +31,20 @@ def from_keras_hub(
     weights come from Google's original BERT, `activation="gelu"` gives the outputs of that.
 
     Args:
-        backbone: `BertBackbone`, or str or path: a KerasHub preset handle or directory.
+        backbone: `BertBackbone`, or str or path: a KerasHub preset handle or directory, or the
+            `.keras` file of a backbone or of a task over one.
         **kwargs: Overrides of `BertEncoder` arguments, such as `dtype` or `dropout`.
 
     Raises:
         TinyBertError: if `backbone` is something else.
     """
     if isinstance(backbone, str | os.PathLike):
-        backbone = keras_nlp.models.BertBackbone.from_preset(os.fspath(backbone))
+        name = os.fspath(backbone)
+        if name.endswith(".keras"):
+            backbone = _load_file(name)
+            backbone = getattr(backbone, "backbone", backbone)
+        else:
+            backbone = keras_nlp.models.BertBackbone.from_preset(name)
     if not isinstance(backbone, keras_nlp.models.BertBackbone):
         raise TinyBertError(
             f"from_keras_hub got a {type(backbone).__name__}, expected a KerasHub BertBackbone "
@@ -97,15 +113,34 @@ def text_classifier_from_keras_hub(
     return model
 
 
-def tokenizer_from_keras_hub(tokenizer: keras_nlp.tokenizers.BertTokenizer) -> BertTokenizer:
+def tokenizer_from_keras_hub(
+    tokenizer: keras_nlp.tokenizers.BertTokenizer | str | os.PathLike,
+) -> BertTokenizer:
     """Makes a `BertTokenizer` with vocabulary, case and accents as KerasHub's has them.
 
     Where KerasHub's cuts a text otherwise than original BERT, such as at some symbols, this one
     does as original BERT.
 
     Args:
-        tokenizer: KerasHub's `BertTokenizer`.
+        tokenizer: KerasHub's `BertTokenizer`, or str or path: a preset handle or directory, or
+            the `.keras` file of a task with one.
+
+    Raises:
+        TinyBertError: if there is none, it does not split texts into words, or it marks pieces
+            otherwise.
     """
+    if isinstance(tokenizer, str | os.PathLike):
+        tokenizer = _load_tokenizer(os.fspath(tokenizer))
+    if not tokenizer.split or tokenizer.suffix_indicator != "##":
+        raise TinyBertError(
+            f"The KerasHub tokenizer has split={tokenizer.split} and "
+            f"suffix_indicator={tokenizer.suffix_indicator!r}, expected True and '##'."
+        )
+    if tokenizer.special_tokens_in_strings:
+        logging.warning(
+            "The KerasHub tokenizer has special_tokens_in_strings=True, but here a text that "
+            "spells a special token, such as [SEP], is plain text."
+        )
     return BertTokenizer(
         tokenizer.get_vocabulary(),
         lowercase=tokenizer.lowercase,
@@ -151,28 +186,172 @@ def masked_lm_from_keras_hub(
     return model
 
 
+def save_keras_hub_classifier(model: BertTextClassifier, directory: str | os.PathLike) -> None:
+    """Writes a text classifier as a preset that plain KerasHub loads.
+
+    `keras_nlp.models.BertTextClassifier.from_preset(directory)` returns it, with its
+    preprocessor; `labels.txt` beside it has the names of the outputs, which KerasHub does not
+    keep. Its GELU is the tanh approximation, and the epsilon of its LayerNorms 1e-12: how much
+    logits of random texts differ by that is measured and logged. Its tokenizer cuts some texts
+    otherwise than original BERT; see `tokenizer_from_keras_hub`.
+
+    Args:
+        model: `BertTextClassifier` with a preprocessor, whose outputs are logits.
+        directory: str or path. A folder that does not exist or is empty.
+
+    Raises:
+        TinyBertError: if KerasHub cannot express the model or the folder is not empty.
+    """
+    _check_expressible(model)
+    encoder, preprocessor = model.backbone, model.preprocessor
+    names = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim", "intermediate_dim")
+    names += ("dropout", "max_sequence_length", "num_segments")
+    backbone = keras_nlp.models.BertBackbone(
+        **{name: getattr(encoder, name) for name in names}, dtype="float32"
+    )
+    for ours, theirs in _layer_pairs(encoder, backbone):
+        _copy(theirs, ours)
+    tokenizer = preprocessor.tokenizer
+    classifier = keras_nlp.models.BertTextClassifier(
+        backbone,
+        model.num_classes,
+        preprocessor=keras_nlp.models.BertTextClassifierPreprocessor(
+            keras_nlp.models.BertTokenizer(
+                tokenizer.get_vocabulary(),
+                lowercase=tokenizer.lowercase,
+                strip_accents=tokenizer.strip_accents,
+                split_on_cjk=tokenizer.tokenize_chinese_chars,
+            ),
+            sequence_length=preprocessor.sequence_length,
+        ),
+        dropout=model.dropout,
+    )
+    _copy(classifier.output_dense, model.output_dense)
+    logging.info(
+        "Logits of %d random texts differ by at most %.2g in KerasHub.",
+        _TEXTS,
+        _largest_difference(model, classifier),
+    )
+    with atomic_directory(directory) as path:
+        classifier.save_to_preset(str(path))
+        if model.labels:
+            names = "".join(f"{name}\n" for name in model.labels)
+            (path / "labels.txt").write_text(names, encoding="utf-8", newline="\n")
+
+
+def _check_expressible(model: BertTextClassifier) -> None:
+    """Raises TinyBertError if KerasHub's classifier has not what a model has."""
+    if model.preprocessor is None:
+        raise TinyBertError(
+            "The model has no preprocessor, so its vocabulary is unknown. Set "
+            "model.preprocessor to the BertPreprocessor it was trained with."
+        )
+    encoder, linear = model.backbone, keras.activations.linear
+    gelus = (keras.activations.gelu, gelu_tanh)
+    found = {
+        "head_activation": None if model.head_activation == linear else model.head_activation,
+        "activation of the outputs": None if model.activation == linear else model.activation,
+        "activation": None if encoder.activation in gelus else encoder.activation,
+        "embedding_dim": encoder.embedding_dim,
+        "relative_attention_buckets": encoder.relative_attention_buckets,
+        "added_tokens": [t.content for t in model.preprocessor.tokenizer.added_tokens] or None,
+    }
+    if encoder.pooler_activation != keras.activations.tanh:
+        found["pooler_activation"] = encoder.pooler_activation
+    differs = [
+        f"{name} {getattr(value, '__name__', value)}"
+        for name, value in found.items()
+        if value is not None
+    ]
+    if differs:
+        raise TinyBertError(
+            f"The model has {', '.join(differs)}, which KerasHub's BertTextClassifier cannot "
+            "express. Such a model can be saved with save_to_preset, for this library."
+        )
+    if encoder.layer_norm_epsilon != _EPSILON:
+        logging.warning(
+            "The model's layer_norm_epsilon is %g, KerasHub's is %g.",
+            encoder.layer_norm_epsilon,
+            _EPSILON,
+        )
+
+
+def _largest_difference(ours: BertTextClassifier, theirs) -> float:
+    """Returns by how much logits of two classifiers differ at most, on random texts."""
+    encoder, tokenizer = ours.backbone, ours.preprocessor.tokenizer
+    shape = (_TEXTS, min(_TOKENS, encoder.max_sequence_length))
+    token_ids = np.random.default_rng(0).integers(encoder.vocabulary_size, size=shape)
+    token_ids[:, 0], token_ids[:, -1] = tokenizer.cls_token_id, tokenizer.sep_token_id
+    inputs = {
+        "token_ids": token_ids,
+        "segment_ids": np.zeros(shape, "int32"),
+        "padding_mask": np.ones(shape, "int32"),
+    }
+    logits = [
+        keras.ops.convert_to_numpy(model(inputs, training=False)) for model in (ours, theirs)
+    ]
+    return float(np.abs(logits[0] - logits[1]).max())
+
+
 def _load_task(task, cls: type, **kwargs):
     """Returns a task model of KerasHub, loaded if it is a preset or a `.keras` file.
 
     Raises:
         TinyBertError: if it is another, or cannot be loaded.
     """
-    name = ""
+    where = ""
     if isinstance(task, str | os.PathLike):
-        name = f" at {os.fspath(task)}"
-        if os.fspath(task).endswith(".keras"):
-            try:
-                task = keras.saving.load_model(task, compile=False)
-            except (ValueError, OSError, TypeError, KeyError) as error:
-                raise TinyBertError(f"{os.fspath(task)} cannot be loaded: {error}") from error
+        location = os.fspath(task)
+        where = f" at {location}"
+        if location.endswith(".keras"):
+            task = _load_file(location)
         else:
-            task = cls.from_preset(os.fspath(task), **kwargs)
+            task = _load_preset(location, cls, **kwargs)
     if not isinstance(task, cls):
+        owner = "this library's " if type(task).__module__.startswith("tinybert_tf") else ""
         raise TinyBertError(
-            f"There is a {type(task).__name__}{name}, expected KerasHub's {cls.__name__}: the "
-            "model, its preset or, saved with `model.save`, its .keras file."
+            f"There is {owner or 'a '}{type(task).__name__}{where}, expected KerasHub's "
+            f"{cls.__name__}: the model, its preset or, saved with `model.save`, its .keras "
+            "file."
         )
     return task
+
+
+def _load_file(path: str):
+    """Loads a `.keras` file; code in it (a Lambda layer) is refused by Keras."""
+    try:
+        return keras.saving.load_model(path, compile=False)
+    # Damaged archives, configs and weights fail in zipfile, json, h5py and Keras.
+    except Exception as error:
+        raise TinyBertError(
+            f"{path} cannot be loaded as a model of Keras: {str(error)[:300]}"
+        ) from error
+
+
+def _load_tokenizer(location: str):
+    if not location.endswith(".keras"):
+        return keras_nlp.tokenizers.BertTokenizer.from_preset(location)
+    preprocessor = getattr(_load_file(location), "preprocessor", None)
+    if preprocessor is None:
+        raise TinyBertError(
+            f"{location} has no preprocessor, so its vocabulary is unknown. Name the "
+            "vocabulary that it was trained with (teacher.vocabulary)."
+        )
+    return preprocessor.tokenizer
+
+
+def _load_preset(location: str, cls: type, **kwargs):
+    try:
+        return cls.from_preset(location, **kwargs)
+    except TypeError as error:
+        # So KerasHub makes a new head, for which it has no size.
+        if "num_classes" not in str(error):
+            raise
+        raise TinyBertError(
+            f"The KerasHub preset {location} is no finished {cls.__name__}: it is that of a "
+            "backbone or of another task, without a head for classes. Save the classifier "
+            "with classifier.save_to_preset, or fine-tune this one (teacher.fine_tune)."
+        ) from error
 
 
 def _layer_pairs(encoder: BertEncoder, backbone) -> list[tuple[keras.Layer, keras.Layer]]:
