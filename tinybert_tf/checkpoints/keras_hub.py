@@ -343,9 +343,9 @@ def _load_tokenizer(location: str):
 def _load_preset(location: str, cls: type, **kwargs):
     try:
         return cls.from_preset(location, **kwargs)
-    except TypeError as error:
-        # So KerasHub makes a new head, for which it has no size.
-        if "num_classes" not in str(error):
+    except (TypeError, FileNotFoundError) as error:
+        # KerasHub would make a new head, for which it has no size; or there is no tokenizer.
+        if isinstance(error, TypeError) and "num_classes" not in str(error):
             raise
         raise TinyBertError(
             f"The KerasHub preset {location} is no finished {cls.__name__}: it is that of a "

@@ -210,8 +210,8 @@ def _load_model(
     if sentence_transformers_body(source.weights):
         raise TinyBertError(
             f"{source.weights} is a sentence-transformers or SetFit directory: an encoder, "
-            "whose head, if there is one, is a pickle that is not read. Fine-tune it on the task "
-            "(teacher.fine_tune)."
+            "whose head, if there is one, is a pickle that is not read. Fine-tune it on the "
+            "task (teacher.fine_tune)."
         )
     return _LOADERS[kind](location, dtype=dtype, **table_size(location, tokenizer))
 
