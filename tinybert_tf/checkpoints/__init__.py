@@ -14,7 +14,10 @@ from tinybert_tf.checkpoints.keras_hub import (
     text_classifier_from_keras_hub,
     tokenizer_from_keras_hub,
 )
-from tinybert_tf.checkpoints.model_garden import from_model_garden
+from tinybert_tf.checkpoints.model_garden import (
+    from_model_garden,
+    save_model_garden_classifier,
+)
 from tinybert_tf.checkpoints.teachers import load_teacher, load_teacher_encoder
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "load_text_classifier",
     "masked_lm_from_keras_hub",
     "save_keras_hub_classifier",
+    "save_model_garden_classifier",
     "save_text_classifier",
     "text_classifier_from_keras_hub",
     "tokenizer_from_keras_hub",

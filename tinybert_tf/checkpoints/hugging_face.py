@@ -29,6 +29,7 @@ from tinybert_tf.models import (
     BertSpanClassifier,
     BertTextClassifier,
 )
+from tinybert_tf.tokenization import BertTokenizer
 
 
 class Checkpoint:
@@ -273,7 +274,21 @@ def save_text_classifier(model: BertTextClassifier, directory: str | os.PathLike
     for name, entry in [*entries, *((entry.name, entry) for entry in head)]:
         value = np.asarray(entry.variable, "float32")
         tensors[name] = np.ascontiguousarray(value.T if entry.is_kernel else value)
-    tokenizer = model.preprocessor.tokenizer
+    with atomic_directory(directory) as path:
+        write_json(path / "config.json", config)
+        # Without the mark, transformers does not know whose layout the tensors have.
+        content = save(tensors, metadata={"format": "pt"})
+        (path / "model.safetensors").write_bytes(content)
+        write_tokenizer(model.preprocessor.tokenizer, path)
+
+
+def write_tokenizer(tokenizer: BertTokenizer, directory: pathlib.Path) -> None:
+    """Writes `vocab.txt` and `tokenizer_config.json`.
+
+    Args:
+        tokenizer: `BertTokenizer`.
+        directory: path.
+    """
     tokenizer_config = {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": tokenizer.lowercase,
@@ -291,14 +306,9 @@ def save_text_classifier(model: BertTextClassifier, directory: str | os.PathLike
             for token in tokenizer.added_tokens
         },
     }
-    with atomic_directory(directory) as path:
-        write_json(path / "config.json", config)
-        # Without the mark, transformers does not know whose layout the tensors have.
-        content = save(tensors, metadata={"format": "pt"})
-        (path / "model.safetensors").write_bytes(content)
-        vocabulary = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
-        (path / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
-        write_json(path / "tokenizer_config.json", tokenizer_config)
+    vocabulary = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
+    (directory / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
+    write_json(directory / "tokenizer_config.json", tokenizer_config)
 
 
 def _check_tied(tensors: dict[str, np.ndarray], source) -> None:

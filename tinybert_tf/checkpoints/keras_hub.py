@@ -11,15 +11,11 @@ import keras_nlp
 import numpy as np
 from absl import logging
 
+from tinybert_tf.checkpoints._exchange import check_plain, log_difference
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertTextClassifier, gelu_tanh
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
-
-# KerasHub's BERT has this in every LayerNorm.
-_EPSILON = 1e-12
-# Random texts on which the difference of two models is measured.
-_TEXTS, _TOKENS = 64, 32
 
 
 def from_keras_hub(
@@ -202,8 +198,9 @@ def save_keras_hub_classifier(model: BertTextClassifier, directory: str | os.Pat
     Raises:
         TinyBertError: if KerasHub cannot express the model or the folder is not empty.
     """
-    _check_expressible(model)
+    check_plain(model, "KerasHub")
     encoder, preprocessor = model.backbone, model.preprocessor
+    _check_tokenizer(preprocessor.tokenizer)
     names = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim", "intermediate_dim")
     names += ("dropout", "max_sequence_length", "num_segments")
     backbone = keras_nlp.models.BertBackbone(
@@ -227,11 +224,7 @@ def save_keras_hub_classifier(model: BertTextClassifier, directory: str | os.Pat
         dropout=model.dropout,
     )
     _copy(classifier.output_dense, model.output_dense)
-    logging.info(
-        "Logits of %d random texts differ by at most %.2g in KerasHub.",
-        _TEXTS,
-        _largest_difference(model, classifier),
-    )
+    log_difference(model, classifier, "KerasHub")
     with atomic_directory(directory) as path:
         classifier.save_to_preset(str(path))
         if model.labels:
@@ -239,58 +232,21 @@ def save_keras_hub_classifier(model: BertTextClassifier, directory: str | os.Pat
             (path / "labels.txt").write_text(names, encoding="utf-8", newline="\n")
 
 
-def _check_expressible(model: BertTextClassifier) -> None:
-    """Raises TinyBertError if KerasHub's classifier has not what a model has."""
-    if model.preprocessor is None:
+def _check_tokenizer(tokenizer: BertTokenizer) -> None:
+    """Raises TinyBertError if KerasHub's tokenizer cannot do what one does."""
+    if tokenizer.added_tokens:
+        names = ", ".join(repr(token.content) for token in tokenizer.added_tokens)
         raise TinyBertError(
-            "The model has no preprocessor, so its vocabulary is unknown. Set "
-            "model.preprocessor to the BertPreprocessor it was trained with."
+            f"The tokenizer has added tokens, {names}, which KerasHub's BertTokenizer cannot "
+            "have. Such a model can be saved with save_to_preset, for this library."
         )
-    encoder, linear = model.backbone, keras.activations.linear
-    gelus = (keras.activations.gelu, gelu_tanh)
-    found = {
-        "head_activation": None if model.head_activation == linear else model.head_activation,
-        "activation of the outputs": None if model.activation == linear else model.activation,
-        "activation": None if encoder.activation in gelus else encoder.activation,
-        "embedding_dim": encoder.embedding_dim,
-        "relative_attention_buckets": encoder.relative_attention_buckets,
-        "added_tokens": [t.content for t in model.preprocessor.tokenizer.added_tokens] or None,
-    }
-    if encoder.pooler_activation != keras.activations.tanh:
-        found["pooler_activation"] = encoder.pooler_activation
-    differs = [
-        f"{name} {getattr(value, '__name__', value)}"
-        for name, value in found.items()
-        if value is not None
-    ]
-    if differs:
+    # It could do so, but forgets it when it is saved.
+    if not tokenizer.tokenize_chinese_chars:
         raise TinyBertError(
-            f"The model has {', '.join(differs)}, which KerasHub's BertTextClassifier cannot "
-            "express. Such a model can be saved with save_to_preset, for this library."
+            "The tokenizer does not split Chinese characters (tokenize_chinese_chars), which "
+            "presets of KerasHub cannot say. Such a model can be saved with save_to_preset, "
+            "for this library."
         )
-    if encoder.layer_norm_epsilon != _EPSILON:
-        logging.warning(
-            "The model's layer_norm_epsilon is %g, KerasHub's is %g.",
-            encoder.layer_norm_epsilon,
-            _EPSILON,
-        )
-
-
-def _largest_difference(ours: BertTextClassifier, theirs) -> float:
-    """Returns by how much logits of two classifiers differ at most, on random texts."""
-    encoder, tokenizer = ours.backbone, ours.preprocessor.tokenizer
-    shape = (_TEXTS, min(_TOKENS, encoder.max_sequence_length))
-    token_ids = np.random.default_rng(0).integers(encoder.vocabulary_size, size=shape)
-    token_ids[:, 0], token_ids[:, -1] = tokenizer.cls_token_id, tokenizer.sep_token_id
-    inputs = {
-        "token_ids": token_ids,
-        "segment_ids": np.zeros(shape, "int32"),
-        "padding_mask": np.ones(shape, "int32"),
-    }
-    logits = [
-        keras.ops.convert_to_numpy(model(inputs, training=False)) for model in (ours, theirs)
-    ]
-    return float(np.abs(logits[0] - logits[1]).max())
 
 
 def _load_task(task, cls: type, **kwargs):

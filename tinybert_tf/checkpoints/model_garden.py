@@ -1,5 +1,6 @@
-"""Weights in from TF Model Garden's objects (`official.nlp.modeling`)."""
+"""Weights in from TF Model Garden's objects (`official.nlp.modeling`), and out to it."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +9,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tinybert_tf.checkpoints._families import ACTIVATIONS
+from tinybert_tf.checkpoints._exchange import EPSILON, check_plain, log_difference
+from tinybert_tf.checkpoints._families import ACTIVATIONS, Bert
 from tinybert_tf.checkpoints._model_garden import config_of, convert_variables
-from tinybert_tf.checkpoints.hugging_face import Checkpoint, make_encoder, make_text_classifier
+from tinybert_tf.checkpoints.hugging_face import (
+    Checkpoint,
+    make_encoder,
+    make_text_classifier,
+    write_tokenizer,
+)
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.models import BertEncoder, BertTextClassifier
+from tinybert_tf.files import atomic_directory, write_json
+from tinybert_tf.models import BertEncoder, BertTextClassifier, gelu_tanh
 from tinybert_tf.tokenization import BertPreprocessor
 
 _PACKAGE = "official.nlp."
@@ -92,3 +100,112 @@ def _activation_of(encoder: Any) -> str:
         f"{encoder.name} has another activation than {', '.join(ACTIVATIONS)}, which is not "
         "supported."
     )
+
+
+# === Out ===
+
+
+def save_model_garden_classifier(
+    model: BertTextClassifier, directory: str | os.PathLike
+) -> None:
+    """Writes a text classifier as a checkpoint that TF Model Garden restores.
+
+    The directory holds `bert_model.ckpt.*`, `bert_config.json`, `vocab.txt` and
+    `tokenizer_config.json`. `tf.train.Checkpoint(encoder=...)` restores the encoder,
+    `tf.train.Checkpoint(model=...)` a `BertClassifier` (with its encoder's pooler). Model
+    Garden's GELU is the tanh approximation: how much logits of random texts differ by that is
+    measured and logged. It does not keep the labels.
+
+    Args:
+        model: `BertTextClassifier` with a preprocessor, whose outputs are logits.
+        directory: str or path. A folder that does not exist or is empty.
+
+    Raises:
+        TinyBertError: if Model Garden cannot express the model or the folder is not empty.
+    """
+    check_plain(model, "TF Model Garden")
+    network = _network_of(model.backbone)
+    head = _layer("sentence_prediction/logits", model.output_dense)
+    classifier = tf.train.Checkpoint(
+        _network=network, classifier=tf.train.Checkpoint(out_proj=head)
+    )
+    checkpoint = tf.train.Checkpoint(encoder=network, model=classifier)
+    log_difference(model, _with_their_gelu(model), "TF Model Garden")
+    encoder = model.backbone
+    keys = {**Bert.required_keys, **Bert.optional_keys}
+    config = {theirs: getattr(encoder, ours) for ours, theirs in keys.items()}
+    with atomic_directory(directory) as path:
+        checkpoint.write(str(path / "bert_model.ckpt"))
+        write_json(path / "bert_config.json", {**config, "hidden_act": "gelu"})
+        write_tokenizer(model.preprocessor.tokenizer, path)
+
+
+def _with_their_gelu(model: BertTextClassifier) -> BertTextClassifier:
+    encoder = model.backbone
+    theirs = BertEncoder.from_config(
+        {**encoder.get_config(), "activation": gelu_tanh, "layer_norm_epsilon": EPSILON}
+    )
+    copy = model.like(theirs, model.dropout)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _network_of(encoder: BertEncoder) -> tf.train.Checkpoint:
+    """Returns an encoder's weights under the names of the attributes of Model Garden's."""
+    heads = encoder.num_heads
+    tables = {
+        "_embedding_layer": ("word_embeddings", encoder.token_embedding),
+        "_position_embedding_layer": ("position_embedding", encoder.position_embedding),
+        "_type_embedding_layer": ("type_embeddings", encoder.segment_embedding),
+    }
+    blocks = {
+        str(i): _block(f"transformer/layer_{i}", layer, heads)
+        for i, layer in enumerate(encoder.transformer_layers)
+    }
+    return tf.train.Checkpoint(
+        **{
+            name: tf.train.Checkpoint(
+                embeddings=_variable(f"{path}/embeddings", *layer.weights)
+            )
+            for name, (path, layer) in tables.items()
+        },
+        _embedding_norm_layer=_layer("embeddings/layer_norm", encoder.embeddings_norm),
+        _transformer_layers=tf.train.Checkpoint(**blocks),
+        _pooler_layer=_layer("pooler_transform", encoder.pooled_dense),
+    )
+
+
+def _block(path: str, layer: keras.Layer, heads: int) -> tf.train.Checkpoint:
+    attention, prefix = layer.self_attention, f"{path}/self_attention"
+    width = attention.output_dense.kernel.shape[-1]
+    inner = {"kernel": (width, heads, -1), "bias": (heads, -1)}
+    outer = {"kernel": (heads, -1, width)}
+    return tf.train.Checkpoint(
+        _attention_layer=tf.train.Checkpoint(
+            _query_dense=_layer(f"{prefix}/query", attention.query, **inner),
+            _key_dense=_layer(f"{prefix}/key", attention.key, **inner),
+            _value_dense=_layer(f"{prefix}/value", attention.value, **inner),
+            _output_dense=_layer(f"{prefix}/attention_output", attention.output_dense, **outer),
+        ),
+        _attention_layer_norm=_layer(f"{prefix}_layer_norm", layer.attention_norm),
+        _intermediate_dense=_layer(f"{path}/intermediate", layer.intermediate_dense),
+        _output_dense=_layer(f"{path}/output", layer.output_dense),
+        _output_layer_norm=_layer(f"{path}/output_layer_norm", layer.output_norm),
+    )
+
+
+def _layer(path: str, layer: keras.Layer, **shapes: tuple[int, ...]) -> tf.train.Checkpoint:
+    """Returns a layer's weights by their names, in other shapes where they are given."""
+    return tf.train.Checkpoint(
+        **{
+            weight.name: _variable(f"{path}/{weight.name}", weight, shapes.get(weight.name))
+            for weight in layer.weights
+        }
+    )
+
+
+def _variable(
+    path: str, weight: keras.Variable, shape: tuple[int, ...] | None = None
+) -> tf.Variable:
+    value = keras.ops.convert_to_numpy(weight).astype("float32")
+    return tf.Variable(value.reshape(shape or value.shape), name=path)

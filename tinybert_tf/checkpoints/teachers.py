@@ -58,7 +58,8 @@ def load_teacher(
         labels: sequence of str or `None`. The names of the classes in the order that the
             outputs are to have. Where the checkpoint names them as well, its outputs are put
             into this order; otherwise they are taken to be in it.
-        sequence_length: int. Tokens of a text for the preprocessor, special ones included.
+        sequence_length: int. Tokens of a text for the preprocessor, special ones included; at
+            most what the model has positions for.
         vocabulary: str or path, or `None` for the model's own.
         kind: `BertTextClassifier` or `BertSpanClassifier`.
         dtype: str. A Keras dtype policy.
@@ -81,7 +82,8 @@ def load_teacher(
         tokenizer = load_tokenizer_at(source, location, layout)
         model = _load_model(source, location, layout, tokenizer, kind, dtype)
     check_vocabulary(model.backbone, tokenizer)
-    model.preprocessor = BertPreprocessor(tokenizer, sequence_length)
+    length = min(sequence_length, model.backbone.max_sequence_length)
+    model.preprocessor = BertPreprocessor(tokenizer, length)
     if labels is not None:
         name_outputs(model, labels)
     print(describe_teacher(source.weights, model, tokenizer), flush=True)

@@ -98,7 +98,7 @@ class TextTaskSteps:
         )
         names = [task.labels[i] for i in order]
         moved = [
-            f"what stands for '{name}' says '{meant}'"
+            f"the one for '{name}' says '{meant}'"
             for name, meant in zip(task.labels, names, strict=True)
             if name != meant
         ]
