@@ -218,13 +218,13 @@ def test_the_package_restores_what_is_written(official, encoders, tmp_path, vers
     prefix = str(tmp_path / "out" / "bert_model.ckpt")
     encoder = type(encoders[version])(**SIZES, dict_outputs=True)
     encoder(THEIR_INPUTS)
-    restored = tf.train.Checkpoint(encoder=encoder).restore(prefix)
+    restored = tf.train.Checkpoint(encoder=encoder).read(prefix)
     restored.assert_existing_objects_matched()
     expected = np.asarray(ours.backbone(INPUTS)["pooled_output"])
     np.testing.assert_allclose(
         encoder(THEIR_INPUTS)["pooled_output"], expected, rtol=0, atol=1e-5
     )
     classifier = models.BertClassifier(type(encoders[version])(**SIZES), 3)
-    restored = tf.train.Checkpoint(model=classifier).restore(prefix)
+    restored = tf.train.Checkpoint(model=classifier).read(prefix)
     restored.assert_existing_objects_matched()
     np.testing.assert_allclose(classifier(THEIR_INPUTS), ours(INPUTS), rtol=0, atol=1e-5)

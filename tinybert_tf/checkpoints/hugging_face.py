@@ -380,10 +380,10 @@ def _check_plain(encoder: BertEncoder) -> None:
 
 
 def _label_names(config: dict, num_classes: int) -> tuple[str, ...] | None:
-    """Returns the config's label names, unless they are placeholders such as LABEL_0."""
+    """Returns the config's label names, unless they are placeholders: LABEL_0, or 0."""
     names = {int(i): name for i, name in (config.get("id2label") or {}).items()}
     if sorted(names) != list(range(num_classes)):
         return None
-    if all(name == f"LABEL_{i}" for i, name in names.items()):
+    if all(name in (f"LABEL_{i}", str(i)) for i, name in names.items()):
         return None
     return tuple(names[i] for i in range(num_classes))

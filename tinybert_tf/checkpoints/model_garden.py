@@ -111,10 +111,11 @@ def save_model_garden_classifier(
     """Writes a text classifier as a checkpoint that TF Model Garden restores.
 
     The directory holds `bert_model.ckpt.*`, `bert_config.json`, `vocab.txt` and
-    `tokenizer_config.json`. `tf.train.Checkpoint(encoder=...)` restores the encoder,
-    `tf.train.Checkpoint(model=...)` a `BertClassifier` (with its encoder's pooler). Model
-    Garden's GELU is the tanh approximation: how much logits of random texts differ by that is
-    measured and logged. It does not keep the labels.
+    `tokenizer_config.json`. There, `tf.train.Checkpoint(encoder=...).read(path)` sets the
+    weights of an encoder, `tf.train.Checkpoint(model=...).read(path)` those of a
+    `BertClassifier` with its encoder's pooler. Model Garden's GELU is the tanh approximation:
+    how much logits of random texts differ by that is measured and logged. It does not keep the
+    labels.
 
     Args:
         model: `BertTextClassifier` with a preprocessor, whose outputs are logits.
