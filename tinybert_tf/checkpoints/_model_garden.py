@@ -212,8 +212,12 @@ def convert_variables(variables: Mapping[str, np.ndarray], source: Any) -> dict:
     tensors = {}
     # The encoder's own pooler comes first, so that a head's takes its place.
     for name in sorted(variables, key=lambda name: "pooler_dense" in name):
-        new_name, value = _convert(name, np.asarray(variables[name], "float32"))
-        tensors[new_name] = value
+        try:
+            value = np.asarray(variables[name], "float32")
+        except (TypeError, ValueError) as error:
+            raise TinyBertError(f"{source}: {name} holds no numbers. Save it again.") from error
+        new_name, turned = _convert(name, value)
+        tensors[new_name] = turned
     return tensors
 
 
@@ -224,7 +228,8 @@ def _convert(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
         return name.replace("/", "."), value
     match, target = found[0]
     part = match.groups()[-1]
-    if part == "kernel":
+    # Another shape is left to the loader, which says so.
+    if part == "kernel" and value.ndim > 1 and value.size:
         # [hidden, heads, head_dim]; of the attention's output [heads, head_dim, hidden].
         rows = -1 if name.endswith("attention_output/kernel") else len(value)
         columns = value.shape[-1] if rows == -1 else -1

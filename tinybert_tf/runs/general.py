@@ -10,6 +10,7 @@ import posixpath
 import keras
 
 from tinybert_tf.checkpoints.locations import load_plain_encoder
+from tinybert_tf.checkpoints.teachers import describe_teacher
 from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.data import check_training_labels, encode_examples
@@ -56,6 +57,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         teacher, tokenizer = load_plain_encoder(
             config.teacher, resolve_precision(config.precision)
         )
+        print(describe_teacher(config.teacher.weights, teacher, tokenizer), flush=True)
         check_start_vocabulary(config, tokenizer)
         student = make_student_encoder(config, teacher)
         batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
