@@ -7,7 +7,8 @@ import pathlib
 import keras_nlp
 
 from tinybert_tf import checkpoints
-from tinybert_tf.checkpoints._tf1 import is_tf1
+from tinybert_tf.checkpoints._families import family_of
+from tinybert_tf.checkpoints._tensor_files import config_path, read_json_object
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
 from tinybert_tf.strict import strict_dataclass
@@ -141,9 +142,7 @@ def load_tokenizer(source: WeightsConfig) -> BertTokenizer:
 
 def layout_of(location: str) -> str:
     """Tells whose layout a directory has: `"hugging_face"`, `"own"` or `"keras_hub"`."""
-    if is_tf1(pathlib.Path(location)):
-        return "hugging_face"
-    path = pathlib.Path(location) / "config.json"
+    path = config_path(location)
     if not path.exists():
         if pathlib.Path(location).exists():
             raise TinyBertError(
@@ -151,13 +150,12 @@ def layout_of(location: str) -> str:
                 "KerasHub preset or package:MODULE/FOLDER."
             )
         return "keras_hub"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TinyBertError(f"{path} is not JSON: {error}.") from error
+    config = read_json_object(path, "config")
     if "registered_name" not in config:
+        # Before its tokenizer, which would be refused for another reason.
+        family_of(config, path)
         return "hugging_face"
-    return "own" if config["registered_name"].startswith("tinybert_tf>") else "keras_hub"
+    return "own" if str(config["registered_name"]).startswith("tinybert_tf>") else "keras_hub"
 
 
 def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> BertTokenizer:
@@ -214,9 +212,7 @@ def table_size(location: str, tokenizer: BertTokenizer) -> dict[str, int]:
         location: str. A Hugging Face layout directory.
         tokenizer: `BertTokenizer`. Its own.
     """
-    names = ("bert_config.json", "config.json")
-    path = next(p for name in names if (p := pathlib.Path(location) / name).exists())
-    config = json.loads(path.read_text("utf-8"))
+    config = read_json_object(config_path(location), "config")
     rows, tokens = config.get("vocab_size"), tokenizer.vocabulary_size()
     # More rows are no padding: the vocabulary is that of another model.
     is_padded = isinstance(rows, int) and 0 < rows - tokens <= _MOST_PADDING
