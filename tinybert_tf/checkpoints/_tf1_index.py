@@ -70,7 +70,7 @@ def read_index(prefix: pathlib.Path) -> list[str]:
         ) from error
     if _OBJECT_GRAPH in tensors:
         raise TinyBertError(
-            f"{prefix} is a checkpoint of TensorFlow 2 (objects, as TF Model Garden saves them), "
+            f"{prefix} is a checkpoint of TensorFlow 2 (of objects, as TF Model Garden saves), "
             "expected one of Google's original BERT."
         )
     return list(tensors)
