@@ -1,6 +1,8 @@
 """Checkpoints as Google's code writes them, made of those of the golden values."""
 
+import importlib.util
 import json
+import pathlib
 import re
 
 import numpy as np
@@ -81,3 +83,23 @@ def make_tf1(golden, tmp_path, write_tf1):
         return directory
 
     return make
+
+
+def _load_fuzzing():
+    path = pathlib.Path(__file__).with_name("fuzzing.py")
+    spec = importlib.util.spec_from_file_location("fuzzing", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def fuzzing():
+    """The mutations and the harness of fuzzing.py."""
+    return _load_fuzzing()
+
+
+@pytest.fixture(params=[40, pytest.param(3000, marks=pytest.mark.slow)])
+def harness(request, fuzzing):
+    """A harness of few mutations, and one of many."""
+    return fuzzing.Harness(request.param)

@@ -79,8 +79,8 @@ def check_size(sizes: dict[str, int], num_tensors: int, num_weights: int, source
     declared += blocks * block
     if blocks > max(num_tensors, 1) or declared > 2 * num_weights + _SPARE_WEIGHTS:
         raise TinyBertError(
-            f"{source} has {num_weights:,} weights in {num_tensors:,} tensors, the config "
-            f"beside it describes a model of {declared:,} in {blocks:,} blocks. They are not "
+            f"The config describes a model of {declared:,} weights in {blocks:,} blocks, "
+            f"{source} has room for {num_weights:,} in {num_tensors:,} tensors. They are not "
             "of one model; download both again."
         )
 

@@ -7,6 +7,7 @@ import keras
 import keras_nlp
 import numpy as np
 
+from tinybert_tf.checkpoints._preset_files import load_preset
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertTextClassifier, gelu_tanh
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
@@ -28,7 +29,7 @@ def from_keras_hub(
         TinyBertError: if `backbone` is something else.
     """
     if isinstance(backbone, str | os.PathLike):
-        backbone = keras_nlp.models.BertBackbone.from_preset(os.fspath(backbone))
+        backbone = load_preset(keras_nlp.models.BertBackbone.from_preset, backbone)
     if not isinstance(backbone, keras_nlp.models.BertBackbone):
         raise TinyBertError(
             f"from_keras_hub got a {type(backbone).__name__}, expected a KerasHub BertBackbone "
@@ -163,10 +164,11 @@ def _load_task(task, cls: type, **kwargs):
         if os.fspath(task).endswith(".keras"):
             try:
                 task = keras.saving.load_model(task, compile=False)
-            except (ValueError, OSError, TypeError, KeyError) as error:
+            # What Keras raises is not documented, and is of any kind.
+            except Exception as error:
                 raise TinyBertError(f"{os.fspath(task)} cannot be loaded: {error}") from error
         else:
-            task = cls.from_preset(os.fspath(task), **kwargs)
+            task = load_preset(cls.from_preset, task, **kwargs)
     if not isinstance(task, cls):
         raise TinyBertError(
             f"There is a {type(task).__name__}{name}, expected KerasHub's {cls.__name__}: the "

@@ -1,13 +1,13 @@
 """What lies at a path, a preset's name or `package:MODULE/FOLDER`: weights and tokenizers."""
 
 import importlib.util
-import json
 import pathlib
 
 import keras_nlp
 
 from tinybert_tf import checkpoints
 from tinybert_tf.checkpoints._families import family_of
+from tinybert_tf.checkpoints._preset_files import load_preset
 from tinybert_tf.checkpoints._tensor_files import config_path, read_json_object
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
@@ -117,13 +117,10 @@ def load_masked_lm(config: WeightsConfig, dtype: str) -> BertMaskedLM:
 
 def _load_own_masked_lm(location: str, dtype: str) -> BertMaskedLM:
     path = pathlib.Path(location) / "task.json"
-    try:
-        kind = json.loads(path.read_text("utf-8"))["class_name"] if path.exists() else None
-        # Without the head in it, KerasHub would make a random one and say nothing.
-        if kind == BertMaskedLM.__name__:
-            return BertMaskedLM.from_preset(location, dtype=dtype)
-    except (ValueError, OSError, KeyError) as error:
-        raise TinyBertError(f"The preset {location} cannot be loaded: {error}") from error
+    kind = read_json_object(path, "preset").get("class_name") if path.exists() else None
+    # Without the head in it, KerasHub would make a random one and say nothing.
+    if kind == BertMaskedLM.__name__:
+        return load_preset(BertMaskedLM.from_preset, location, dtype=dtype)
     raise TinyBertError(
         f"{location} is the preset of a {kind or BertEncoder.__name__}, expected a "
         f"{BertMaskedLM.__name__}: what `python -m tinybert_tf pretrain-mlm` makes, say."
@@ -166,7 +163,7 @@ def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> Bert
     if vocabulary:
         tokenizer = BertTokenizer(vocabulary, lowercase=source.lowercase)
     elif layout == "own":
-        return BertTokenizer.from_preset(location)
+        return load_preset(BertTokenizer.from_preset, location)
     else:
         theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
         tokenizer = BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
@@ -195,7 +192,7 @@ def load_encoder_at(
                 f"dropout is {dropout}, but '{location}' is a preset of this library, which "
                 "keeps its own. Leave dropout out."
             )
-        return BertEncoder.from_preset(location, dtype=dtype)
+        return load_preset(BertEncoder.from_preset, location, dtype=dtype)
     options = {"dtype": dtype}
     if dropout is not None:
         options.update(dropout=dropout, attention_dropout=dropout)
@@ -237,12 +234,12 @@ def load_classifier(
             f"{directory} holds no classifier (no task.json). It is made by the steps "
             "`finetune` (teacher) and `distill` (student) of `python -m tinybert_tf`."
         )
-    kind = json.loads(path.read_text("utf-8"))["class_name"]
-    if kind not in _CLASSIFIERS:
+    kind = read_json_object(path, "preset").get("class_name")
+    if not isinstance(kind, str) or kind not in _CLASSIFIERS:
         raise TinyBertError(
             f"{directory} is the preset of a {kind}, expected a {' or '.join(_CLASSIFIERS)}."
         )
-    return _CLASSIFIERS[kind].from_preset(str(directory), dtype=dtype)
+    return load_preset(_CLASSIFIERS[kind].from_preset, directory, dtype=dtype)
 
 
 def check_class(model, cls: type, task_name: str) -> None:
@@ -265,7 +262,7 @@ def check_class(model, cls: type, task_name: str) -> None:
 
 def _from_keras_hub(load, location: str):
     try:
-        return load(location)
+        return load_preset(load, location)
     except TinyBertError:
         raise
     except (ValueError, OSError) as error:
