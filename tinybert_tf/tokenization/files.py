@@ -423,6 +423,12 @@ def _make_tokenizer(found: _Found, directory: pathlib.Path, lowercase: bool) -> 
 def _in_order(tokens: dict[str, int], directory: pathlib.Path) -> list[str]:
     """Returns the tokens by id; ids that have none get one that no text spells."""
     by_id = {number: token for token, number in tokens.items()}
+    if len(by_id) < len(tokens):
+        twice = next(token for token, number in tokens.items() if by_id[number] != token)
+        raise TinyBertError(
+            f"{directory}: the tokens {twice!r} and {by_id[tokens[twice]]!r} have the same id, "
+            f"{tokens[twice]}. Save the tokenizer again."
+        )
     count = max(by_id, default=-1) + 1
     if min(by_id, default=0) < 0 or count > 2 * len(tokens) + _MOST_UNNAMED:
         raise TinyBertError(
