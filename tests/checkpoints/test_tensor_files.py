@@ -191,9 +191,9 @@ def test_file_instead_of_directory():
 def test_no_config(tmp_path):
     with pytest.raises(TinyBertError, match=r"has no config\.json.*found nothing\."):
         read_checkpoint(tmp_path)
-    (tmp_path / "bert_config.json").touch()
+    (tmp_path / "flax_model.msgpack").touch()
     (tmp_path / "bert_model.ckpt.index").touch()
-    with pytest.raises(TinyBertError, match=r"found bert_config\.json, bert_model\.ckpt"):
+    with pytest.raises(TinyBertError, match=r"found bert_model\.ckpt\.index, flax_model\.msg"):
         read_checkpoint(tmp_path)
 
 

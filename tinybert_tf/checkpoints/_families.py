@@ -15,6 +15,12 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator
 
+from tinybert_tf.checkpoints._config_values import (
+    check_count,
+    check_epsilon,
+    check_rate,
+    shown,
+)
 from tinybert_tf.checkpoints._loader import Entry, dense_entries, norm_entries
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, gelu_tanh
@@ -25,6 +31,12 @@ ACTIVATIONS = {
     "gelu_new": gelu_tanh,
     "gelu_pytorch_tanh": gelu_tanh,
     "relu": "relu",
+}
+# Arguments of `BertEncoder` that are no sizes.
+_CHECKS = {
+    "dropout": check_rate,
+    "attention_dropout": check_rate,
+    "layer_norm_epsilon": check_epsilon,
 }
 # MPNet's positions begin here.
 _MPNET_POSITIONS = 2
@@ -96,30 +108,37 @@ class Bert:
     # Where it has none, they are zero.
     has_segments = True
 
-    def arguments(self, config: dict, directory: pathlib.Path) -> dict:
+    def arguments(self, config: dict, path: pathlib.Path) -> dict:
         """Returns arguments of `BertEncoder`.
 
+        Args:
+            config: dict. What config.json holds.
+            path: path. Of config.json.
+
         Raises:
-            TinyBertError: if config.json lacks a key or says what there is not.
+            TinyBertError: if config.json lacks a key, has a value of another type or range,
+                or says what there is not.
         """
-        path = directory / "config.json"
-        missing = [key for key in self.required_keys.values() if key not in config]
+        missing = [key for key in self.required_keys.values() if config.get(key) is None]
         if missing:
             raise TinyBertError(f"{path} lacks {', '.join(missing)}; is it a BERT config?")
         activation = config.get(self.activation_key, "gelu")
-        if activation not in ACTIVATIONS:
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
             raise TinyBertError(
-                f"{path}: {self.activation_key} '{activation}' is not known. Known are "
+                f"{path}: {self.activation_key} {shown(activation)} is not known. Known are "
                 f"{', '.join(ACTIVATIONS)}."
             )
         position_type = config.get("position_embedding_type", "absolute")
         if position_type != "absolute":
             raise TinyBertError(
-                f"{path}: position_embedding_type '{position_type}' is not supported; BERT's "
-                "own is 'absolute'."
+                f"{path}: position_embedding_type {shown(position_type)} is not supported; "
+                'BERT\'s own is "absolute".'
             )
-        keys = {**self.required_keys, **self.optional_keys}
-        arguments = {ours: config[theirs] for ours, theirs in keys.items() if theirs in config}
+        arguments = {
+            ours: _CHECKS.get(ours, check_count)(config[theirs], theirs, path)
+            for ours, theirs in {**self.required_keys, **self.optional_keys}.items()
+            if config.get(theirs) is not None
+        }
         # BERT's own, where the config leaves it to the reader.
         arguments.setdefault("attention_dropout", 0.1)
         return {**arguments, "activation": ACTIVATIONS[activation]}
@@ -196,9 +215,11 @@ class Electra(Bert):
     pooler_activation = "gelu"
     unused = (*Bert.unused, "discriminator_predictions.", "generator_")
 
-    def arguments(self, config, directory):
-        arguments = super().arguments(config, directory)
-        width = config.get("embedding_size", arguments["hidden_dim"])
+    def arguments(self, config, path):
+        arguments = super().arguments(config, path)
+        width = check_count(
+            config.get("embedding_size", arguments["hidden_dim"]), "embedding_size", path
+        )
         if width != arguments["hidden_dim"]:
             arguments["embedding_dim"] = width
         return arguments
@@ -226,19 +247,24 @@ class MPNet(Bert):
     has_segments = False
     unused = (*Bert.unused, "lm_head.")
 
-    def arguments(self, config, directory):
-        arguments = super().arguments(config, directory)
+    def arguments(self, config, path):
+        arguments = super().arguments(config, path)
+        buckets = config.get("relative_attention_num_buckets", _MPNET_BUCKETS)
+        if check_count(buckets, "relative_attention_num_buckets", path) % 4:
+            raise TinyBertError(
+                f"{path}: relative_attention_num_buckets is {buckets}, expected a multiple of "
+                "4: half are for each direction, and half of these for near distances."
+            )
+        length = arguments["max_sequence_length"] - _MPNET_POSITIONS
         # Its LayerNorms have this where the config says nothing.
         arguments.setdefault("layer_norm_epsilon", 1e-12)
-        _, rows = mpnet_rows(read_tokens(directory), str(directory))
+        _, rows = mpnet_rows(read_tokens(path.parent), str(path.parent))
         return {
             **arguments,
             "vocabulary_size": len(rows),
-            "max_sequence_length": arguments["max_sequence_length"] - _MPNET_POSITIONS,
+            "max_sequence_length": check_count(length, "max_position_embeddings - 2", path),
             "num_segments": 2,
-            "relative_attention_buckets": config.get(
-                "relative_attention_num_buckets", _MPNET_BUCKETS
-            ),
+            "relative_attention_buckets": buckets,
         }
 
     def entries(self, encoder, directory):
@@ -284,17 +310,22 @@ _OTHERS = {
 }
 
 
-def family_of(config: dict, directory: pathlib.Path) -> Bert:
+def family_of(config: dict, path: pathlib.Path) -> Bert:
     """Returns the family of a config.json.
+
+    Args:
+        config: dict. What it holds.
+        path: path. Of the file.
 
     Raises:
         TinyBertError: if it is another one.
     """
     model_type = config.get("model_type", "bert")
-    if model_type not in FAMILIES:
-        why = f": {_OTHERS[model_type]}" if model_type in _OTHERS else ""
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        is_known = isinstance(model_type, str) and model_type in _OTHERS
+        why = f": {_OTHERS[model_type]}" if is_known else ""
         raise TinyBertError(
-            f"{directory / 'config.json'}: model_type '{model_type}' is not supported{why}. "
+            f"{path}: model_type {shown(model_type)} is not supported{why}. "
             f"Supported are {', '.join(FAMILIES)}, with BERT's WordPiece vocabulary; take a "
             "model of these that was fine-tuned on the same task, or fine-tune one."
         )

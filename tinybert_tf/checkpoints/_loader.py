@@ -138,6 +138,8 @@ def _problems(
         expected, tensor = entry.shape(), tensors.get(entry.name)
         if tensor is None:
             problems.append(f"missing: {entry.name} {expected}")
+        elif tensor.dtype.kind not in "fiu":
+            problems.append(f"wrong dtype: {entry.name} is {tensor.dtype}, expected numbers")
         elif tensor.ndim != len(expected) or entry.value(tensor).shape != expected:
             problems.append(
                 f"wrong shape: {entry.name} is {tensor.shape}, the config says {expected}"

@@ -6,23 +6,21 @@ A checkpoint is what `tf.train.Checkpoint(encoder=..., model=...)` writes, besid
 layout, so that one table of names serves both. The package itself is not needed.
 """
 
-import json
 import pathlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import yaml
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
-from tinybert_tf.checkpoints._tf1 import CONFIG_NAME, read_tf_checkpoint
+from tinybert_tf.checkpoints._tf1 import CONFIG_NAME, newest_checkpoint, read_tf_tensors
+from tinybert_tf.checkpoints._tf1_index import OBJECT_GRAPH, read_index
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
 
 PARAMS_NAME = "params.yaml"
-_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # Beside the weights: the state of an optimizer, counters.
 _OTHERS = re.compile(r"\.OPTIMIZER_SLOT|(^|/)(optimizer|save_counter|global_step|train_loop)/")
@@ -75,45 +73,27 @@ _PARAMS_KEYS = {
 }
 
 
-def is_model_garden(directory: pathlib.Path) -> bool:
-    """Tells whether a directory holds such a checkpoint."""
-    indices = list(directory.glob("*.index"))
-    if not indices:
-        return False
-    if (directory / PARAMS_NAME).exists():
-        return True
-    if not (directory / CONFIG_NAME).exists():
-        return False
-    try:
-        # Google's original checkpoints have the same config and no graph of objects.
-        return tf.train.load_checkpoint(str(indices[0].with_suffix(""))).has_tensor(_GRAPH)
-    except (tf.errors.OpError, ValueError, RuntimeError):
-        return False
+def is_model_garden(config: pathlib.Path) -> bool:
+    """Tells whether a config belongs to such a checkpoint.
+
+    Args:
+        config: path. Where the config of a directory is, whether it exists or not.
+    """
+    if config.name != CONFIG_NAME:
+        return config.name == PARAMS_NAME
+    # Google's original checkpoints have the same config and no graph of objects.
+    return OBJECT_GRAPH in read_index(newest_checkpoint(config.parent))
 
 
-def read_config(directory: pathlib.Path) -> dict[str, Any]:
-    """Returns the sizes of a directory's encoder, by the keys of the Hugging Face layout.
+def read_params(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the sizes in a `params.yaml`, by the keys of the Hugging Face layout.
 
     Raises:
         TinyBertError: if they cannot be read, or it is another encoder.
     """
-    if (directory / CONFIG_NAME).exists():
-        path = directory / CONFIG_NAME
-        try:
-            config = json.loads(read_text_file(path, "config"))
-        except (ValueError, RecursionError) as error:
-            raise TinyBertError(f"{path} is not JSON: {error}. Download it again.") from error
-        if not isinstance(config, dict):
-            raise TinyBertError(f"{path} holds no JSON object. Download it again.")
-        activation = config.get("hidden_act", "gelu")
-    else:
-        path = directory / PARAMS_NAME
-        encoder = _read_params(path)
-        config = rename_keys(encoder, _PARAMS_KEYS, "embedding_size", path)
-        activation = encoder.get("hidden_activation", "gelu")
-    # Its "gelu" is the approximation.
-    activation = "gelu_new" if activation == "gelu" else activation
-    return {**config, "model_type": "bert", "hidden_act": activation}
+    encoder = _read_encoder(path)
+    config = rename_keys(encoder, _PARAMS_KEYS, "embedding_size", path)
+    return {**config, "hidden_act": encoder.get("hidden_activation", "gelu")}
 
 
 def config_of(encoder: Any, activation: str) -> dict[str, Any]:
@@ -162,9 +142,13 @@ def rename_keys(
 
 
 def read_model_garden(
-    directory: pathlib.Path,
+    directory: pathlib.Path, config: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], pathlib.Path]:
     """Reads the newest checkpoint of a directory.
+
+    Args:
+        directory: path.
+        config: dict. Its sizes, by the keys of the Hugging Face layout.
 
     Returns:
         See `read_checkpoint`.
@@ -172,13 +156,19 @@ def read_model_garden(
     Raises:
         TinyBertError: if it is damaged or of another encoder.
     """
-    config = read_config(directory)
-    tensors, prefix = read_tf_checkpoint(
-        directory, lambda name: name == _GRAPH or (_VALUE in name and not _OTHERS.search(name))
-    )
+    prefix = newest_checkpoint(directory)
+    if config.get("hidden_act", "gelu") == "gelu":
+        # Its "gelu" is the approximation.
+        config = {**config, "hidden_act": "gelu_new"}
+    names = [
+        name
+        for name in read_index(prefix)
+        if name == OBJECT_GRAPH or (_VALUE in name and not _OTHERS.search(name))
+    ]
+    tensors = read_tf_tensors(prefix, names)
     graph = TrackableObjectGraph()
     try:
-        graph.ParseFromString(tensors.pop(_GRAPH))
+        graph.ParseFromString(tensors.pop(OBJECT_GRAPH))
     except Exception as error:  # protobuf's DecodeError, or no such tensor
         raise TinyBertError(
             f"{prefix} says nothing of the objects that its tensors belong to. Save it with "
@@ -190,7 +180,7 @@ def read_model_garden(
         for attribute in node.attributes
     }
     variables = {names.get(key) or key: value for key, value in tensors.items()}
-    return config, convert_variables(variables, prefix), prefix
+    return {**config, "model_type": "bert"}, convert_variables(variables, prefix), prefix
 
 
 def convert_variables(variables: Mapping[str, np.ndarray], source: Any) -> dict:
@@ -240,7 +230,7 @@ def _convert(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
     return f"{match.expand(target)}.{suffix}", value
 
 
-def _read_params(path: pathlib.Path) -> dict[str, Any]:
+def _read_encoder(path: pathlib.Path) -> dict[str, Any]:
     """Returns what params.yaml says of the encoder."""
     try:
         params = yaml.safe_load(read_text_file(path, "config"))

@@ -10,14 +10,24 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from tinybert_tf.checkpoints._model_garden import is_model_garden, read_model_garden
+from tinybert_tf.checkpoints._model_garden import (
+    PARAMS_NAME,
+    is_model_garden,
+    read_model_garden,
+)
 from tinybert_tf.checkpoints._pytorch_bin import read_pytorch_bin
 from tinybert_tf.checkpoints._tf1 import CONFIG_NAME as TF1_CONFIG_NAME
-from tinybert_tf.checkpoints._tf1 import is_tf1, read_tf1_tensors
+from tinybert_tf.checkpoints._tf1 import read_tf1_tensors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
 
 _CONFIG_NAME = "config.json"
+# The first that exists is read.
+_WEIGHTS = tuple(
+    name + end
+    for name in ("model.safetensors", "pytorch_model.bin")
+    for end in ("", ".index.json")
+)
 # The dtypes that numpy and ml_dtypes hold, as safetensors spells them. The 4-, 6- and 8-bit
 # floats are left out: they need scales that a plain tensor does not have.
 _SAFETENSORS_DTYPES = frozenset(
@@ -61,17 +71,18 @@ def read_checkpoint(
         raise TinyBertError(
             f"{directory} is a file. Give the directory which holds it and {_CONFIG_NAME}."
         )
-    if is_model_garden(directory):
-        return read_model_garden(directory)
-    if is_tf1(directory):
-        config = _read_json_object(directory / TF1_CONFIG_NAME, "config")
+    path = config_path(directory)
+    if is_model_garden(path):
+        return read_model_garden(path)
+    if path.name == TF1_CONFIG_NAME:
+        config = read_json_object(path, "config")
         return {**config, "model_type": "bert"}, *read_tf1_tensors(directory)
-    if not os.path.exists(directory / _CONFIG_NAME):
+    if not os.path.exists(path):
         raise TinyBertError(
             f"{directory} has no {_CONFIG_NAME}. Expected a checkpoint in the Hugging Face "
-            f"layout; found {_list_files(directory)}."
+            f"layout, or Google's with {TF1_CONFIG_NAME}; found {_list_files(directory)}."
         )
-    config = _read_json_object(directory / _CONFIG_NAME, "config")
+    config = read_json_object(path, "config")
     source = _find_weights(directory)
     reader = _read_safetensors if ".safetensors" in source.name else read_pytorch_bin
     if source.suffix == ".json":
@@ -82,15 +93,12 @@ def read_checkpoint(
 
 
 def _find_weights(directory: pathlib.Path) -> pathlib.Path:
-    names = []
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        names += [name, f"{name}.index.json"]
-    for name in names:
+    for name in _WEIGHTS:
         if os.path.exists(directory / name):
             return directory / name
     raise TinyBertError(
-        f"{directory} has no weights: expected {', '.join(names[:-1])} or {names[-1]}; found "
-        f"{_list_files(directory)}. Download the model again, or save it with "
+        f"{directory} has no weights: expected {', '.join(_WEIGHTS[:-1])} or {_WEIGHTS[-1]}; "
+        f"found {_list_files(directory)}. Download the model again, or save it with "
         "`save_pretrained`."
     )
 
@@ -104,7 +112,36 @@ def _list_files(directory: pathlib.Path) -> str:
     return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "nothing"
 
 
-def _read_json_object(path: pathlib.Path, what: str) -> dict[str, Any]:
+def config_path(directory: str | os.PathLike) -> pathlib.Path:
+    """Returns where the config of a directory is, whether it exists or not.
+
+    It is Google's or TF Model Garden's, if a checkpoint of TensorFlow is beside it and no other
+    weights are.
+
+    Args:
+        directory: str or path.
+    """
+    directory = pathlib.Path(directory)
+    theirs = directory / TF1_CONFIG_NAME
+    if not theirs.exists():
+        theirs = directory / PARAMS_NAME
+    others = [directory / _CONFIG_NAME] + [directory / name for name in _WEIGHTS]
+    has_others = others[0].exists() and any(path.exists() for path in others[1:])
+    if theirs.exists() and any(directory.glob("*.index")) and not has_others:
+        return theirs
+    return others[0]
+
+
+def read_json_object(path: pathlib.Path, what: str) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Args:
+        path: path.
+        what: str. What the file is, for messages.
+
+    Raises:
+        TinyBertError: if it cannot be read, or holds something else.
+    """
     text = read_text_file(path, what)
     try:
         content = json.loads(text)
@@ -130,7 +167,7 @@ def _read_shards(
     index: pathlib.Path, reader: Callable[[pathlib.Path], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
     """Reads every tensor of the `weight_map` of an index from the shard it names."""
-    weight_map = _read_json_object(index, "index of shards").get("weight_map")
+    weight_map = read_json_object(index, "index of shards").get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise TinyBertError(
             f"{index} has no `weight_map` from tensors to files. Download it again."

@@ -6,12 +6,14 @@ shards. BERT and its relatives are read (`_families.py`); what is written is BER
 
 import os
 import pathlib
+import re
 
 import keras
 import numpy as np
 from absl import logging
 from safetensors.numpy import save
 
+from tinybert_tf.checkpoints._config_values import check_rate, check_size, shown
 from tinybert_tf.checkpoints._families import ACTIVATIONS, FAMILIES, Bert, family_of
 from tinybert_tf.checkpoints._loader import (
     Entry,
@@ -20,7 +22,7 @@ from tinybert_tf.checkpoints._loader import (
     norm_entries,
     take_off_prefix,
 )
-from tinybert_tf.checkpoints._tensor_files import read_checkpoint
+from tinybert_tf.checkpoints._tensor_files import config_path, read_checkpoint
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory, write_json
 from tinybert_tf.models import (
@@ -51,7 +53,7 @@ class Checkpoint:
     ):
         self.config, self.source, self.directory = config, source, directory
         # By type first: others keep BERT's names for the tensors and use them otherwise.
-        self.family = family_of(self.config, self.directory)
+        self.family = family_of(self.config, config_path(directory))
         tensors = take_off_prefix(tensors, self.family.landmark, self.family.base, self.source)
         self.tensors = {
             name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
@@ -67,7 +69,9 @@ class Checkpoint:
 
     def make_encoder(self, overrides: dict) -> BertEncoder:
         """Returns the encoder that the config describes, without its weights."""
-        arguments = self.family.arguments(self.config, self.directory)
+        arguments = self.family.arguments(self.config, config_path(self.directory))
+        num_weights = sum(tensor.size for tensor in self.tensors.values())
+        check_size(arguments, len(self.tensors), num_weights, self.source)
         encoder = BertEncoder(**{**arguments, **overrides})
         if not self.family.has_segments:
             segments = encoder.segment_embedding.embeddings
@@ -172,22 +176,31 @@ def make_text_classifier(
         **kwargs: see `load_text_classifier`.
     """
     family, tensors = checkpoint.family, checkpoint.tensors
-    if f"{family.classifier}.weight" not in tensors:
+    matrix = tensors.get(f"{family.classifier}.weight")
+    if matrix is None:
         raise TinyBertError(
             f"{checkpoint.source} has no {family.classifier}.weight, so it is no fine-tuned "
             "classifier. Load it with load_encoder and fine-tune it."
         )
+    if matrix.ndim != 2 or not len(matrix):
+        raise TinyBertError(
+            f"{checkpoint.source}: {family.classifier}.weight is {matrix.shape}, expected a "
+            "row for each class. Download it again."
+        )
     activation = {"pooler_activation": family.pooler_activation}
     encoder = checkpoint.make_encoder(activation | kwargs)
-    num_classes = tensors[f"{family.classifier}.weight"].shape[0]
-    head_dropout = checkpoint.config.get(family.head_dropout_key)
+    num_classes = len(matrix)
+    path, key = config_path(checkpoint.directory), family.head_dropout_key
+    head_dropout = checkpoint.config.get(key)
     classifier = BertTextClassifier(
         encoder,
         num_classes=num_classes,
         preprocessor=preprocessor,
-        labels=labels or _label_names(checkpoint.config, num_classes),
+        labels=labels or _label_names(checkpoint.config, num_classes, path),
         head_activation=head_activation,
-        dropout=encoder.dropout if head_dropout is None else head_dropout,
+        dropout=encoder.dropout
+        if head_dropout is None
+        else check_rate(head_dropout, key, path),
     )
     head = dense_entries(family.classifier, classifier.output_dense)
     checkpoint.assign(encoder, *head, pooler=family.classifier_pooler)
@@ -379,9 +392,22 @@ def _check_plain(encoder: BertEncoder) -> None:
         )
 
 
-def _label_names(config: dict, num_classes: int) -> tuple[str, ...] | None:
-    """Returns the config's label names, unless they are placeholders: LABEL_0, or 0."""
-    names = {int(i): name for i, name in (config.get("id2label") or {}).items()}
+def _label_names(config: dict, num_classes: int, path) -> tuple[str, ...] | None:
+    """Returns the config's label names, unless they are placeholders: LABEL_0, or 0.
+
+    Raises:
+        TinyBertError: if they are no names by number.
+    """
+    names = config.get("id2label") or {}
+    if not isinstance(names, dict) or not all(
+        re.fullmatch("[0-9]{1,9}", i) and isinstance(name, str | int)
+        for i, name in names.items()
+    ):
+        raise TinyBertError(
+            f"{path}: id2label is {shown(names)}, expected an object of numbers and names, "
+            'such as {"0": "negative", "1": "positive"}.'
+        )
+    names = {int(i): str(name) for i, name in names.items()}
     if sorted(names) != list(range(num_classes)):
         return None
     if all(name in (f"LABEL_{i}", str(i)) for i, name in names.items()):

@@ -3,6 +3,7 @@
 Text classifiers go out to it, too.
 """
 
+import functools
 import os
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ import numpy as np
 from absl import logging
 
 from tinybert_tf.checkpoints._exchange import check_plain, log_difference
+from tinybert_tf.checkpoints._preset_files import load_preset
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertTextClassifier, gelu_tanh
@@ -40,7 +42,7 @@ def from_keras_hub(
             backbone = _load_file(name)
             backbone = getattr(backbone, "backbone", backbone)
         else:
-            backbone = keras_nlp.models.BertBackbone.from_preset(name)
+            backbone = load_preset(keras_nlp.models.BertBackbone.from_preset, name)
     if not isinstance(backbone, keras_nlp.models.BertBackbone):
         raise TinyBertError(
             f"from_keras_hub got a {type(backbone).__name__}, expected a KerasHub BertBackbone "
@@ -262,7 +264,7 @@ def _load_task(task, cls: type, **kwargs):
         if location.endswith(".keras"):
             task = _load_file(location)
         else:
-            task = _load_preset(location, cls, **kwargs)
+            task = load_preset(functools.partial(_from_preset, cls), location, **kwargs)
     if not isinstance(task, cls):
         owner = "this library's " if type(task).__module__.startswith("tinybert_tf") else ""
         raise TinyBertError(
@@ -286,7 +288,7 @@ def _load_file(path: str):
 
 def _load_tokenizer(location: str):
     if not location.endswith(".keras"):
-        return keras_nlp.tokenizers.BertTokenizer.from_preset(location)
+        return load_preset(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
     preprocessor = getattr(_load_file(location), "preprocessor", None)
     if preprocessor is None:
         raise TinyBertError(
@@ -296,7 +298,7 @@ def _load_tokenizer(location: str):
     return preprocessor.tokenizer
 
 
-def _load_preset(location: str, cls: type, **kwargs):
+def _from_preset(cls: type, location: str, **kwargs):
     try:
         return cls.from_preset(location, **kwargs)
     except (TypeError, FileNotFoundError) as error:

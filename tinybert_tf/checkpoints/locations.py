@@ -1,14 +1,15 @@
 """What lies at a path, a preset's name or `package:MODULE/FOLDER`: weights and tokenizers."""
 
 import importlib.util
-import json
 import pathlib
 
 import keras_nlp
 
 from tinybert_tf import checkpoints
-from tinybert_tf.checkpoints._model_garden import is_model_garden, read_config
-from tinybert_tf.checkpoints._tf1 import is_tf1
+from tinybert_tf.checkpoints._families import family_of
+from tinybert_tf.checkpoints._model_garden import PARAMS_NAME, read_config
+from tinybert_tf.checkpoints._preset_files import load_preset
+from tinybert_tf.checkpoints._tensor_files import config_path, read_json_object
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.files import read_json
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
@@ -159,13 +160,10 @@ def load_masked_lm(config: WeightsConfig, dtype: str) -> BertMaskedLM:
 
 def _load_own_masked_lm(location: str, dtype: str) -> BertMaskedLM:
     path = pathlib.Path(location) / "task.json"
-    try:
-        kind = json.loads(path.read_text("utf-8"))["class_name"] if path.exists() else None
-        # Without the head in it, KerasHub would make a random one and say nothing.
-        if kind == BertMaskedLM.__name__:
-            return BertMaskedLM.from_preset(location, dtype=dtype)
-    except (ValueError, OSError, KeyError) as error:
-        raise TinyBertError(f"The preset {location} cannot be loaded: {error}") from error
+    kind = read_json_object(path, "preset").get("class_name") if path.exists() else None
+    # Without the head in it, KerasHub would make a random one and say nothing.
+    if kind == BertMaskedLM.__name__:
+        return load_preset(BertMaskedLM.from_preset, location, dtype=dtype)
     raise TinyBertError(
         f"{location} is the preset of a {kind or BertEncoder.__name__}, expected a "
         f"{BertMaskedLM.__name__}: what `python -m tinybert_tf pretrain-mlm` makes, say."
@@ -191,9 +189,9 @@ def layout_of(location: str) -> str:
         if not pathlib.Path(location).is_file():
             raise TinyBertError(f"There is no file {location}. Check the path.")
         return "keras_hub"
-    if is_model_garden(pathlib.Path(location)) or is_tf1(pathlib.Path(location)):
+    path = config_path(location)
+    if path.name == PARAMS_NAME:
         return "hugging_face"
-    path = pathlib.Path(location) / "config.json"
     if not path.exists():
         if pathlib.Path(location).exists():
             raise TinyBertError(
@@ -201,13 +199,12 @@ def layout_of(location: str) -> str:
                 "KerasHub preset or package:MODULE/FOLDER."
             )
         return "keras_hub"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TinyBertError(f"{path} is not JSON: {error}.") from error
+    config = read_json_object(path, "config")
     if "registered_name" not in config:
+        # Before its tokenizer, which would be refused for another reason.
+        family_of(config, path)
         return "hugging_face"
-    return "own" if config["registered_name"].startswith("tinybert_tf>") else "keras_hub"
+    return "own" if str(config["registered_name"]).startswith("tinybert_tf>") else "keras_hub"
 
 
 def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> BertTokenizer:
@@ -218,7 +215,7 @@ def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> Bert
     if vocabulary:
         tokenizer = BertTokenizer(vocabulary, lowercase=source.lowercase)
     elif layout == "own":
-        return BertTokenizer.from_preset(location)
+        return load_preset(BertTokenizer.from_preset, location)
     else:
         tokenizer = from_keras_hub_location(checkpoints.tokenizer_from_keras_hub, location)
     check_case(tokenizer, vocabulary or location)
@@ -246,7 +243,7 @@ def load_encoder_at(
                 f"dropout is {dropout}, but '{location}' is a preset of this library, which "
                 "keeps its own. Leave dropout out."
             )
-        return BertEncoder.from_preset(location, dtype=dtype)
+        return load_preset(BertEncoder.from_preset, location, dtype=dtype)
     options = {"dtype": dtype}
     if dropout is not None:
         options.update(dropout=dropout, attention_dropout=dropout)
@@ -265,13 +262,9 @@ def table_size(location: str, tokenizer: BertTokenizer) -> dict[str, int]:
         location: str. A Hugging Face layout directory.
         tokenizer: `BertTokenizer`. Its own.
     """
-    directory = pathlib.Path(location)
-    if is_model_garden(directory):
-        config = read_config(directory)
-    else:
-        names = ("bert_config.json", "config.json")
-        path = next(p for name in names if (p := directory / name).exists())
-        config = json.loads(path.read_text("utf-8"))
+    path = config_path(location)
+    read = read_config if path.name == PARAMS_NAME else read_json_object
+    config = read(path)
     rows, tokens = config.get("vocab_size"), tokenizer.vocabulary_size()
     # More rows are no padding: the vocabulary is that of another model.
     is_padded = isinstance(rows, int) and 0 < rows - tokens <= _MOST_PADDING
@@ -296,12 +289,12 @@ def load_classifier(
             f"{directory} holds no classifier (no task.json). It is made by the steps "
             "`finetune` (teacher) and `distill` (student) of `python -m tinybert_tf`."
         )
-    kind = json.loads(path.read_text("utf-8"))["class_name"]
-    if kind not in _CLASSIFIERS:
+    kind = read_json_object(path, "preset").get("class_name")
+    if not isinstance(kind, str) or kind not in _CLASSIFIERS:
         raise TinyBertError(
             f"{directory} is the preset of a {kind}, expected a {' or '.join(_CLASSIFIERS)}."
         )
-    return _CLASSIFIERS[kind].from_preset(str(directory), dtype=dtype)
+    return load_preset(_CLASSIFIERS[kind].from_preset, directory, dtype=dtype)
 
 
 def check_class(model, cls: type, task_name: str) -> None:
@@ -333,7 +326,7 @@ def from_keras_hub_location(load, location: str):
         TinyBertError: if it cannot be loaded.
     """
     try:
-        return load(location)
+        return load_preset(load, location)
     except TinyBertError:
         raise
     except (ValueError, OSError) as error:

@@ -1,6 +1,5 @@
 """A teacher from whatever people have: one call for every layout, and what it recognised."""
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ import numpy as np
 from absl import logging
 
 from tinybert_tf.checkpoints._model_garden import is_model_garden
-from tinybert_tf.checkpoints._tf1 import is_tf1
+from tinybert_tf.checkpoints._tensor_files import config_path, read_json_object
+from tinybert_tf.checkpoints._tf1 import CONFIG_NAME
 from tinybert_tf.checkpoints.hugging_face import load_span_classifier, load_text_classifier
 from tinybert_tf.checkpoints.keras_hub import text_classifier_from_keras_hub
 from tinybert_tf.checkpoints.locations import (
@@ -186,11 +186,12 @@ def _format_of(path_or_name: str) -> str:
         return "preset of this library"
     if layout == "keras_hub":
         return "Keras file of KerasHub" if path.suffix == ".keras" else "KerasHub preset"
-    if is_model_garden(path):
+    config = config_path(path)
+    if is_model_garden(config):
         return "TF Model Garden checkpoint"
-    if is_tf1(path):
+    if config.name == CONFIG_NAME:
         return "Google's original BERT"
-    model_type = json.loads((path / "config.json").read_text("utf-8")).get("model_type", "bert")
+    model_type = read_json_object(config, "config").get("model_type", "bert")
     if sentence_transformers_body(path_or_name):
         return (
             f"sentence-transformers, of which the {model_type} at {path} is used; pooling, "

@@ -10,8 +10,8 @@ import posixpath
 import keras
 
 from tinybert_tf.checkpoints.locations import load_plain_encoder
-from tinybert_tf.checkpoints.teachers import describe_teacher
 from tinybert_tf.checkpoints.presets import save_preset
+from tinybert_tf.checkpoints.teachers import describe_teacher
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.data import check_training_labels, encode_examples
 from tinybert_tf.data.batches import BucketedBatches

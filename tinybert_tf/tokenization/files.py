@@ -22,6 +22,7 @@ from absl import logging
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
+from tinybert_tf.tokenization._json import member, read_json, shown
 from tinybert_tf.tokenization.bert_tokenizer import BertTokenizer
 from tinybert_tf.tokenization.vocabulary import (
     CLS_TOKEN,
@@ -93,13 +94,13 @@ def load_tokenizer_files(
             it is not.
     """
     directory = pathlib.Path(directory)
-    config = _read_json(directory / "tokenizer_config.json")
+    config = read_json(directory / "tokenizer_config.json")
     if _is_mpnet(directory) and vocabulary is None:
         return _load_mpnet(directory, config, lowercase)
     _check_class(config, directory / "tokenizer_config.json")
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        _check_special_tokens(_read_json(directory / name), directory / name)
-    state = _read_json(directory / "tokenizer.json") if vocabulary is None else {}
+        _check_special_tokens(read_json(directory / name), directory / name)
+    state = read_json(directory / "tokenizer.json") if vocabulary is None else {}
     if state:
         found = _read_state(state, directory / "tokenizer.json")
         _check_same_vocabulary(found.tokens, directory)
@@ -108,8 +109,10 @@ def load_tokenizer_files(
         _check_exists(path, directory)
         found = _Found({token: i for i, token in enumerate(load_vocabulary(path))})
     _add_config(found, config, directory)
-    for content, number in _read_json(directory / "added_tokens.json").items():
-        found.added.setdefault(content, (number, True))
+    path = directory / "added_tokens.json"
+    for content, number in read_json(path).items():
+        if content not in found.added:
+            _add_token(found, number, {"content": content, "normalized": True}, path)
     tokenizer = _make_tokenizer(found, directory, lowercase)
     check_case(tokenizer, str(vocabulary or directory))
     return tokenizer
@@ -125,10 +128,10 @@ def read_tokens(directory: str | os.PathLike) -> list[str]:
         TinyBertError: if it cannot be read.
     """
     directory = pathlib.Path(directory)
-    state = _read_json(directory / "tokenizer.json")
+    state = read_json(directory / "tokenizer.json")
     if state:
         path = directory / "tokenizer.json"
-        tokens = _member(_member(state, "model", dict, path, {}), "vocab", dict, path, {})
+        tokens = member(member(state, "model", dict, path, {}), "vocab", dict, path, {})
         return _in_order(tokens, directory)
     path = directory / "vocab.txt"
     _check_exists(path, directory)
@@ -198,40 +201,32 @@ def check_case(tokenizer: BertTokenizer, source: str) -> None:
 
 
 def _is_mpnet(directory: pathlib.Path) -> bool:
-    return _read_json(directory / "config.json").get("model_type") == "mpnet"
+    return read_json(directory / "config.json").get("model_type") == "mpnet"
 
 
 def _load_mpnet(directory: pathlib.Path, config: dict, lowercase: bool) -> BertTokenizer:
     """Loads MPNet's tokenizer as BERT's: the models are loaded in BERT's order of ids."""
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         path = directory / name
-        _check_special_tokens(_read_json(path), path, _MPNET_TOKENS)
-    state = _read_json(directory / "tokenizer.json")
+        _check_special_tokens(read_json(path), path, _MPNET_TOKENS)
+    state = read_json(directory / "tokenizer.json")
     found = _read_state(state, directory / "tokenizer.json") if state else _Found({})
     tokens, _ = mpnet_rows(read_tokens(directory), str(directory))
+    _add_config(found, config, directory)
+    own = (*_MPNET_TOKENS.values(), "<unk>")
+    added = [content for content in found.added if content not in own]
+    added += [token for token in read_json(directory / "added_tokens.json") if token not in own]
+    if added:
+        raise TinyBertError(
+            f"{directory}: it has {len(added)} added token(s), such as {added[0]!r}, which are "
+            "not supported in MPNet's vocabulary. Take a model without."
+        )
     found.tokens = {token: i for i, token in enumerate(tokens)}
     found.added = {}
-    _add_config(found, {**config, "added_tokens_decoder": None}, directory)
     return _make_tokenizer(found, directory, lowercase)
 
 
 # === Files ===
-
-
-def _read_json(path: pathlib.Path) -> dict:
-    """Returns what a file holds, `{}` if there is none."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(read_text_file(path, "tokenizer file"))
-    except (ValueError, RecursionError) as error:
-        raise TinyBertError(f"{path} is not JSON: {error}. Download it again.") from error
-    if not isinstance(content, dict):
-        raise TinyBertError(
-            f"{path} holds a JSON {type(content).__name__}, expected an object. Download it "
-            "again."
-        )
-    return content
 
 
 def _check_exists(path: pathlib.Path, directory: pathlib.Path) -> None:
@@ -251,21 +246,9 @@ def _check_exists(path: pathlib.Path, directory: pathlib.Path) -> None:
     )
 
 
-def _member(content: Mapping, name: str, kind: type, path: pathlib.Path, default=None):
-    """Returns a member of a JSON object, which must be of a type, or null."""
-    value = content.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TinyBertError(
-            f"{path}: {name} is {json.dumps(value)[:80]}, expected a {kind.__name__}."
-        )
-    return value
-
-
 def _read_state(state: dict, path: pathlib.Path) -> _Found:
     """Reads tokenizer.json."""
-    model = _member(state, "model", dict, path, {})
+    model = member(state, "model", dict, path, {})
     kind = model.get("type", "WordPiece" if "continuing_subword_prefix" in model else None)
     if kind != "WordPiece":
         raise TinyBertError(f"{path}: its model is {kind}, expected WordPiece. {_WAY_OUT}")
@@ -294,18 +277,18 @@ def _read_state(state: dict, path: pathlib.Path) -> _Found:
             f"{path}: texts are normalized by {what}, expected BertNormalizer with clean_text. "
             f"{_WAY_OUT}"
         )
-    tokens = _member(model, "vocab", dict, path, {})
+    tokens = member(model, "vocab", dict, path, {})
     if not all(isinstance(i, int) and not isinstance(i, bool) for i in tokens.values()):
         raise TinyBertError(f"{path}: the vocabulary has ids that are no integers.")
     found = _Found(
         tokens,
-        _member(normalizer, "lowercase", bool, path),
-        _member(normalizer, "strip_accents", bool, path),
-        _member(normalizer, "handle_chinese_chars", bool, path),
+        member(normalizer, "lowercase", bool, path),
+        member(normalizer, "strip_accents", bool, path),
+        member(normalizer, "handle_chinese_chars", bool, path),
     )
-    for token in _member(state, "added_tokens", list, path, []):
+    for token in member(state, "added_tokens", list, path, []):
         if not isinstance(token, dict):
-            raise TinyBertError(f"{path}: an added token is {json.dumps(token)[:80]}.")
+            raise TinyBertError(f"{path}: an added token is {shown(token)}.")
         _add_token(found, token.get("id"), token, path)
     return found
 
@@ -320,11 +303,11 @@ def _only_one(step: object, members: str) -> dict:
 
 
 def _add_token(found: _Found, number: object, token: dict, path: pathlib.Path) -> None:
-    content = _member(token, "content", str, path)
+    content = member(token, "content", str, path)
     if content is None or not isinstance(number, int) or isinstance(number, bool):
         raise TinyBertError(
-            f"{path}: an added token is {json.dumps(token)[:80]} of id {number!r}, expected "
-            "content and an integer."
+            f"{path}: an added token is {shown(token)} of id {shown(number)}, expected content "
+            "and an integer."
         )
     if content in _SPECIAL_TOKENS.values():
         return
@@ -388,7 +371,7 @@ def _add_config(found: _Found, config: dict, directory: pathlib.Path) -> None:
     path = directory / "tokenizer_config.json"
     keys = {"lowercase": "do_lower_case"} | {name: name for name in _SETTINGS[1:]}
     for name, key in keys.items():
-        says, before = _member(config, key, bool, path), getattr(found, name)
+        says, before = member(config, key, bool, path), getattr(found, name)
         if says is not None and before is not None and says != before:
             raise TinyBertError(
                 f"{path} has {key}={json.dumps(says)}, tokenizer.json beside it says "
@@ -397,11 +380,11 @@ def _add_config(found: _Found, config: dict, directory: pathlib.Path) -> None:
             )
         if says is not None:
             setattr(found, name, says)
-    for number, token in _member(config, "added_tokens_decoder", dict, path, {}).items():
-        if not isinstance(token, dict) or not str(number).isdecimal():
+    for number, token in member(config, "added_tokens_decoder", dict, path, {}).items():
+        if not isinstance(token, dict) or not re.fullmatch("[0-9]{1,9}", number):
             raise TinyBertError(
-                f"{path}: the added token {number!r} is {json.dumps(token)[:80]}, expected an "
-                "id and an object."
+                f"{path}: the added token {number[:80]!r} is {shown(token)}, expected an id "
+                "and an object."
             )
         _add_token(found, int(number), token, path)
 
@@ -419,7 +402,7 @@ def _make_tokenizer(found: _Found, directory: pathlib.Path, lowercase: bool) -> 
         )
     tokens = dict(found.tokens)
     for content, (number, _) in found.added.items():
-        if not isinstance(number, int) or tokens.setdefault(content, number) != number:
+        if tokens.setdefault(content, number) != number:
             raise TinyBertError(
                 f"{directory}: the added token {content!r} has the id {number!r}, in the "
                 f"vocabulary it is {tokens[content]}. Save the tokenizer again."
@@ -440,6 +423,12 @@ def _make_tokenizer(found: _Found, directory: pathlib.Path, lowercase: bool) -> 
 def _in_order(tokens: dict[str, int], directory: pathlib.Path) -> list[str]:
     """Returns the tokens by id; ids that have none get one that no text spells."""
     by_id = {number: token for token, number in tokens.items()}
+    if len(by_id) < len(tokens):
+        twice = next(token for token, number in tokens.items() if by_id[number] != token)
+        raise TinyBertError(
+            f"{directory}: the tokens {twice!r} and {by_id[tokens[twice]]!r} have the same id, "
+            f"{tokens[twice]}. Save the tokenizer again."
+        )
     count = max(by_id, default=-1) + 1
     if min(by_id, default=0) < 0 or count > 2 * len(tokens) + _MOST_UNNAMED:
         raise TinyBertError(
