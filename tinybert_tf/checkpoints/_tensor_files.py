@@ -14,6 +14,7 @@ from tinybert_tf.checkpoints._model_garden import (
     PARAMS_NAME,
     is_model_garden,
     read_model_garden,
+    read_params,
 )
 from tinybert_tf.checkpoints._pytorch_bin import read_pytorch_bin
 from tinybert_tf.checkpoints._tf1 import CONFIG_NAME as TF1_CONFIG_NAME
@@ -73,16 +74,16 @@ def read_checkpoint(
         )
     path = config_path(directory)
     if is_model_garden(path):
-        return read_model_garden(path)
+        return read_model_garden(directory, read_config(path))
     if path.name == TF1_CONFIG_NAME:
-        config = read_json_object(path, "config")
+        config = read_config(path)
         return {**config, "model_type": "bert"}, *read_tf1_tensors(directory)
     if not os.path.exists(path):
         raise TinyBertError(
             f"{directory} has no {_CONFIG_NAME}. Expected a checkpoint in the Hugging Face "
             f"layout, or Google's with {TF1_CONFIG_NAME}; found {_list_files(directory)}."
         )
-    config = read_json_object(path, "config")
+    config = read_config(path)
     source = _find_weights(directory)
     reader = _read_safetensors if ".safetensors" in source.name else read_pytorch_bin
     if source.suffix == ".json":
@@ -130,6 +131,18 @@ def config_path(directory: str | os.PathLike) -> pathlib.Path:
     if theirs.exists() and any(directory.glob("*.index")) and not has_others:
         return theirs
     return others[0]
+
+
+def read_config(path: pathlib.Path) -> dict[str, Any]:
+    """Reads the config of a directory, by the keys of the Hugging Face layout.
+
+    Args:
+        path: path. What `config_path` returned.
+
+    Raises:
+        TinyBertError: if it cannot be read.
+    """
+    return read_params(path) if path.name == PARAMS_NAME else read_json_object(path, "config")
 
 
 def read_json_object(path: pathlib.Path, what: str) -> dict[str, Any]:

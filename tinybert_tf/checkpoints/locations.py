@@ -7,11 +7,11 @@ import keras_nlp
 
 from tinybert_tf import checkpoints
 from tinybert_tf.checkpoints._families import family_of
-from tinybert_tf.checkpoints._model_garden import PARAMS_NAME, read_config
+from tinybert_tf.checkpoints._model_garden import PARAMS_NAME
 from tinybert_tf.checkpoints._preset_files import load_preset
-from tinybert_tf.checkpoints._tensor_files import config_path, read_json_object
+from tinybert_tf.checkpoints._tensor_files import config_path, read_config, read_json_object
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.files import read_json
+from tinybert_tf.files import read_text_file
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
 from tinybert_tf.strict import strict_dataclass
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
@@ -77,8 +77,11 @@ def sentence_transformers_body(location: str) -> str | None:
     modules = directory / "modules.json"
     if not modules.exists():
         return None
-    listed = read_json(str(modules), list, "Save the model again.")
-    for module in listed:
+    try:
+        listed = json.loads(read_text_file(modules, "list of modules"))
+    except (ValueError, RecursionError) as error:
+        raise TinyBertError(f"{modules} is not JSON: {error}. Save it again.") from error
+    for module in listed if isinstance(listed, list) else ():
         kind, folder = (
             str(module.get(key, "")) if isinstance(module, dict) else ""
             for key in ("type", "path")
@@ -262,9 +265,7 @@ def table_size(location: str, tokenizer: BertTokenizer) -> dict[str, int]:
         location: str. A Hugging Face layout directory.
         tokenizer: `BertTokenizer`. Its own.
     """
-    path = config_path(location)
-    read = read_config if path.name == PARAMS_NAME else read_json_object
-    config = read(path)
+    config = read_config(config_path(location))
     rows, tokens = config.get("vocab_size"), tokenizer.vocabulary_size()
     # More rows are no padding: the vocabulary is that of another model.
     is_padded = isinstance(rows, int) and 0 < rows - tokens <= _MOST_PADDING
