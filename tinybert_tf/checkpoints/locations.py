@@ -1,6 +1,7 @@
 """What lies at a path, a preset's name or `package:MODULE/FOLDER`: weights and tokenizers."""
 
 import importlib.util
+import json
 import pathlib
 
 import keras_nlp
