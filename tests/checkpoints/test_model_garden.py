@@ -189,3 +189,20 @@ def test_what_it_cannot_express_is_refused(tmp_path):
     ):
         save_model_garden_classifier(make_ours(pooler_activation="relu"), tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_mutated_checkpoints(saved, tmp_path, harness, fuzzing):
+    """No error but ours; see test_hostile.py."""
+    folder = copy_with_params(saved[1], tmp_path / "mutated")
+    params = yaml.safe_load((folder / "params.yaml").read_text("utf-8"))
+    contents = {path.name: path.read_bytes() for path in folder.glob("bert_model.ckpt.*")}
+
+    def mutate(generator):
+        name = generator.choice([*contents, "params.yaml"])
+        if name in contents:
+            return {name: fuzzing.mutate_bytes(generator, contents[name])}
+        # JSON is YAML, too.
+        return {name: fuzzing.mutate_json(generator, params).encode()}
+
+    _, refused = harness.run(folder, mutate, load_text_classifier)
+    assert refused

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
+from tinybert_tf.checkpoints._config_values import shown
 from tinybert_tf.checkpoints._tf1 import CONFIG_NAME, newest_checkpoint, read_tf_tensors
 from tinybert_tf.checkpoints._tf1_index import OBJECT_GRAPH, read_index
 from tinybert_tf.errors import TinyBertError
@@ -135,7 +136,8 @@ def rename_keys(
     width = config.get(embedding_key)
     if width not in (None, config["hidden_size"]):
         raise TinyBertError(
-            f"{source}: {embedding_key} is {width}, hidden_size {config['hidden_size']}. A "
+            f"{source}: {embedding_key} is {shown(width)}, hidden_size "
+            f"{shown(config['hidden_size'])}. A "
             "narrower embedding is not supported in Model Garden's checkpoints."
         )
     return {theirs: config[ours] for ours, theirs in keys.items()}
@@ -234,15 +236,15 @@ def _read_encoder(path: pathlib.Path) -> dict[str, Any]:
     """Returns what params.yaml says of the encoder."""
     try:
         params = yaml.safe_load(read_text_file(path, "config"))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise TinyBertError(f"{path} is not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise TinyBertError(f"{path} is not YAML: {ascii(str(error))[1:-1][:300]}") from error
     for key in ("task", "model", "encoder"):
         params = params.get(key) if isinstance(params, dict) else None
     kind = params.get("type") if isinstance(params, dict) else None
     encoder = params.get(kind) if kind in _ENCODERS else None
     if not isinstance(encoder, dict):
         raise TinyBertError(
-            f"{path}: task.model.encoder is of type {kind!r}, expected "
+            f"{path}: task.model.encoder is of type {shown(kind)}, expected "
             f"{' or '.join(_ENCODERS)}, with its sizes beside it. Take a BERT."
         )
     return encoder

@@ -282,7 +282,7 @@ def _load_file(path: str):
     # Damaged archives, configs and weights fail in zipfile, json, h5py and Keras.
     except Exception as error:
         raise TinyBertError(
-            f"{path} cannot be loaded as a model of Keras: {str(error)[:300]}"
+            f"{path} cannot be loaded as a model of Keras: {ascii(str(error))[1:-1][:300]}"
         ) from error
 
 
