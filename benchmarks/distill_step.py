@@ -34,7 +34,6 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -44,8 +43,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
-from rich.console import Console
-from rich.table import Table
+from distill_step_peer import Peer
+from distill_step_tables import print_check, print_results, speeds_of
 
 from tinybert_tf import checkpoints
 from tinybert_tf.checkpoints.locations import resolve_path
@@ -204,40 +203,6 @@ class OurStep:
         return len(rows) * -(-longest // LENGTH_STEP) * LENGTH_STEP
 
 
-class Peer:
-    """The PyTorch side: `distill_step_torch.py` in a process of its own."""
-
-    def __init__(self):
-        script = pathlib.Path(__file__).with_name("distill_step_torch.py")
-        self._process = subprocess.Popen(
-            [sys.executable, str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, do: str, **arguments) -> dict:
-        """Has the process run a method of `TorchStep`.
-
-        Raises:
-            TinyBertError: if the process ended instead.
-        """
-        try:
-            print(json.dumps({"do": do, **arguments}), file=self._process.stdin, flush=True)
-            return json.loads(self._process.stdout.readline())
-        except (BrokenPipeError, json.JSONDecodeError) as error:
-            raise TinyBertError(
-                f"The PyTorch process ended while asked to {do}; its own message is above."
-            ) from error
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.terminate()
-        self._process.communicate()
-
-
 def read_examples(location: str, teacher: str) -> EncodedExamples:
     """Reads the sentences and tokenizes them with the teacher's vocabulary."""
     if os.path.isdir(location):
@@ -315,7 +280,7 @@ def check_same_step(ours: OurStep, peer: Peer, folder: pathlib.Path) -> dict:
         "teacher's attention scores": _compared(scores, peer_scores),
         **{name: _compared(value, peer_scalars[name]) for name, value in scalars.items()},
     }
-    _print_check(figures)
+    print_check(figures, f"{_CHECK_EXAMPLES} examples padded to {_MAX_TOKENS}")
     for name, figure in figures.items():
         if not figure["relative_difference"] <= _TOLERANCE:
             raise TinyBertError(
@@ -370,7 +335,7 @@ def summarize(rounds: dict[str, list[dict]]) -> dict[str, dict]:
     def ratio(name, above, below):
         return sum(r[above] for r in rounds[name]) / sum(r[below] for r in rounds[name])
 
-    medians = {name: statistics.median(_speeds(rounds[name])) for name in rounds}
+    medians = {name: statistics.median(speeds_of(rounds[name])) for name in rounds}
     return {
         name: {
             "median_examples_per_second": medians[name],
@@ -381,46 +346,6 @@ def summarize(rounds: dict[str, list[dict]]) -> dict[str, dict]:
         }
         for name in rounds
     }
-
-
-def _speeds(rounds: list[dict]) -> list[float]:
-    return [figures["examples_per_second"] for figures in rounds]
-
-
-def _print_check(figures: dict) -> None:
-    table = Table(title=f"The same step? {_CHECK_EXAMPLES} examples padded to {_MAX_TOKENS}")
-    table.add_column("")
-    for column in ("ours", "peer", "relative difference"):
-        table.add_column(column, justify="right")
-    for name, figure in figures.items():
-        table.add_row(
-            name,
-            f"{figure['ours']:.6g}",
-            f"{figure['peer']:.6g}",
-            f"{figure['relative_difference']:.1e}",
-        )
-    Console().print(table)
-
-
-def _print_results(results: dict) -> None:
-    table = Table(
-        title=f"Distillation, {_ROUNDS.value} rounds of {_SECONDS.value:g} seconds",
-        caption="tokens: of an example, padding included; cores: CPU seconds a second",
-    )
-    table.add_column("")
-    for column in ("examples/s", "range", "tokens", "cores", "ours is"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, figures in results.items():
-        speeds = _speeds(figures["rounds"])
-        table.add_row(
-            name,
-            f"{figures['median_examples_per_second']:.1f}",
-            f"{min(speeds):.1f}-{max(speeds):.1f}",
-            f"{figures['padded_tokens_per_example']:.1f}",
-            f"{figures['cores_busy']:.2f}",
-            "" if name.startswith(OURS) else f"{figures['ours_over_this']:.2f} x",
-        )
-    Console().print(table)
 
 
 def _settings() -> dict:
@@ -494,7 +419,8 @@ def main(argv):
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     write_json(_OUTPUT.value, report)
-    _print_results(report["results"])
+    title = f"Distillation, {_ROUNDS.value} rounds of {_SECONDS.value:g} seconds"
+    print_results(report["results"], title, OURS)
     print(f"Figures are in {_OUTPUT.value}.")
 
 

@@ -1,6 +1,7 @@
 """Latency of exported bundles beside BERT-base, teacher, ONNX Runtime and PyTorch, in one run.
 
-What is measured, one text at a time on a CPU, by `python -m tinybert_tf.export benchmark`:
+What is measured, one text at a time on a CPU, as by `python -m tinybert_tf.export benchmark`,
+which knows no ONNX Runtime and no PyTorch:
 
 | row | model |
 |---|---|
@@ -27,6 +28,7 @@ for converting and comparing. Nothing else may run.
 Deliberately not here: accuracy, which the bundles know of themselves, and phones.
 """
 
+import export_latency_peers
 from absl import app, flags
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +38,8 @@ from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.benchmark import PEERS, STATIC_FILE
 
+_PEER_NAMES = [*PEERS, *export_latency_peers.PEERS]
+
 _RUN = flags.DEFINE_string("run", "runs/sst2_minilm", "The run that the bundles are from.")
 _PROFILES = flags.DEFINE_multi_string(
     "profile",
@@ -43,7 +47,7 @@ _PROFILES = flags.DEFINE_multi_string(
     "A folder of RUN/export; may be given several times.",
 )
 _AGAINST = flags.DEFINE_multi_enum(
-    "against", list(PEERS), list(PEERS), "A peer; may be given several times."
+    "against", _PEER_NAMES, _PEER_NAMES, "A peer; may be given several times."
 )
 _LENGTHS = flags.DEFINE_multi_integer(
     "length", [16, 32, 64, 128], "Tokens of the random texts; may be given several times."
@@ -53,7 +57,7 @@ _THREADS = flags.DEFINE_multi_integer(
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of each row.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "Least length of a row's round.", lower_bound=0.0)
-_OUTPUT = flags.DEFINE_string("output", "docs/results/export_latency.json", "Where figures go.")
+_OUTPUT = flags.DEFINE_string("output", "docs/results/export_latency.json", "Where numbers go.")
 
 # Of the profile that a phone gets by default: (model, tokens, compared with, at least).
 _GOALS = [
@@ -95,6 +99,7 @@ def main(argv):
         rounds=_ROUNDS.value,
         seconds=_SECONDS.value,
         program="python benchmarks/export_latency.py",
+        more_peers=export_latency_peers.PEERS,
     )
     _print_goals(report)
 

@@ -10,6 +10,7 @@ is not a plain ratio or unit of theirs. The sections are in `docs/results_pages/
 import pathlib
 import sys
 
+from results_pages.commands import contributing_times, readme_times
 from results_pages.data import augmentation_section, corpus_section, masked_lm_section
 from results_pages.glue import ablation_section, retention_section, retention_table
 from results_pages.parts import load, table
@@ -26,7 +27,9 @@ DOCS = pathlib.Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
 AUGMENT = DOCS / "augment.md"
 CARD = DOCS.parent / "tinybert_tf" / "presets" / "tinybert_4l_312d_en" / "README.md"
+CONTRIBUTING = DOCS.parent / "CONTRIBUTING.md"
 BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
+TIMES = "<!-- times: made by docs/make_results.py -->", "<!-- end of times -->"
 
 
 def results_page() -> str:
@@ -85,8 +88,8 @@ def readme_block() -> str:
         columns = ["dev", "teacher", "student", "retention", "copies"]
         parts += [
             "What students keep on GLUE's dev sets, `configs/glue/*_minilm.yaml` (without "
-            "copies: `--set augmentation=null`), of one seed or few: what is above 100% is "
-            "chance. *Copies*: of training examples, made by data augmentation.",
+            "copies: `--set augmentation=null`), of one seed or few; values above 100% are "
+            "noise. *Copies*: of training examples, made by data augmentation.",
             retention_table(columns),
         ]
     squad = load("squad_v1_minilm")
@@ -125,13 +128,21 @@ def with_block(page: str, block: str) -> str:
     return before + block + rest.split(END)[1]
 
 
+def with_times(page: str, text: str) -> str:
+    """Returns a page with another block of times."""
+    begin, end = TIMES
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
+
+
 def main() -> None:
     """Writes the pages, or with `--check` compares them."""
     readme = README.read_text("utf-8")
     card = CARD.read_text("utf-8")
     pages = {
         DOCS / "results.md": results_page(),
-        README: with_block(readme, readme_block()),
+        README: with_times(with_block(readme, readme_block()), readme_times()),
+        CONTRIBUTING: with_times(CONTRIBUTING.read_text("utf-8"), contributing_times()),
         CARD: with_block(card, card_block()),
         AUGMENT: with_block(AUGMENT.read_text("utf-8"), examples_block()),
     }

@@ -1,14 +1,78 @@
-"""Reference values, the one pretrained model the tests use, and a tiny task and teacher."""
+"""Reference values, the one pretrained model the tests use, a tiny task and a finished run."""
 
+import contextlib
 import importlib.util
 import json
+import os
 import pathlib
+import shutil
+import zlib
 
+# Before TensorFlow is imported. Each of pytest-xdist's workers has one core to itself.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ |= {
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors.numpy import save_file
 
+from tinybert_tf.runs import RunDirectory, distill, evaluate, finetune
+from tinybert_tf.runs.config_file import parse_config
+
 TESTS = pathlib.Path(__file__).resolve().parent
+
+
+# === Seeds: no test depends on those that its worker ran before ===
+
+
+def _seed(name: str) -> None:
+    # Each its own: models that two tests make are not to be equal by chance.
+    keras.utils.set_random_seed(zlib.crc32(name.encode()))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _seeded_module(request):
+    _seed(request.node.nodeid)
+
+
+@pytest.fixture(autouse=True)
+def _seeded_test(request, _seeded_module):
+    _seed(request.node.nodeid)
+
+
+@contextlib.contextmanager
+def _running_eagerly():
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
+def running_eagerly():
+    """A context manager in which functions run without being traced, for other fixtures.
+
+    Tracing a step of the tiny models takes as long as some 20 of them.
+    """
+    return _running_eagerly
+
+
+@pytest.fixture
+def eagerly(running_eagerly):
+    """Functions run without being traced, in a test that a few steps are enough for."""
+    with running_eagerly():
+        yield
+
+
+# === Reference values ===
 
 
 @pytest.fixture(scope="session")
@@ -198,3 +262,24 @@ def tiny_parameters():
         return tables_and_norm + layers * block + pooler_and_head
 
     return {"teacher": count(2, 24, 48), "student": count(1, 16, 32)}
+
+
+# === A finished run ===
+
+
+@pytest.fixture(scope="session")
+def finished_run(make_tiny_values, tmp_path_factory):
+    """The directory of a tiny run to its evaluation, as `RunDirectory`. Only to be read."""
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    config = parse_config(make_tiny_values(directory), "values")
+    with RunDirectory.creating(config, resume=False) as run:
+        finetune(config, run)
+        distill(config, run)
+        evaluate(config, run)
+    return run
+
+
+@pytest.fixture
+def copied_run(finished_run, tmp_path):
+    """A copy of `finished_run` that a test may change, where `tiny_values` has its run."""
+    return RunDirectory(shutil.copytree(finished_run.path, tmp_path / "run"))

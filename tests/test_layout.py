@@ -1,7 +1,10 @@
 """The rooms of the package: imports run in one direction, and each room says what is public."""
 
 import ast
+import importlib
 import pathlib
+
+import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tinybert_tf"
 # From the bottom up, as in docs/architecture.md: a room imports itself and those before it.
@@ -13,6 +16,8 @@ ROOMS = (
     "export",
     *("runs", "reports", "commands"),
 )
+# Those whose `__all__` is what others' code may use.
+_PUBLIC = ROOMS[ROOMS.index("tokenization") : ROOMS.index("runs")]
 # They are started and lead to the commands; nothing imports them.
 _ENTRY_POINTS = ("__main__", "export.__main__")
 _FILES = sorted(PACKAGE.rglob("*.py"))
@@ -69,3 +74,26 @@ def test_an_upward_import_is_found():
 def test_every_room_has_its_place():
     found = {_module(path).split(".")[0] for path in _FILES} - {"__init__", "__main__"}
     assert found == set(ROOMS)
+
+
+def _hidden_modules(room: str) -> list[str]:
+    """Returns the modules of a room that look public and have nothing that is."""
+    public = set(importlib.import_module(f"tinybert_tf.{room}").__all__)
+    return [
+        path.name
+        for path in sorted((PACKAGE / room).glob("[!_]*.py"))
+        if not public & _defined_names(path.read_text("utf-8"))
+    ]
+
+
+def _defined_names(source: str) -> set[str]:
+    names = set()
+    for node in ast.parse(source).body:
+        targets = getattr(node, "targets", [getattr(node, "target", node)])
+        names |= {getattr(target, "name", getattr(target, "id", None)) for target in targets}
+    return names
+
+
+@pytest.mark.parametrize("room", _PUBLIC)
+def test_modules_that_look_public_are(room):
+    assert not _hidden_modules(room)

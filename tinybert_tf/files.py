@@ -144,7 +144,7 @@ def remove_partial(*folders: str | os.PathLike) -> None:
     Args:
         *folders: str or paths. They need not exist.
     """
-    for folder in map(os.fspath, folders):
+    for folder in [os.fspath(folder) for folder in folders]:
         system, _ = _file_system(folder)
         for name in system.listdir(folder) if system.isdir(folder) else ():
             if is_partial(name):

@@ -125,7 +125,7 @@ class ResumableDirectory:
         names = set(tf.io.gfile.listdir(folder)) if tf.io.gfile.isdir(folder) else ()
         return [piece for piece in self.pieces if ending.format(piece.number) in names]
 
-    def summaries(self) -> dict[int, Summary]:
+    def summaries(self) -> dict[int, Any]:
         """Returns, by number of the piece, the summaries that can be read."""
         found = {}
         for number, _ in self.summarized():

@@ -30,7 +30,7 @@ def retention_section() -> list[str]:
         "`configs/glue/*_minilm.yaml`: MiniLM teacher, a student that starts from it, two "
         "stages, augmentation where there are *copies*. *Start*: the student before training. "
         "*Minutes*: both stages, beside other work. Checkpoints were chosen on the same dev "
-        "sets; what is above 100% is chance. SST-2 is the run above. "
+        "sets; values above 100% are noise. SST-2 is the run above. "
         f"The paper's TinyBERT-4 keeps {PAPER_RETENTION:.1%} of BERT-base on "
         "GLUE's nine test sets (arXiv 1909.10351, table 1), from a general student of 2,500 M "
         "words and with ten times the copies.",

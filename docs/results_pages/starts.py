@@ -1,6 +1,7 @@
 """Sections of what a student starts from: general distillation, and other ways."""
 
 import io
+import re
 import statistics
 
 import matplotlib
@@ -84,7 +85,11 @@ def losses_plot() -> str | None:
             axes.legend(title="student block", ncols=2, fontsize="small")
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+    # Matplotlib names clip paths after numbers as text, which numpy 1 and 2 write differently.
+    drawing = file.getvalue()
+    for i, name in enumerate(dict.fromkeys(re.findall(r"\bp[0-9a-f]{10}\b", drawing))):
+        drawing = drawing.replace(name, f"clip{i}")
+    return drawing
 
 
 def general_student_section() -> list[str]:

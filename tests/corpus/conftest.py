@@ -53,7 +53,7 @@ def _make_corpus(folder, source, name="corpus", lowercase=True, run=run_in_proce
     corpus = Corpus(str(folder / name), header, parts, tokenizer)
     if corpus.manifest() is None:
         run(corpus)
-        corpus.finish()
+        corpus.write_manifest()
     read_manifest(corpus.directory)
     return pathlib.Path(corpus.directory)
 

@@ -1,4 +1,4 @@
-"""What verification measures, and the files that it refuses."""
+"""How a converted file is compared with Keras, and the files that are refused."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from scipy import special
 
 from tinybert_tf.data import encode_examples
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.export import convert, keras_outputs, load_profile
+from tinybert_tf.export import keras_outputs, load_profile
 from tinybert_tf.export._comparison import (
     Comparison,
     _check_content,
@@ -73,7 +73,7 @@ def test_a_good_file_passes(
 ):
     content = convert_classifier(profile)
     checked = compare_with_keras(
-        content, classifier, encoded, expected, load_profile(profile), accuracy
+        content, classifier, encoded, expected, load_profile(profile), score=accuracy
     )
     assert checked.examples == 41
     assert 0 < checked.mean_difference < checked.max_difference < most
@@ -117,10 +117,10 @@ def test_a_file_of_other_weights_is_refused(make_classifier, convert_classifier,
 GOOD = Comparison(100, 0.0, 0.0, 1.0, {"accuracy": 0.9}, {"accuracy": 0.9}, {}, "2.9.0")
 
 
-@pytest.mark.parametrize("figure", ["max_difference", "mean_difference"])
-def test_nan_is_refused(figure):
+@pytest.mark.parametrize("name", ["max_difference", "mean_difference"])
+def test_nan_is_refused(name):
     with pytest.raises(TinyBertError, match="Keras's by nan"):
-        _check_result(dataclasses.replace(GOOD, **{figure: np.nan}), load_profile("float32"))
+        _check_result(dataclasses.replace(GOOD, **{name: np.nan}), load_profile("float32"))
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ def test_logits_of_tokens_are_compared_as_probabilities():
     np.testing.assert_array_equal(compared["score"], logits)
 
 
-def test_scored_spans_are_judged_by_their_score(span_classifier, pairs):
+def test_scored_spans_are_judged_by_their_score(span_classifier, convert_once, pairs):
     """A Keras model that chose another span, which is as good, is none that differs."""
     encoded = encode_examples(pairs, span_classifier.preprocessor)
-    content = convert(span_classifier, (LENGTH,), load_profile("float32"))
+    content = convert_once("spans", span_classifier)
     expected = keras_outputs(span_classifier, encoded)
     chosen = {name: values.copy() for name, values in expected.items()}
     logits = chosen["start_logits"][0]
@@ -190,7 +190,7 @@ def test_scored_spans_are_judged_by_their_score(span_classifier, pairs):
         return {"f1": 50.0}
 
     arguments = (content, span_classifier, encoded, chosen)
-    checked = compare_with_keras(*arguments, profile(1e-9), score, best_metric=100.0)
+    checked = compare_with_keras(*arguments, profile(1e-9), score=score, best_metric=100.0)
     assert checked.max_difference > 1e-4
     assert checked.label_agreement == 1 - 1 / len(pairs)
     shape = (len(pairs), encoded.lengths.max())

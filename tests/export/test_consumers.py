@@ -51,7 +51,15 @@ def model(minilm_directory, sentences):
     return model
 
 
-@pytest.fixture(scope="module", params=profile_names())
+# One for every day; the others store the same weights in another way.
+_FAST = "dynamic_int8"
+_PROFILES = [
+    pytest.param(name, marks=() if name == _FAST else pytest.mark.slow)
+    for name in profile_names()
+]
+
+
+@pytest.fixture(scope="module", params=_PROFILES)
 def bundle(request, model, sentences, lenient, tmp_path_factory):
     output = tmp_path_factory.mktemp("consumers") / request.param
     examples = Examples((tuple(sentences[:20]),), np.zeros(20, "int32"))
@@ -129,7 +137,7 @@ print(json.dumps(outputs))
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def old_python(tmp_path_factory):
     """A virtual environment of its own with tflite-runtime 2.14."""
     if sys.version_info[:2] != (3, 11):
@@ -142,6 +150,7 @@ def old_python(tmp_path_factory):
     return python
 
 
+@pytest.mark.slow
 def test_an_old_runtime_gives_the_same_labels(bundle, model, sentences, old_python, tmp_path):
     minimum = json.loads((bundle / "bundle.json").read_bytes())["runtime"]
     assert minimum == {"minimum_tensorflow_lite": "2.9.0"}

@@ -19,15 +19,19 @@ def copy(bundle, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def other_bundle(make_classifier, export_arguments, tmp_path_factory):
-    """Of another model, vocabulary and labels, files of other sizes."""
-    output = tmp_path_factory.mktemp("other") / "bundle"
-    model = make_classifier(seed=9, labels=("a", "b", "c"))
-    arguments = {**export_arguments, "lengths": (5,), "card": ModelCard("other")}
+def other_bundle(once, make_classifier, export_arguments, lenient, converted_before):
+    """Of other quantization, vocabulary and labels, files of other sizes."""
+    model = make_classifier(labels=("a", "b", "c"))
     tokens = [*model.preprocessor.tokenizer.get_vocabulary()[:-1], "##s"]
     model.preprocessor.tokenizer.set_vocabulary(tokens)
-    export_bundle(model, output=output, profile="float32", **arguments)
-    return output
+    arguments = {**export_arguments, "card": ModelCard("other")}
+    arguments["profile"] = lenient("dynamic_int8")
+
+    def export(output):
+        with converted_before():
+            export_bundle(model, output=output, **arguments)
+
+    return once("other", export)
 
 
 def test_a_whole_bundle(bundle):

@@ -1,9 +1,10 @@
 """Makes the small random checkpoints of BERT's relatives, with what transformers computes.
 
-Run where PyTorch and transformers are: `python tests/golden/make_families.py`. Each folder gets
-the checkpoint as transformers saves it, and `expected.npz`: `token_ids` and `padding_mask`,
-`hidden_0` (the embedding output) upwards, `score_0` upwards (before mask and softmax, a relative
-bias included) and `logits`. Token ids are BERT's; MPNet gets its own for the same tokens.
+Run where PyTorch and transformers are: `python tests/golden/make_families.py`. Each folder
+gets the checkpoint as transformers saves it, and `expected.npz`: `token_ids` and
+`padding_mask`, `hidden_0` (the embedding output) upwards, `score_0` upwards (before mask and
+softmax, a relative bias included) and `logits`. Token ids are BERT's; MPNet gets its own for
+the same tokens.
 """
 
 import json

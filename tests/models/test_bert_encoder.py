@@ -175,7 +175,7 @@ def test_dropout_is_off_unless_training(make_encoder, inputs):
 
 
 def bert_parameters(
-    vocabulary_size, num_layers, num_heads, hidden_dim, intermediate_dim, max_sequence_length
+    *, vocabulary_size, num_layers, num_heads, hidden_dim, intermediate_dim, max_sequence_length
 ):
     del num_heads  # heads share out the width
     d, f = hidden_dim, intermediate_dim

@@ -61,6 +61,7 @@ def test_shape(encoder):
 
 def test_it_loads_offline(offline):
     classifier = BertTextClassifier.from_preset(NAME, num_classes=2)
+    classifier.compile(run_eagerly=True)
     assert classifier.predict(["a text"], verbose=0).shape == (1, 2)
     assert (
         BertPreprocessor.from_preset(NAME, sequence_length=9)("a text")["token_ids"].shape == 9

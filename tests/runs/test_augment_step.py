@@ -1,23 +1,23 @@
 """Data augmentation as a step of a tiny run: whole, killed, and with what cannot be used."""
 
+import contextlib
+import io
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import yaml
 
 from tinybert_tf.augmentation import Augmenter
+from tinybert_tf.commands import command_line
 from tinybert_tf.data import read_table
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, BertMaskedLM
-from tinybert_tf.runs import recipes
-from tinybert_tf.runs.augmenting import augment, make_job
+from tinybert_tf.runs import RunDirectory, augment, distill
+from tinybert_tf.runs.augmenting import make_job
 from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 # Not the teacher's: other words, another order.
@@ -76,15 +76,22 @@ def make_values(make_tiny_values, masked_lm):
 
 
 @pytest.fixture(scope="module")
-def finished(make_values, tmp_path_factory):
-    """The run of the command `run`, and what it printed."""
+def finished(make_values, finished_run, tmp_path_factory):
+    """The run of the command `run`, from a fine-tuned teacher on, and what it printed."""
     folder = tmp_path_factory.mktemp("augmented")
     values = make_values(folder / "run")
     (folder / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
-    command = [sys.executable, "-m", "tinybert_tf", "run", "--config", "config.yaml"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return RunDirectory.open(folder / "run"), done.stdout
+    run = RunDirectory.create(parse_config(values, "values"), resume=False)
+    shutil.copytree(finished_run.teacher, run.teacher)
+    shutil.copytree(finished_run.checkpoints, run.checkpoints)
+    results = finished_run.read_results()
+    run.add_results(finetune=results["finetune"], teacher=results["teacher"])
+    for path in run.checkpoints.glob("*"):
+        if not path.name.startswith("finetune."):
+            path.unlink()
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        command_line.main(["run", "--config", str(folder / "config.yaml"), "--resume"])
+    return run, printed.getvalue()
 
 
 def content(directory):
@@ -176,7 +183,7 @@ def test_killed_and_resumed(finished, tmp_path, monkeypatch):
     assert "augmentation" not in run.read_results()
     shutil.copytree(whole.teacher, run.teacher)
     with pytest.raises(TinyBertError, match="holds no finished augmentation"):
-        recipes.distill(config, run)
+        distill(config, run)
 
     augment(config, run)
     # Two parts were there already.
@@ -244,7 +251,7 @@ def test_no_copies_yet(finished, tmp_path):
     with pytest.raises(
         TinyBertError, match=r"augmented is missing.*tinybert_tf augment --conf"
     ):
-        recipes.distill(whole.config(), run)
+        distill(whole.config(), run)
 
 
 def use_a_classifier(augmentation, folder):
@@ -345,13 +352,15 @@ def test_an_augmented_stage_without_augmentation(tiny_values):
 # === The command line ===
 
 
-def test_sources_are_looked_at_before_the_teacher_is_trained(make_values, tmp_path):
+def test_sources_are_looked_at_before_the_teacher_is_trained(make_values, tmp_path, capsys):
     values = make_values(tmp_path / "run")
     values["augmentation"]["word_vectors"] = str(tmp_path / "no.txt")
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), "utf-8")
-    command = [sys.executable, "-m", "tinybert_tf", "run", "--config", "config.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
-    assert "error: Cannot read the word vectors" in done.stderr
-    assert "Traceback" not in done.stderr and "finetune, step" not in done.stdout
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values), "utf-8")
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["run", "--config", str(path)])
+    printed = capsys.readouterr()
+    assert ended.value.code == 2
+    assert "error: Cannot read the word vectors" in printed.err
+    assert "Traceback" not in printed.err and "finetune, step" not in printed.out
     assert not (tmp_path / "run").exists()

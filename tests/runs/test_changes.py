@@ -4,16 +4,16 @@ import copy
 import json
 import os
 import pathlib
+import shutil
 
 import h5py
 import numpy as np
 import pytest
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.runs import recipes
+from tinybert_tf.runs import RunDirectory, recipes
 from tinybert_tf.runs.changes import flatten, steps_to_redo
 from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.directory import RunDirectory
 
 FROM_DISTILL = ("distill", "evaluate", "export")
 
@@ -218,26 +218,22 @@ def saved_arrays(path):
     return arrays
 
 
-def test_done_again_is_as_done_at_once(make_tiny_values, tmp_path):
+def test_done_again_is_as_done_at_once(copied_run, tiny_values, tmp_path, eagerly):
     """The student is that of a run that had the config from the beginning."""
-    once = changed(make_tiny_values(tmp_path / "once"), distillation__stages__0__attention=3.0)
+    stage = tiny_values["distillation"]["stages"][0]
+    values = changed(tiny_values, distillation__stages=[{**stage, "attention": 3.0}])
+    once = resume({**values, "run_directory": str(tmp_path / "once")})
+    shutil.copytree(copied_run.teacher, once.teacher)
+    again = resume(values)
     weights = {}
-    for name, configs in (
-        ("once", [once]),
-        ("again", [make_tiny_values(tmp_path / "again"), once]),
-    ):
-        for values in configs:
-            values = {**values, "run_directory": str(tmp_path / name)}
-            run = resume(values)
-            config = run.config()
-            recipes.finetune(config, run)
-            teacher = run.teacher.stat().st_mtime_ns
-            recipes.distill(config, run)
-        weights[name] = saved_arrays(run.student / "model.weights.h5")
+    for run in (once, again):
+        teacher = run.teacher.stat().st_mtime_ns
+        recipes.finetune(run.config(), run)
+        recipes.distill(run.config(), run)
         assert run.teacher.stat().st_mtime_ns == teacher
-    assert (run.path / "replaced" / "1" / "student").is_dir()
-    assert weights["once"].keys() == weights["again"].keys()
-    for name, array in weights["once"].items():
-        np.testing.assert_array_equal(array, weights["again"][name], err_msg=name)
-    old = saved_arrays(run.path / "replaced" / "1" / "student" / "model.weights.h5")
-    assert any((old[name] != array).any() for name, array in weights["once"].items())
+        weights[run] = saved_arrays(run.student / "model.weights.h5")
+    assert weights[once].keys() == weights[again].keys()
+    for name, array in weights[once].items():
+        np.testing.assert_array_equal(array, weights[again][name], err_msg=name)
+    old = saved_arrays(again.path / "replaced" / "1" / "student" / "model.weights.h5")
+    assert any((old[name] != array).any() for name, array in weights[once].items())

@@ -1,5 +1,7 @@
 """MNLI is scored on both of its dev sets."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,8 @@ from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.data import GLUE_TASKS
 from tinybert_tf.models import BertTextClassifier
 from tinybert_tf.reports.tables import results_table
-from tinybert_tf.runs import recipes
+from tinybert_tf.runs import RunDirectory, recipes
 from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.tokenization import BertPreprocessor
 
 LABELS = GLUE_TASKS["mnli"].labels
@@ -30,16 +31,17 @@ def rows():
     }
 
 
-@pytest.fixture
-def run(make_tiny_values, rows, tmp_path):
+@pytest.fixture(scope="module")
+def random_run(make_tiny_values, rows, tmp_path_factory):
     """A run of MNLI with two random models."""
+    folder = tmp_path_factory.mktemp("mnli")
     for split, examples in rows.items():
         lines = [
             "\t".join(row) for row in [("sentence1", "sentence2", "gold_label"), *examples]
         ]
-        (tmp_path / f"{split}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
-    data = {"format": "glue", "source": str(tmp_path), "train": "train", "dev": "dev"}
-    values = make_tiny_values(tmp_path / "run")
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    data = {"format": "glue", "source": str(folder), "train": "train", "dev": "dev"}
+    values = make_tiny_values(folder / "run")
     values |= {"task": "mnli", "data": {**data, "max_tokens": 16}}
     config = parse_config(values, "values")
     run = RunDirectory.create(config, resume=False)
@@ -51,6 +53,12 @@ def run(make_tiny_values, rows, tmp_path):
             weight.assign(random.normal(0.0, 2.0, weight.shape))
         save_preset(model, BertPreprocessor(tokenizer, 16), directory)
     return run
+
+
+@pytest.fixture
+def run(random_run, tmp_path, eagerly):
+    """A copy of it."""
+    return RunDirectory(shutil.copytree(random_run.path, tmp_path / "run"))
 
 
 def accuracy(directory, examples):

@@ -1,5 +1,6 @@
 """A tiny general distillation from plain text to a preset, whole and killed."""
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -8,21 +9,24 @@ import numpy as np
 import pytest
 import yaml
 
-from tinybert_tf.checkpoints.locations import load_plain_encoder
+from tinybert_tf.checkpoints.locations import load_classifier, load_plain_encoder
 from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
-from tinybert_tf.runs import distilling as stages
-from tinybert_tf.runs import models as sources
-from tinybert_tf.runs import recipes
-from tinybert_tf.runs.config import ProbeConfig
+from tinybert_tf.runs import RunDirectory, distilling, general_distill
 from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.directory import RunDirectory
-from tinybert_tf.runs.general import FineTuneProbe, general_distill
+from tinybert_tf.runs.general import FineTuneProbe
+from tinybert_tf.runs.models import load_student_start, make_student
 from tinybert_tf.tokenization import BertTokenizer
-from tinybert_tf.training import fitting
-from tinybert_tf.training.fitting import StageFit
+from tinybert_tf.training import StageFit, fitting
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eagerly(running_eagerly):
+    """That of `conftest.py`, for the finished run too. The slow tests' processes trace."""
+    with running_eagerly():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,7 @@ def make_general_values(tiny_values, corpus):
         "probe": {
             "task": tiny_values["task"],
             "data": tiny_values["data"],
-            "fit": tiny_values["teacher"]["fine_tune"],
+            "fit": {**tiny_values["teacher"]["fine_tune"], "epochs": 1},
         },
         "precision": "float32",
     }
@@ -106,6 +110,7 @@ def test_a_finished_run_is_left_alone(finished):
     assert run.read_results() == before
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_path, monkeypatch):
     _, whole = finished
     general_values["run_directory"] = str(tmp_path / "killed")
@@ -133,17 +138,17 @@ def test_a_killed_run_ends_at_the_same_student(finished, general_values, tmp_pat
     assert run.read_results()["general"]["dev"] == whole.read_results()["general"]["dev"]
 
 
-def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
+def test_a_general_student_is_a_start(finished, finished_run, tiny_values):
     _, general = finished
-    values = {**tiny_values, "run_directory": str(tmp_path / "task")}
+    values = tiny_values
     values["student"] = {**values["student"], "start": str(general.student)}
     config = parse_config(values, "values")
-    task_run = RunDirectory.create(config, resume=False)
-    recipes.finetune(config, task_run)
-    teacher = recipes.load_classifier(task_run.teacher)
-    student = recipes.make_student(config, teacher)
+    teacher = load_classifier(finished_run.teacher)
+    student = make_student(config, teacher)
     sample = [teacher.preprocessor(["good thing 3", "bad thing 4 5"])]
-    stages.start_student(config, stages.make_distiller(config, student, teacher), sample)
+    distilling.start_student(
+        config, distilling.make_distiller(config, student, teacher), sample
+    )
     expected = BertEncoder.from_preset(str(general.student))
     for ours, theirs in zip(student.backbone.weights, expected.weights, strict=True):
         # The pooler and the head are the task's.
@@ -152,24 +157,25 @@ def test_a_general_student_is_a_start(finished, tiny_values, tmp_path):
 
     values["student"] = {**values["student"], "overrides": {"num_layers": 1, "num_heads": 4}}
     other = parse_config(values, "values")
-    student = recipes.make_student(other, teacher)
-    distiller = stages.make_distiller(other, student, teacher)
+    student = make_student(other, teacher)
+    distiller = distilling.make_distiller(other, student, teacher)
     with pytest.raises(TinyBertError, match=r"has .*token_embedding.* of shape \(72, 16\)"):
-        stages.start_student(other, distiller, sample)
+        distilling.start_student(other, distiller, sample)
 
 
 def test_a_start_that_is_nothing(tiny_values):
     tiny_values["student"]["start"] = "teachr"
     config = parse_config(tiny_values, "values")
     with pytest.raises(TinyBertError, match="'teachr' is neither teacher nor random nor"):
-        sources.load_student_start(config, None)
+        load_student_start(config, None)
 
 
-def test_the_probe_leaves_the_encoder_as_it_is(general_values, tiny_bert):
+def test_the_probe_leaves_the_encoder_as_it_is(general_values):
     config = parse_config(general_values, "values")
     encoder, tokenizer = load_plain_encoder(config.teacher, "float32")
     before = encoder.get_weights()
-    probe = FineTuneProbe(ProbeConfig(**vars(config.probe)), tokenizer, seed=1)
+    fit = dataclasses.replace(config.probe.fit, epochs=3)
+    probe = FineTuneProbe(dataclasses.replace(config.probe, fit=fit), tokenizer, seed=1)
     scores = probe.score(encoder)
     # One word tells the sentences apart.
     assert scores["accuracy"] > 0.9

@@ -4,15 +4,16 @@ import keras
 import numpy as np
 import pytest
 
+from tinybert_tf.checkpoints import load_encoder
 from tinybert_tf.commands import command_line
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
 from tinybert_tf.reports.tables import masked_lm_table
+from tinybert_tf.runs import RunDirectory, pretrain_masked_lm
 from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.directory import RunDirectory
-from tinybert_tf.runs.masked_lm import MaskedBatches, log_frequencies, pretrain_masked_lm
-from tinybert_tf.training.fitting import StageFit
+from tinybert_tf.runs.masked_lm import MaskedBatches, log_frequencies
+from tinybert_tf.training import StageFit
 
 
 @pytest.fixture(scope="module")
@@ -146,15 +147,14 @@ def test_padding_of_masks_weighs_nothing(finished):
     assert (ids.numpy()[positions == 0] == 0).all()
 
 
-def test_the_head_alone_leaves_the_encoder(make_values, tmp_path, tiny_bert):
-    from tinybert_tf.checkpoints import load_encoder
-
+def test_the_head_alone_leaves_the_encoder(make_values, tmp_path, tiny_bert, eagerly):
     values = make_values(tmp_path / "run")
     values["train_encoder"] = False
-    values["fit"]["epochs"] = 1
+    values["fit"].update(epochs=1, tokens_per_batch=2048)
     config = parse_config(values, "values")
     run = RunDirectory.create(config, resume=False)
     pretrain_masked_lm(config, run)
+    assert run.read_results()["masked_lm"]["step"] > 1
     model = BertMaskedLM.from_preset(str(run.masked_lm))
     for ours, theirs in zip(
         model.backbone.weights, load_encoder(tiny_bert).weights, strict=True

@@ -1,3 +1,5 @@
+"""From a config to examples and models."""
+
 import json
 import shutil
 import types

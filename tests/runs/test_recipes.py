@@ -4,7 +4,6 @@ import hashlib
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 
 import h5py
@@ -15,9 +14,9 @@ import yaml
 from safetensors.numpy import load_file
 
 from tinybert_tf.checkpoints import save_text_classifier
+from tinybert_tf.commands import command_line
 from tinybert_tf.data import read_table
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.evaluation import text_evaluator
 from tinybert_tf.models import BertTextClassifier
 from tinybert_tf.runs import recipes
 from tinybert_tf.runs.config_file import parse_config
@@ -55,21 +54,8 @@ def right_answers(directory, config):
     return float(np.mean(answers == examples.labels)), answers
 
 
-@pytest.fixture(scope="module")
-def finished(make_tiny_values, tmp_path_factory):
-    """The config and directory of a run to the end, and digests of its teacher before."""
-    directory = tmp_path_factory.mktemp("recipes") / "run"
-    config = parse_config(make_tiny_values(directory), "values")
-    with RunDirectory.creating(config, resume=False) as run:
-        recipes.finetune(config, run)
-        teacher_files = digests(run.teacher)
-        recipes.distill(config, run)
-        recipes.evaluate(config, run)
-    return config, run, teacher_files
-
-
-def test_what_a_run_leaves_behind(finished):
-    config, run, _ = finished
+def test_what_a_run_leaves_behind(finished_run, make_tiny_values):
+    run = finished_run
     assert {path.name for path in run.path.iterdir()} == {
         "config.yaml",
         "metrics.jsonl",
@@ -81,7 +67,7 @@ def test_what_a_run_leaves_behind(finished):
         "predictions.jsonl",
         "attention.json",
     }
-    assert run.config() == config
+    assert run.config() == parse_config(make_tiny_values(run.path), "values")
     assert {path.name for path in run.checkpoints.iterdir()} == {
         f"{stage}.{part}.weights.h5"
         for stage, steps in (("finetune", 20), ("intermediate", 4), ("prediction", 8))
@@ -94,8 +80,8 @@ def test_what_a_run_leaves_behind(finished):
     assert last_steps == {"finetune": 20, "intermediate": 4, "prediction": 8}
 
 
-def test_the_figures_of_a_run(finished, tiny_parameters):
-    config, run, _ = finished
+def test_the_figures_of_a_run(finished_run, tiny_parameters):
+    run, config = finished_run, finished_run.config()
     results = json.loads((run.path / "results.json").read_text("utf-8"))
     evaluation = results["evaluation"]
     assert evaluation["examples"] == 32
@@ -115,25 +101,19 @@ def test_the_figures_of_a_run(finished, tiny_parameters):
     assert results["prediction"]["step"] == 8 and results["intermediate"]["step"] == 4
 
 
-def test_distillation_leaves_the_teacher_as_it_was(finished):
-    _, run, teacher_files = finished
-    assert len(teacher_files) > 2
-    assert digests(run.teacher) == teacher_files
+def test_finished_steps_are_skipped(finished_run):
+    config, before = finished_run.config(), digests(finished_run.path)
+    recipes.finetune(config, finished_run)
+    recipes.distill(config, finished_run)
+    assert digests(finished_run.path) == before
 
 
-def test_finished_steps_are_skipped(finished):
-    config, run, _ = finished
-    before = digests(run.path)
-    recipes.finetune(config, run)
-    recipes.distill(config, run)
-    assert digests(run.path) == before
-
-
-def test_a_killed_distillation_ends_at_the_same_student(finished, tmp_path, monkeypatch):
+def test_a_killed_distillation_ends_at_the_same_student(finished_run, tmp_path, monkeypatch):
     """Killed in the first epoch of the second stage, after a stage of averaged weights."""
-    config, whole, _ = finished
+    config, whole = finished_run.config(), finished_run
     run = RunDirectory(tmp_path / "run")
     shutil.copytree(whole.teacher, run.teacher)
+    teacher_files = digests(run.teacher)
     save = fitting.StageFit.save
 
     def save_and_die(stage, step):
@@ -154,19 +134,23 @@ def test_a_killed_distillation_ends_at_the_same_student(finished, tmp_path, monk
     for stage in ("intermediate", "prediction"):
         figures, others = run.read_results()[stage], whole.read_results()[stage]
         assert {**figures, "seconds": 0} == {**others, "seconds": 0}
+    # Distillation leaves the teacher as it was.
+    assert len(teacher_files) > 2
+    assert digests(run.teacher) == teacher_files
 
 
-def test_evaluate_from_the_command_line(finished, tmp_path):
-    config, run, _ = finished
+def test_evaluate_from_the_command_line(copied_run, tmp_path, monkeypatch, capsys):
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump({**config.to_dict(), "seed": 1}), "utf-8")
-    before = run.read_results()["evaluation"]
-    command = [sys.executable, "-m", "tinybert_tf", "evaluate", "--config", str(path)]
-    done = subprocess.run([*command, "--set", "seed=42"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "things: 32 test examples" in done.stdout
-    assert "student" in done.stdout and "retained" in done.stdout
-    results = run.read_results()
+    values = {**copied_run.config().to_dict(), "run_directory": str(copied_run.path)}
+    path.write_text(yaml.safe_dump({**values, "seed": 1}), "utf-8")
+    before = copied_run.read_results()["evaluation"]
+    arguments = ["evaluate", "--config", str(path), "--set", "seed=42"]
+    monkeypatch.setattr(sys, "argv", ["tinybert_tf", *arguments])
+    command_line.main(arguments)
+    printed = capsys.readouterr().out
+    assert "things: 32 test examples" in printed
+    assert "student" in printed and "retained" in printed
+    results = copied_run.read_results()
     assert results["evaluation"] == before
     assert results["commands"][-1]["seed"] == 42
     assert results["commands"][-1]["command"].endswith("--set seed=42")
@@ -188,7 +172,7 @@ def as_it_is(values):
     return values
 
 
-def test_a_teacher_near_chance_is_refused(tiny_values, tiny_data, tmp_path):
+def test_a_teacher_near_chance_is_refused(tiny_values, tiny_data, tmp_path, eagerly):
     """Labels that have nothing to do with the sentences: every word comes with both."""
     lines = (tiny_data / "dev.tsv").read_text("utf-8").splitlines()
     sentences = [line.split("\t")[0] for line in lines[1:]]
@@ -245,10 +229,47 @@ def test_a_student_before_its_teacher(tiny_values):
         recipes.distill(config, run)
 
 
-def test_retention_of_a_teacher_without_merit(finished, monkeypatch):
+class Silent:
+    """A model, the steps of its task and its evaluator: nothing that it says is right."""
+
+    preprocessor = None
+
+    def __init__(self, task):
+        self.task = task
+
+    def count_params(self):
+        return 7
+
+    def encode(self, examples, preprocessor):
+        return examples
+
+    def make_evaluator(self, model, encoded):
+        return self
+
+    def predict(self):
+        return None
+
+    def metrics(self, predictions):
+        return {"accuracy": 0.0}
+
+    def agreement(self, predictions, others):
+        return None
+
+    def save_predictions(self, run, models, examples, encoded, predictions):
+        assert models.keys() == predictions.keys() == {"teacher", "student"}
+
+
+def test_retention_of_a_teacher_without_merit(tiny_values, monkeypatch):
     """A metric that is 0 has no shares."""
-    config, run, _ = finished
-    before = run.read_results()
-    monkeypatch.setattr(text_evaluator, "compute_metrics", lambda *_: {"accuracy": 0.0})
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    silent = Silent(config.resolved_task())
+    monkeypatch.setattr(recipes, "load_classifier", lambda directory: silent)
+    monkeypatch.setattr(recipes, "task_steps", lambda config: silent)
     assert recipes.evaluate(config, run)["retention"] is None
-    run.add_results(**before)
+    assert run.read_results()["evaluation"] == {
+        **{name: {"accuracy": 0.0, "parameters": 7} for name in ("teacher", "student")},
+        "retention": None,
+        "examples": 32,
+        "further": {},
+    }

@@ -11,13 +11,18 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
-from tinybert_tf.evaluation.text_evaluator import TextEvaluator
-from tinybert_tf.runs.directory import RunDirectory
-from tinybert_tf.training.fitting import FitConfig, StageFit
-from tinybert_tf.training.optimizers import OptimizerConfig, averaged_weights, make_optimizer
+from tinybert_tf.evaluation import TextEvaluator
+from tinybert_tf.runs import RunDirectory
+from tinybert_tf.training import (
+    FitConfig,
+    OptimizerConfig,
+    StageFit,
+    averaged_weights,
+    make_optimizer,
+)
 
 TASK = Task("binary", ("text",), "label", ("no", "yes"), None, ("matthews", "accuracy"))
-STEPS_PER_EPOCH = 4
+EPOCHS, STEPS_PER_EPOCH = 3, 4
 
 
 class Killed(Exception):
@@ -64,17 +69,25 @@ def make_model(seed, precision="float32"):
 
 
 def make_stage(
-    directory, seed=1, scores=(0.0,) * 9, epochs=3, averaging=0.9, precision="float32"
+    directory, *, seed=1, scores=(0.0,) * 9, averaging=0.9, precision="float32", eagerly=True
 ):
     model = make_model(seed, precision)
-    config = FitConfig(epochs, OptimizerConfig(0.05, averaging=averaging))
-    optimizer = make_optimizer(config.optimizer, epochs * STEPS_PER_EPOCH, precision)
+    config = FitConfig(EPOCHS, OptimizerConfig(0.05, averaging=averaging))
+    optimizer = make_optimizer(config.optimizer, EPOCHS * STEPS_PER_EPOCH, precision)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, jit_compile=False)
+    model.compile(optimizer, loss, jit_compile=False, run_eagerly=eagerly)
     run = RunDirectory(directory)
     directory.mkdir(exist_ok=True)
     evaluator = ScriptedEvaluator(model, scores)
-    return StageFit("stage", model, model, evaluator, make_batches(), config, run, 60.0)
+    return StageFit(
+        "stage",
+        model,
+        batches=make_batches(),
+        evaluator=evaluator,
+        config=config,
+        run=run,
+        save_minutes=60.0,
+    )
 
 
 def kill_after(stage, step):
@@ -103,20 +116,20 @@ def assert_all_equal(values, expected):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A stage that nobody kills."""
-    stage = make_stage(tmp_path_factory.mktemp("whole"))
+    """A stage that nobody kills, traced as runs are."""
+    stage = make_stage(tmp_path_factory.mktemp("whole"), eagerly=False)
     return types.SimpleNamespace(stage=stage, start=stage.model.get_weights(), dev=stage.fit())
 
 
 def test_a_killed_stage_ends_at_the_same_weights(whole, tmp_path):
     """Killed in the second of three epochs, averaging, gone on with by another process."""
-    killed = make_stage(tmp_path)
+    killed = make_stage(tmp_path, eagerly=False)
     kill_after(killed, 6)
     with pytest.raises(Killed):
         killed.fit()
     assert list(killed.checkpoints.states()) == [6]
 
-    resumed = make_stage(tmp_path, seed=99)
+    resumed = make_stage(tmp_path, seed=99, eagerly=False)
     assert not np.array_equal(resumed.model.get_weights()[0], whole.start[0])
     assert resumed.fit() == whole.dev
     assert_all_equal(everything(resumed.model), everything(whole.stage.model))
@@ -148,7 +161,7 @@ def test_a_killed_stage_in_float16_ends_at_the_same_weights(tmp_path):
 
 def test_a_stage_killed_after_its_last_state_has_all_figures(whole, tmp_path):
     killed = make_stage(tmp_path)
-    kill_after(killed, 3 * STEPS_PER_EPOCH)
+    kill_after(killed, EPOCHS * STEPS_PER_EPOCH)
     with pytest.raises(Killed):
         killed.fit()
 
@@ -174,7 +187,7 @@ def test_the_start_of_a_stage_may_stay_its_best(tmp_path):
 def test_a_stage_leaves_the_averaged_weights(whole):
     """They are the ones scored last, and are not those of the last step."""
     assert_all_equal(whole.stage.model.get_weights(), whole.stage.evaluator.scored[-1])
-    with h5py.File(whole.stage.checkpoints.states()[3 * STEPS_PER_EPOCH]) as file:
+    with h5py.File(whole.stage.checkpoints.states()[EPOCHS * STEPS_PER_EPOCH]) as file:
         last_step = {}
         file["layers"].visititems(lambda name, item: last_step.update({name: item}))
         kernels = [v[()] for v in last_step.values() if getattr(v, "shape", 0) == (6, 2)]
@@ -183,7 +196,7 @@ def test_a_stage_leaves_the_averaged_weights(whole):
 
 
 def test_only_the_last_state_is_kept(whole):
-    assert list(whole.stage.checkpoints.states()) == [3 * STEPS_PER_EPOCH]
+    assert list(whole.stage.checkpoints.states()) == [EPOCHS * STEPS_PER_EPOCH]
     names = {path.name for path in whole.stage.run.checkpoints.iterdir()}
     assert names == {"stage.12.weights.h5", "stage.best.weights.h5"}
 

@@ -1,8 +1,10 @@
+"""The schedule of a stage: warm-up, decay, and how it is saved."""
+
 import math
 
 import pytest
 
-from tinybert_tf.training.optimizers import WarmupDecay
+from tinybert_tf.training import WarmupDecay
 
 THIRD, EIGHTH_TURN = 1e-3 / 3, math.sqrt(0.5)
 

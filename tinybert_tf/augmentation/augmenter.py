@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pydantic
-from pydantic.dataclasses import dataclass
 
 from tinybert_tf.augmentation._candidates import MaskedLMCandidates, MaskedWord
 from tinybert_tf.augmentation._words import STOP_WORDS, match_case, split_words
@@ -14,6 +13,7 @@ from tinybert_tf.augmentation.word_vectors import WordVectors
 from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertMaskedLM
+from tinybert_tf.strict import strict_dataclass
 
 # N_a where the released code does not take 20: its task_distill data of GLUE.
 COPIES = {"cola": 30, "mrpc": 30, "rte": 30, "stsb": 30, "mnli": 10, "qqp": 10}
@@ -29,7 +29,7 @@ def default_copies(task_name: str) -> int:
     return COPIES.get(task_name, _USUAL_COPIES)
 
 
-@dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
+@strict_dataclass
 class AugmentationOptions:
     """How texts are augmented.
 
@@ -139,7 +139,7 @@ class Augmenter:
         self.options = options or AugmentationOptions()
         self._propose = MaskedLMCandidates(masked_lm, self.options.tokens_per_batch)
         self._tokenizer = self._propose.tokenizer
-        self._word_vectors = () if word_vectors is None else word_vectors
+        self._word_vectors = word_vectors
 
     def augment(self, examples: Examples) -> tuple[Examples, Statistics]:
         """Makes the copies of examples, with their labels.
@@ -232,7 +232,8 @@ class Augmenter:
     def _is_looked_up(self, query: MaskedWord) -> bool:
         ids = query.token_ids[query.start : query.stop]
         is_token = len(ids) == 1 and ids[0] != self._tokenizer.unk_token_id
-        return not is_token and query.word in self._word_vectors
+        vectors = self._word_vectors
+        return not is_token and vectors is not None and query.word in vectors
 
     def _look_up(self, wanted: Sequence[tuple[_Text, int, str]]) -> None:
         words = list(dict.fromkeys(word for *_, word in wanted))

@@ -35,6 +35,7 @@ class WordVectors:
 
     words: tuple[str, ...]
     vectors: np.ndarray
+    _rows: dict[str, int] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self):
         length = np.linalg.norm(self.vectors, axis=1, keepdims=True)

@@ -100,7 +100,7 @@ class Bert:
     # Of the layer before the classifier.
     pooler_activation = "tanh"
     # Heads, and what else a model without them leaves aside.
-    unused = (
+    unused: tuple[str, ...] = (
         *("classifier.", "cls.", "qa_outputs.", "fit_dense.", "fit_denses."),
         "embeddings.position_ids",
     )

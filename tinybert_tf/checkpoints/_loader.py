@@ -6,6 +6,7 @@ an error that names it: weights are never left random in silence.
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -31,7 +32,7 @@ class Entry:
     """
 
     name: str
-    variable: object
+    variable: Any
     is_kernel: bool = False
     is_table: bool = False
     select: Callable[[np.ndarray], np.ndarray] | None = None

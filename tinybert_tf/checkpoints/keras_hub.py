@@ -251,7 +251,7 @@ def _check_tokenizer(tokenizer: BertTokenizer) -> None:
         )
 
 
-def _load_task(task, cls: type, **kwargs):
+def _load_task(task, cls, **kwargs):
     """Returns a task model of KerasHub, loaded if it is a preset or a `.keras` file.
 
     Raises:

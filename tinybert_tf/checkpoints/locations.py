@@ -248,7 +248,7 @@ def load_encoder_at(
                 "keeps its own. Leave dropout out."
             )
         return load_preset(BertEncoder.from_preset, location, dtype=dtype)
-    options = {"dtype": dtype}
+    options: dict = {"dtype": dtype}
     if dropout is not None:
         options.update(dropout=dropout, attention_dropout=dropout)
     if layout == "hugging_face":

@@ -74,5 +74,5 @@ def positive_integers(text: str) -> list[int]:
 
 
 def names(text: str) -> list[str]:
-    """Parses the value of a flag such as `--against teacher,pytorch`."""
+    """Parses the value of a flag such as `--against teacher,bert_base`."""
     return [name.strip() for name in text.split(",")] if text else []

@@ -3,7 +3,7 @@
 import pathlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 
 from tinybert_tf.commands._parser import CommandParser, names, positive_integers
@@ -24,7 +24,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=names,
         default=[],
         metavar="PEERS",
-        help="of teacher, bert_base, onnx_int8 and pytorch, with commas between them",
+        help="of teacher and bert_base, with a comma between them",
     )
     add("--threads", type=positive_integers, default="1", help="numbers of threads, as in 1,2")
     add("--lengths", type=positive_integers, help="lengths in tokens, as in 16,32,64")
@@ -54,20 +54,22 @@ def run_command(
     rounds: int = 5,
     seconds: float = 2.0,
     program: str = "python -m tinybert_tf.export",
+    more_peers: Mapping | None = None,
 ) -> dict:
-    """Measures, prints tables and the phone's commands, and writes the figures.
+    """Measures, prints tables and the phone's commands, and writes the numbers.
 
     Args:
         bundles: sequence of str. Their folders.
-        against: sequence of str. Names of `PEERS`.
+        against: sequence of str. Names of peers.
         run: str or `None`. The run directory that the bundles are from; gives the peers' models
             and the real texts, its test split.
         threads: sequence of int.
-        lengths: sequence of int or `None`. See `benchmark`.
+        lengths: sequence of int or `None`. See `Settings`.
         output: str or `None`. The JSON file to write.
         rounds: int.
         seconds: float.
         program: str. What the recorded command line begins with.
+        more_peers: dict of `Peer` by name, or `None`. Peers beside `PEERS`.
 
     Returns:
         dict. What `benchmark` returns, with command, versions and machine.
@@ -75,52 +77,49 @@ def run_command(
     Raises:
         TinyBertError: see `benchmark`.
     """
-    from tinybert_tf.export.benchmark.figures import print_report
-    from tinybert_tf.export.benchmark.measure import benchmark
-    from tinybert_tf.export.benchmark.peers import TEACHER, check_peers
-    from tinybert_tf.export.benchmark.subjects import STUDENT, read_bundles
+    from tinybert_tf.export import benchmark
     from tinybert_tf.files import write_json
     from tinybert_tf.runs.environment import environment
 
+    known_peers = {**benchmark.PEERS, **(more_peers or {})}
+    models = (benchmark.STUDENT, benchmark.TEACHER) if run else ()
     # Before the minutes of work, not after.
-    check_peers(against, (STUDENT, TEACHER) if run else ())
+    benchmark.check_peers(against, models, known_peers)
     if output and pathlib.Path(output).is_dir():
         raise TinyBertError(f"The output {output} is a folder. Name a JSON file.")
-    bundles = read_bundles(bundles)
+    bundles = benchmark.read_bundles(bundles)
     report = environment()
     report["command"] = shlex.join([*program.split(), *map(_portable, sys.argv[1:])])
     report["versions"] |= _versions()
-    report |= benchmark(
+    report |= benchmark.benchmark(
         bundles,
         against,
-        lengths=lengths,
-        threads=threads,
-        rounds=rounds,
-        seconds=seconds,
+        settings=benchmark.Settings(lengths, threads, rounds, seconds),
+        known_peers=known_peers,
         **(_load_run(run, against) if run else {}),
     )
     if output:
         write_json(output, report)
-    print_report(report)
+    benchmark.print_report(report)
     _print_phone_commands(bundles, threads)
     return report
 
 
 def _print_phone_commands(bundles: Sequence, threads: Sequence[int]) -> None:
-    from tinybert_tf.export.benchmark.phone import PHONE_FOLDER, phone_commands
+    from tinybert_tf.export import benchmark
 
     print(
-        f"\nOn a phone, with TensorFlow Lite's benchmark_model in {PHONE_FOLDER} "
+        f"\nOn a phone, with TensorFlow Lite's benchmark_model in {benchmark.PHONE_FOLDER} "
         "(https://ai.google.dev/edge/litert/models/measurement):"
     )
     for bundle in bundles:
-        print(*phone_commands(bundle, threads), sep="\n")
+        print(*benchmark.phone_commands(bundle, threads), sep="\n")
 
 
 def _load_run(directory: str, peers: Sequence[str]) -> dict:
     """Returns the models and texts of a run, as arguments of `benchmark`."""
     from tinybert_tf.checkpoints.locations import load_classifier
-    from tinybert_tf.export.benchmark.peers import TEACHER
+    from tinybert_tf.export.benchmark import STUDENT, TEACHER
     from tinybert_tf.runs.directory import RunDirectory
     from tinybert_tf.runs.examples import read_split
 
@@ -132,11 +131,10 @@ def _load_run(directory: str, peers: Sequence[str]) -> dict:
             f"The run in {directory} is of the task '{task.name}'; real texts of a run are "
             "compared by their labels. Leave --run out: latency does not depend on the texts."
         )
-    return {
-        "student": load_classifier(run.student),
-        "teacher": load_classifier(run.teacher) if TEACHER in peers else None,
-        "examples": read_split(task, config.data, "test"),
-    }
+    models = {STUDENT: load_classifier(run.student)}
+    if TEACHER in peers:
+        models[TEACHER] = load_classifier(run.teacher)
+    return {"keras_models": models, "examples": read_split(task, config.data, "test")}
 
 
 def _versions() -> dict[str, str]:

@@ -117,7 +117,7 @@ def _make(corpus, runner: str, runner_options: list[str]):
         else:
             name = [] if runner == _DIRECT else [f"--runner={runner}"]
             _writing.run_on_beam(corpus, [*runner_options, *name])
-    return corpus.finish()
+    return corpus.write_manifest()
 
 
 def _choose_runner(runner: str | None, runner_options: list[str]) -> str:

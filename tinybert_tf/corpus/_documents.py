@@ -160,7 +160,8 @@ class _TextFile:
 
     def __init__(self, path: str):
         self._path = path
-        self._stored = self._lines = io.BufferedReader(_RawFile(path), _READ_BYTES)
+        self._stored = io.BufferedReader(_RawFile(path), _READ_BYTES)
+        self._lines: io.BufferedIOBase = self._stored
         self.is_gzip = self._stored.peek(2).startswith(_GZIP_MAGIC)
         if self.is_gzip:
             self._lines = gzip.GzipFile(fileobj=self._stored)

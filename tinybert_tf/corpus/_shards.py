@@ -9,7 +9,7 @@ import tensorflow as tf
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from tinybert_tf.corpus._packing import PackedSequence
-from tinybert_tf.corpus.options import FORMAT_VERSION, Counts, Header, Manifest, Shard
+from tinybert_tf.corpus.options import FORMAT_VERSION, Counts, Header, Manifest, Shard, Split
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_file, find_fault, hash_file
 from tinybert_tf.resumable import Format
@@ -55,11 +55,12 @@ class ShardWriter:
         split: str. `"train"` or `"held_out"`.
     """
 
-    def __init__(self, directory: str, name: str, split: str):
+    def __init__(self, directory: str, name: str, split: Split):
         self._path, self._name, self._split = f"{directory}/{name}", name, split
         self._lengths = Counter()
         self._stack = contextlib.ExitStack()
-        self._aside = self._records = None
+        self._aside: str | None = None
+        self._records: tf.io.TFRecordWriter | None = None
 
     def __enter__(self) -> "ShardWriter":
         return self

@@ -182,7 +182,7 @@ class Corpus(ResumableDirectory):
         """Returns about the bytes of the inputs that are done."""
         return sum(part.size for _, part in self.summarized())
 
-    def finish(self) -> Manifest:
+    def write_manifest(self) -> Manifest:
         """Writes the manifest out of the summaries.
 
         Raises:

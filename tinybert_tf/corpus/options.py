@@ -13,7 +13,8 @@ from tinybert_tf.tokenization import AddedToken
 
 # A corpus of another version cannot be read: the packing or the records differ.
 FORMAT_VERSION = 1
-SPLITS = ("train", "held_out")
+Split = Literal["train", "held_out"]
+SPLITS: tuple[Split, ...] = ("train", "held_out")
 
 
 @strict_keyword_dataclass
@@ -115,7 +116,7 @@ class Shard:
     """
 
     name: str
-    split: Literal["train", "held_out"]
+    split: Split
     size: int
     sha256: str
     sequences: int
@@ -194,7 +195,7 @@ class Manifest:
 
     header: Header
     counts: Counts
-    totals: dict[Literal["train", "held_out"], SplitTotals]
+    totals: dict[Split, SplitTotals]
     shards: tuple[Shard, ...]
 
     def of_split(self, split: str) -> list[Shard]:

@@ -40,6 +40,7 @@ SPAN_TASKS: dict[str, SpanTask] = {
         SpanTask("squad_v2", True, ("best_f1", "best_exact", "f1", "exact")),
     )
 }
+"""Tasks of spans by name: SQuAD v1.1 and v2.0."""
 
 
 class Answer(NamedTuple):

@@ -155,8 +155,6 @@ class Task:
                 )
 
 
-# Field names and label order are those of the `glue/*` builders of TensorFlow Datasets, so
-# that class indices agree with models trained on them.
 GLUE_TASKS: dict[str, Task] = {
     task.name: task
     for task in (
@@ -221,3 +219,5 @@ GLUE_TASKS: dict[str, Task] = {
         ),
     )
 }
+"""GLUE's tasks by name. Field names and label order are those of the `glue/*` builders of
+TensorFlow Datasets, so that class indices agree with models trained on them."""

@@ -2,6 +2,13 @@
 
 from tinybert_tf.distillation.distiller import TinyBertDistiller
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
+from tinybert_tf.distillation.losses import (
+    attention_loss,
+    hidden_loss,
+    prediction_mse,
+    soft_cross_entropy,
+    span_cross_entropy,
+)
 from tinybert_tf.distillation.stages import INTERMEDIATE, PREDICTION, Stage
 from tinybert_tf.distillation.student_init import initialize_from_teacher, initialize_head
 
@@ -10,7 +17,12 @@ __all__ = [
     "PREDICTION",
     "Stage",
     "TinyBertDistiller",
+    "attention_loss",
+    "hidden_loss",
     "initialize_from_teacher",
     "initialize_head",
+    "prediction_mse",
     "resolve_layer_mapping",
+    "soft_cross_entropy",
+    "span_cross_entropy",
 ]

@@ -6,6 +6,8 @@ A new kind is a class here and a line in `_KINDS`.
 import dataclasses
 from typing import Protocol
 
+import keras
+
 from tinybert_tf.distillation import losses
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier, encoder_of
@@ -21,8 +23,8 @@ class HeadInputs:
         is_pooled: whether it gets the pooled output, or the hidden states of all tokens.
     """
 
-    student_dense: object
-    teacher_dense: object
+    student_dense: keras.layers.Dense
+    teacher_dense: keras.layers.Dense
     is_pooled: bool
 
 

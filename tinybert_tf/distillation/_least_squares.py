@@ -27,7 +27,9 @@ class LinearFit:
 
     def __init__(self, prior_tokens: float):
         self._prior_tokens = prior_tokens
-        self._inputs = self._products = 0.0
+        # 0 until the first batch gives them a shape.
+        self._inputs: np.ndarray = np.zeros(())
+        self._products: np.ndarray = np.zeros(())
         self._count = 0
 
     def add(self, inputs: np.ndarray, targets: np.ndarray) -> None:
@@ -112,7 +114,7 @@ class ScaleFit:
     def __init__(self, prior_tokens: float):
         self._prior_tokens = prior_tokens
         self._count = 0
-        self._sums = 0.0
+        self._sums: np.ndarray = np.zeros(())
 
     def add(self, inputs: np.ndarray, targets: np.ndarray) -> None:
         """Adds a batch: two float arrays [tokens, dimensions]."""

@@ -10,13 +10,13 @@ from keras import ops
 from tinybert_tf.distillation import losses
 from tinybert_tf.distillation._kinds import check_pair, kind_of
 from tinybert_tf.distillation._least_squares import LinearFit
+from tinybert_tf.distillation._projections import check_choice, make_projections
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.stages import TERMS, Stage
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import encoder_of
 
-PROJECTIONS = ("shared", "embedding_apart", "per_layer")
-ATTENTION_HEADS = ("each", "mean")
+_ATTENTION_HEADS = ("each", "mean")
 # How much of the text it takes to outweigh a projection of zeros, in tokens.
 _PRIOR_TOKENS = 1.0
 
@@ -86,8 +86,7 @@ class TinyBertDistiller(keras.Model):
     ):
         # The student's policy decides on loss scaling (float16).
         super().__init__(**{"dtype": student.dtype_policy, **kwargs})
-        _check_choice("projections", projections, PROJECTIONS)
-        _check_choice("attention_heads", attention_heads, ATTENTION_HEADS)
+        check_choice("attention_heads", attention_heads, _ATTENTION_HEADS)
         check_pair(student, teacher)
         student_encoder, teacher_encoder = encoder_of(student), encoder_of(teacher)
         self.student = student
@@ -97,17 +96,15 @@ class TinyBertDistiller(keras.Model):
         )
         self.attention_heads = attention_heads
         self.reference_compatible = reference_compatible
-        self.projections = _make_projections(projections, student_encoder, teacher_encoder)
-        # A projection of each hidden state, the embedding output first.
-        self._projection_of = {
-            "shared": lambda m: self.projections[0],
-            "embedding_apart": lambda m: self.projections[min(m, 1)],
-            "per_layer": lambda m: self.projections[m],
-        }[projections]
+        self.projections, of_states = make_projections(
+            projections, student_encoder, teacher_encoder
+        )
+        # Keras would save the layers of a list twice.
+        self._projection_of = of_states.__getitem__
 
         self._loss_tracker = keras.metrics.Mean(name="loss")
         self._term_trackers = {term: keras.metrics.Mean(name=term) for term in TERMS}
-        self.stage = None
+        self.stage: Stage | None = None
         self.built = True
 
     @property
@@ -223,7 +220,7 @@ class TinyBertDistiller(keras.Model):
         # stage, the projections in the prediction stage.
         reached = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         self.optimizer.apply_gradients(reached)
-        return self._update_metrics(loss, parts, counts, y, student_outputs, sample_weight)
+        return self._update_metrics(loss, parts, counts, student_outputs, (y, sample_weight))
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -233,7 +230,7 @@ class TinyBertDistiller(keras.Model):
         terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
         parts = {term: value * shares[term] for term, value in terms.items()}
         loss = self._total_loss(parts)
-        return self._update_metrics(loss, parts, counts, y, student_outputs, sample_weight)
+        return self._update_metrics(loss, parts, counts, student_outputs, (y, sample_weight))
 
     def compute_terms(self, x, student_outputs, teacher_outputs, sample_weight=None) -> dict:
         """Computes the terms of the stage over the batch of one replica.
@@ -379,7 +376,8 @@ class TinyBertDistiller(keras.Model):
                 loss += self.stage.weights[term] * part
         return loss
 
-    def _update_metrics(self, loss, parts, counts, y, student_outputs, sample_weight):
+    def _update_metrics(self, loss, parts, counts, student_outputs, labels):
+        y, sample_weight = labels
         # Of the global batch, in every replica: Keras reports after each step the plain mean
         # of what the replicas have seen.
         loss, terms = _sum_over_replicas((loss, parts))
@@ -434,22 +432,3 @@ def _sum_over_replicas(values):
     if context is None or context.num_replicas_in_sync == 1:
         return values
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise TinyBertError(
-            f"{name}={value!r} is not known; it is one of {', '.join(map(repr, choices))}."
-        )
-
-
-def _make_projections(kind, student, teacher) -> list[keras.layers.Dense]:
-    counts = {"shared": 1, "embedding_apart": 2, "per_layer": student.num_layers + 1}
-    layers = []
-    for i in range(counts[kind]):
-        layer = keras.layers.Dense(
-            teacher.hidden_dim, dtype=student.dtype_policy, name=f"projection_{i}"
-        )
-        layer.build((None, None, student.hidden_dim))
-        layers.append(layer)
-    return layers

@@ -171,6 +171,7 @@ def span_cross_entropy(
     student_logits,
     teacher_logits,
     padding_mask,
+    *,
     temperature=1.0,
     reference_compatible=False,
     sample_weight=None,

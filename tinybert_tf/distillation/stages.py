@@ -59,4 +59,6 @@ class Stage:
 
 
 INTERMEDIATE = Stage("intermediate", attention=1.0, hidden=1.0, embedding=1.0)
+"""TinyBERT's first stage: what the layers compute."""
 PREDICTION = Stage("prediction", prediction=1.0)
+"""TinyBERT's second stage: what the teacher answers."""

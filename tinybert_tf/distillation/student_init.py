@@ -141,7 +141,7 @@ class _Text:
             )
         self.encoder = encoder
         self._position_biases = [position_bias(encoder, mask) for mask in self.masks]
-        self._layer = None
+        self._layer: int | None = None
 
     def embed(self, encoder: BertEncoder) -> list[np.ndarray]:
         """Returns for each batch the sums of an encoder's embeddings [tokens, width]."""

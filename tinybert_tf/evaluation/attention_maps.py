@@ -146,7 +146,9 @@ def read_attention_maps(path: str | os.PathLike) -> AttentionMaps | None:
     try:
         content = json.loads(text)
         tokens, blocks = tuple(content["tokens"]), tuple(content["blocks"])
-        teacher, student = (np.float64(content[model]) for model in ("teacher", "student"))
+        teacher, student = (
+            np.array(content[model], "float64") for model in ("teacher", "student")
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise _no_maps(path) from error
     shape = (len(blocks), len(tokens), len(tokens))

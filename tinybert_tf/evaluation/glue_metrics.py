@@ -17,6 +17,7 @@ METRICS = {
     "pearson": lambda labels, scores: stats.pearsonr(labels, scores).statistic,
     "spearman": lambda labels, scores: stats.spearmanr(labels, scores).statistic,
 }
+"""Functions of labels and answers, by name."""
 
 
 def compute_metrics(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict:

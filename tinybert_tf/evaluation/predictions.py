@@ -82,7 +82,7 @@ def read_predictions(path: str | os.PathLike, task: Task) -> Predictions | None:
     )
     dtype = np.float32 if task.is_regression else np.int32
     examples = Examples(tuple(zip(*texts, strict=True)), np.array(labels, dtype))
-    return Predictions(examples, np.float32(teacher), np.float32(student))
+    return Predictions(examples, np.array(teacher, "float32"), np.array(student, "float32"))
 
 
 def _parse(task: Task, line: str, where: str) -> tuple:

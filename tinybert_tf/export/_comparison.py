@@ -1,4 +1,4 @@
-"""Checks that an exported file is what it should be; a file that is not is never written."""
+"""Compares a converted file with its Keras model; one that differs is never written."""
 
 import dataclasses
 from collections.abc import Callable
@@ -51,6 +51,7 @@ def compare_with_keras(
     encoded: EncodedExamples,
     expected: dict[str, np.ndarray],
     profile: Profile,
+    *,
     score: Callable | None = None,
     best_metric: float = 1.0,
 ) -> Comparison:

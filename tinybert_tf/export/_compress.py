@@ -88,7 +88,7 @@ def _scale_output(graph, operator, weights, ratio_buffer: int, multiply: int):
         graph, output.name + b"_unscaled", output.shape, "float32"
     )
     ratio = _flatbuffer.add_tensor(
-        graph, weights.name + b"_scales", (output.shape[-1],), "float32", ratio_buffer
+        graph, weights.name + b"_scales", (output.shape[-1],), "float32", buffer=ratio_buffer
     )
     product = _flatbuffer.make_operator(
         multiply, [unscaled, ratio], operator.outputs, schema.MulOptionsT()
@@ -272,7 +272,7 @@ def _quantize_constant(model, graph, index: int) -> None:
     quantized = np.round(values / scale).astype(np.int8)
     buffer = _flatbuffer.add_buffer(model, quantized)
     source = _flatbuffer.add_tensor(
-        graph, tensor.name + b"_int8", quantized.shape, "int8", buffer, scale
+        graph, tensor.name + b"_int8", quantized.shape, "int8", buffer=buffer, scale=scale
     )
     tensor.buffer = 0
     code = _flatbuffer.operator_code(model, "DEQUANTIZE", 2)
@@ -324,11 +324,11 @@ class _LookupEditor:
             b"embedding_" + name.encode(),
             values.shape,
             values.dtype,
-            self._buffers[name],
-            self._scales.get(name),
+            buffer=self._buffers[name],
+            scale=self._scales.get(name),
         )
 
-    def _apply(self, name, version, inputs, shape, dtype, scale=None, options=None, out=None):
+    def _apply(self, name, version, inputs, shape, dtype, *, options, scale=None, out=None):
         if out is None:
             label = f"embedding_{name.lower()}_{len(self._operators)}".encode()
             out = _flatbuffer.add_tensor(self._graph, label, shape, dtype, scale=scale)
@@ -341,28 +341,33 @@ class _LookupEditor:
         scale = tensor.quantization and tensor.quantization.scale[0]
         version, dtype = _GATHER[tensor.type]
         options = schema.GatherOptionsT()
-        return self._apply("GATHER", version, [table, indices], shape, dtype, scale, options)
+        return self._apply(
+            "GATHER", version, [table, indices], shape, dtype, scale=scale, options=options
+        )
 
     def _cast(self, x: int, shape) -> int:
         is_short = self._graph.tensors[x].type == schema.TensorType.INT16
         options = schema.CastOptionsT()
         options.inDataType = self._graph.tensors[x].type
         options.outDataType = schema.TensorType.INT32
-        return self._apply("CAST", 4 if is_short else 1, [x], shape, "int32", None, options)
+        return self._apply("CAST", 4 if is_short else 1, [x], shape, "int32", options=options)
 
     def _add(self, x: int, y: int, shape, dtype, out: int | None = None) -> int:
-        return self._apply("ADD", 1, [x, y], shape, dtype, None, schema.AddOptionsT(), out)
+        options = schema.AddOptionsT()
+        return self._apply("ADD", 1, [x, y], shape, dtype, options=options, out=out)
 
     def _reshape(self, x: int, shape, scale: float) -> int:
         values = np.array(shape, np.int32)
         buffer = _flatbuffer.add_buffer(self._model, values)
         target = _flatbuffer.add_tensor(
-            self._graph, b"embedding_shape", values.shape, values.dtype, buffer
+            self._graph, b"embedding_shape", values.shape, values.dtype, buffer=buffer
         )
         options = schema.ReshapeOptionsT()
         options.newShape = values
-        return self._apply("RESHAPE", 1, [x, target], shape, "int8", scale, options)
+        return self._apply(
+            "RESHAPE", 1, [x, target], shape, "int8", scale=scale, options=options
+        )
 
     def _dequantize(self, x: int, shape) -> int:
         options = schema.DequantizeOptionsT()
-        return self._apply("DEQUANTIZE", 2, [x], shape, "float32", None, options)
+        return self._apply("DEQUANTIZE", 2, [x], shape, "float32", options=options)

@@ -169,6 +169,7 @@ def add_tensor(
     name: bytes,
     shape: tuple[int, ...],
     dtype,
+    *,
     buffer: int = 0,
     scale: float | None = None,
 ) -> int:

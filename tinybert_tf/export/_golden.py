@@ -1,5 +1,7 @@
 """Golden vectors: what an app that runs a bundle must reproduce."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tinybert_tf.export._contract import read_contract
@@ -33,26 +35,35 @@ def make_golden(
         takes the ids.
     """
     runners = {name: TfliteModel(content) for name, content in models.items()}
-    examples = []
-    for texts in golden_texts(num_texts):
-        token_ids, segment_ids = tokenize(preprocessor, texts)
-        outputs = {n: run_ids(runner, token_ids, segment_ids) for n, runner in runners.items()}
-        examples.append(
-            {
-                "texts": list(texts),
-                "token_ids": token_ids,
-                "segment_ids": segment_ids,
-                "outputs": outputs,
-            }
+    texts = golden_texts(num_texts)
+    examples = [
+        {
+            "texts": list(text),
+            "token_ids": token_ids,
+            "segment_ids": segment_ids,
+            "outputs": {n: run_ids(r, token_ids, segment_ids) for n, r in runners.items()},
+        }
+        for text, (token_ids, segment_ids) in zip(
+            texts, tokenize(preprocessor, texts), strict=True
         )
+    ]
     return {"schema_version": SCHEMA_VERSION, "examples": examples}
 
 
-def tokenize(preprocessor: BertPreprocessor, texts) -> tuple[list[int], list[int]]:
-    """Returns unpadded token ids and segment ids of one text or pair."""
-    texts = tuple(texts) if len(texts) > 1 else texts[0]
-    token_ids, segment_ids = preprocessor.ragged_token_ids(texts)
-    return token_ids.numpy().tolist(), segment_ids.numpy().tolist()
+def tokenize(
+    preprocessor: BertPreprocessor, texts: Sequence[Sequence[str]]
+) -> list[tuple[list[int], list[int]]]:
+    """Returns unpadded token ids and segment ids of texts, or of pairs of them.
+
+    Args:
+        preprocessor: `BertPreprocessor`.
+        texts: sequence of sequences of one str each, or of two.
+    """
+    fields = [list(field) for field in zip(*texts, strict=True)]
+    token_ids, segment_ids = preprocessor.ragged_token_ids(
+        tuple(fields) if len(fields) > 1 else fields[0]
+    )
+    return list(zip(token_ids.to_list(), segment_ids.to_list(), strict=True))
 
 
 def run_ids(

@@ -19,6 +19,7 @@ from tinybert_tf.export.conversion import check_lengths, convert, output_names, 
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
 from tinybert_tf.files import atomic_directory, check_absent
+from tinybert_tf.models import BertSpanClassifier, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.tokenization.vocabulary import MAX_CHARS_PER_WORD
 
@@ -34,7 +35,7 @@ class TaskCard:
 
     Args:
         name: str.
-        split: str. Which of the task's data the files are verified on.
+        split: str. Which of the task's data the files are compared with Keras on.
         score: see `compare_with_keras`.
         best_metric: see `compare_with_keras`.
     """
@@ -50,6 +51,7 @@ def export_bundle(
     examples: Examples | EncodedExamples,
     output: str | os.PathLike,
     profile: str | Profile = DEFAULT_PROFILE,
+    *,
     sequence_length: int | None = None,
     lengths: Sequence[int] | None = None,
     calibration: Examples | EncodedExamples | None = None,
@@ -57,46 +59,96 @@ def export_bundle(
     card: ModelCard | None = None,
     made_by: dict | None = None,
 ) -> dict:
-    """Converts, verifies and writes a model as a bundle (`export/bundle.schema.json`).
+    """Converts a model and writes it as a bundle (`export/bundle.schema.json`).
 
-    The folder is complete or absent; the same arguments make the same bytes.
+    The folder is written whole or not at all; the same arguments make the same bytes.
 
     Args:
         model: `BertTextClassifier` or `BertSpanClassifier`, float32, with a preprocessor.
         examples: `Examples`, or what is no whole text, such as the windows of contexts, as
-            `EncodedExamples` no longer than `sequence_length`. Real ones, not trained on, to
-            verify the files on.
+            `EncodedExamples` no longer than `sequence_length`. Not trained on: the files are
+            compared with the model on them.
         output: str or path. A folder that does not exist or is empty.
         profile: str or `Profile`. See `load_profile`.
         sequence_length: int or `None`. The static length of `model.tflite` and the longest of
             `model_multi.tflite`; `None` is the preprocessor's.
         lengths: sequence of int or `None`. Of `model_multi.tflite`; `None` is 16, 32, 64, ...
             up to `sequence_length`. One length makes no such file.
-        calibration: as `examples`, or `None`. Training ones, for profiles that measure on
-            them.
+        calibration: as `examples`, or `None`. Of training, for profiles that need them.
         task: `TaskCard` or `None`.
         card: `ModelCard` or `None`.
         made_by: dict or `None`. What else `bundle.json` says of how the files were made.
 
     Returns:
-        dict. Figures: profile, lengths, sizes in megabytes (10^6 bytes), latencies in
-        milliseconds (one thread, texts of `examples`), differences, metrics, runtime.
+        dict. Profile, lengths, sizes in megabytes (10^6 bytes), latencies in milliseconds
+        (one thread, texts of `examples`), differences, metrics, runtime.
 
     Raises:
-        TinyBertError: if the model cannot be exported, a file fails its verification or the
-            folder is not empty.
+        TinyBertError: if the model cannot be exported, a file differs from it by more than the
+            profile allows, or the folder is not empty.
     """
+    _check(model, output)
+    length = sequence_length or model.preprocessor.sequence_length
+    export = _Export(
+        model,
+        profile if isinstance(profile, Profile) else load_profile(profile),
+        _plan(model, length, lengths),
+        BertPreprocessor(model.preprocessor.tokenizer, length),
+        task or TaskCard(),
+        card or ModelCard("tinybert"),
+    )
+    encoded, measured = map(export.encode, (examples, calibration))
+    files, checks = _make_files(export, encoded, measured)
+    info = _info(export, files, checks[MODEL], _num_texts(encoded), made_by or {})
+    _write(output, files, info)
+    return _report(info, files, checks, encoded)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Export:
+    """What is exported and how, with nothing left at `None`.
+
+    Args:
+        model: the Keras model.
+        profile: `Profile`.
+        plan: dict. The lengths of each TFLite file.
+        preprocessor: `BertPreprocessor`. Of the longest length.
+        task: `TaskCard`.
+        card: `ModelCard`.
+    """
+
+    model: BertTextClassifier | BertSpanClassifier
+    profile: Profile
+    plan: dict[str, tuple[int, ...]]
+    preprocessor: BertPreprocessor
+    task: TaskCard
+    card: ModelCard
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the classes, in the order of the outputs; empty if there are none."""
+        if output_names(self.model) != ("probability",):
+            return []
+        return list(self.model.labels or map(str, range(self.model.num_classes)))
+
+    def encode(self, examples: Examples | EncodedExamples | None) -> EncodedExamples | None:
+        """Returns examples as token ids, those that are not yet."""
+        if isinstance(examples, Examples):
+            return encode_examples(examples, self.preprocessor)
+        return examples
+
+
+def _check(model, output) -> None:
     if model.preprocessor is None:
         raise TinyBertError(
             "The model has no preprocessor, so its vocabulary is unknown. Set "
             "model.preprocessor to the BertPreprocessor it was trained with."
         )
     check_absent(output)
-    if not isinstance(profile, Profile):
-        profile = load_profile(profile)
-    task, card = task or TaskCard(), card or ModelCard("tinybert")
-    length = sequence_length or model.preprocessor.sequence_length
-    plan = {MODEL: (length,)}
+
+
+def _plan(model, length: int, lengths: Sequence[int] | None) -> dict[str, tuple[int, ...]]:
+    """Returns the lengths of each file, after a look whether the model takes them."""
     lengths = multi_lengths(length) if lengths is None else tuple(sorted({*lengths, length}))
     if lengths[-1] > length:
         raise TinyBertError(
@@ -104,41 +156,46 @@ def export_bundle(
             "both files. Raise sequence_length or leave out longer ones."
         )
     check_lengths(model, lengths)
-    if len(lengths) > 1:
-        plan[MULTI_MODEL] = lengths
-    preprocessor = BertPreprocessor(model.preprocessor.tokenizer, length)
-    encoded = _encode(examples, preprocessor)
-    measured = None if calibration is None else _encode(calibration, preprocessor)
-    # The second of two texts is segment 1.
-    num_texts = 1 + int(encoded.segment_ids.max())
-    expected = runtime.keras_outputs(model, encoded)
+    several = {MULTI_MODEL: lengths} if len(lengths) > 1 else {}
+    return {MODEL: (length,), **several}
 
-    files, checks = {}, {}
-    labels = _labels(model)
-    files["vocab.txt"] = _lines(preprocessor.tokenizer.get_vocabulary())
-    if labels:
-        files["labels.txt"] = _lines(labels)
-    for name, name_lengths in plan.items():
-        content = convert(model, name_lengths, profile, measured)
-        if name == MODEL and len(output_names(model)) == 1:
-            content = add_metadata(
-                content,
-                card,
-                output_names(model)[0],
-                files["vocab.txt"],
-                files.get("labels.txt"),
-            )
+
+def _num_texts(encoded: EncodedExamples) -> int:
+    # The second of two texts is segment 1.
+    return 1 + int(encoded.segment_ids.max())
+
+
+def _make_files(
+    export: _Export, encoded: EncodedExamples, calibration: EncodedExamples | None
+) -> tuple[dict[str, bytes], dict[str, Comparison]]:
+    """Returns all files but bundle.json, and how the TFLite files compare with Keras.
+
+    Raises:
+        TinyBertError: if a file differs by more than the profile allows.
+    """
+    names, task = output_names(export.model), export.task
+    files, checks = {"vocab.txt": _lines(export.preprocessor.tokenizer.get_vocabulary())}, {}
+    if export.labels:
+        files["labels.txt"] = _lines(export.labels)
+    expected = runtime.keras_outputs(export.model, encoded)
+    for name, lengths in export.plan.items():
+        content = convert(export.model, lengths, export.profile, calibration)
+        if name == MODEL and len(names) == 1:
+            texts = files["vocab.txt"], files.get("labels.txt")
+            content = add_metadata(content, export.card, names[0], *texts)
         checks[name] = compare_with_keras(
-            content, model, encoded, expected, profile, task.score, task.best_metric
+            content,
+            export.model,
+            encoded,
+            expected,
+            export.profile,
+            score=task.score,
+            best_metric=task.best_metric,
         )
         files[name] = content
-    models = {name: files[name] for name in plan}
-    golden = make_golden(models, preprocessor, num_texts)
-    files["golden.json"] = _json(golden)
-    info = _info(model, profile, plan, files, checks[MODEL], num_texts, task, card)
-    info["made_by"] = {**_versions(), "profile": _profile_values(profile), **(made_by or {})}
-    _write(output, files, info)
-    return _report(info, models, checks, encoded)
+    models = {name: files[name] for name in export.plan}
+    files["golden.json"] = _json(make_golden(models, export.preprocessor, _num_texts(encoded)))
+    return files, checks
 
 
 def multi_lengths(sequence_length: int) -> tuple[int, ...]:
@@ -213,19 +270,6 @@ def check_app(app: str | os.PathLike) -> None:
         )
 
 
-def _encode(
-    examples: Examples | EncodedExamples, preprocessor: BertPreprocessor
-) -> EncodedExamples:
-    is_encoded = isinstance(examples, EncodedExamples)
-    return examples if is_encoded else encode_examples(examples, preprocessor)
-
-
-def _labels(model) -> list[str]:
-    if output_names(model) != ("probability",):
-        return []
-    return list(model.labels or map(str, range(model.num_classes)))
-
-
 def _lines(lines: Sequence[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -234,10 +278,17 @@ def _json(values: dict) -> bytes:
     return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _info(model, profile, plan, files, check: Comparison, num_texts, task, card) -> dict:
-    names = output_names(model)
+def _info(
+    export: _Export,
+    files: dict[str, bytes],
+    check: Comparison,
+    num_texts: int,
+    made_by: dict,
+) -> dict:
+    """Returns what bundle.json says, without its seal."""
+    names = output_names(export.model)
     kinds = {"probability": "classification", "score": "regression"}
-    tokenizer = model.preprocessor.tokenizer
+    card, profile, tokenizer = export.card, export.profile, export.preprocessor.tokenizer
     return {
         "schema_version": SCHEMA_VERSION,
         "name": card.name,
@@ -246,11 +297,11 @@ def _info(model, profile, plan, files, check: Comparison, num_texts, task, card)
         "author": card.author,
         "license": card.license,
         "task": {
-            "name": task.name,
+            "name": export.task.name,
             "type": kinds.get(names[0], "span"),
             "num_texts": num_texts,
         },
-        "labels": _labels(model),
+        "labels": export.labels,
         "tokenizer": {
             "type": "bert_wordpiece",
             "lowercase": tokenizer.lowercase,
@@ -270,14 +321,10 @@ def _info(model, profile, plan, files, check: Comparison, num_texts, task, card)
         },
         "runtime": {"minimum_tensorflow_lite": check.minimum_runtime},
         "files": {
-            name: {
-                **_file_facts(content),
-                **({"signatures": signature_names(plan[name])} if name in plan else {}),
-            }
-            for name, content in sorted(files.items())
+            name: _file_facts(files[name], export.plan.get(name)) for name in sorted(files)
         },
         "accuracy": {
-            "split": task.split,
+            "split": export.task.split,
             "examples": check.examples,
             "keras": check.keras_metrics,
             "model": check.metrics,
@@ -285,11 +332,13 @@ def _info(model, profile, plan, files, check: Comparison, num_texts, task, card)
             "mean_difference": check.mean_difference,
             "label_agreement": check.label_agreement,
         },
+        "made_by": {**_versions(), "profile": _profile_values(profile), **made_by},
     }
 
 
-def _file_facts(content: bytes) -> dict:
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+def _file_facts(content: bytes, lengths: Sequence[int] | None = None) -> dict:
+    facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return facts if lengths is None else {**facts, "signatures": signature_names(lengths)}
 
 
 def _versions() -> dict[str, str]:
@@ -308,18 +357,20 @@ def _write(output, files: dict[str, bytes], info: dict) -> None:
         (folder / "bundle.json").write_bytes(seal(info))
 
 
-def _report(info: dict, models: dict, checks: dict[str, Comparison], encoded) -> dict:
+def _report(
+    info: dict, files: dict[str, bytes], checks: dict[str, Comparison], encoded: EncodedExamples
+) -> dict:
     report = {
         "profile": info["quantization"]["profile"],
         "sequence_length": max(info["files"][MODEL]["signatures"].values()),
         "minimum_runtime": info["runtime"]["minimum_tensorflow_lite"],
         "verified_on": len(encoded),
     }
-    for name, content in models.items():
+    for name, check in checks.items():
         prefix = "" if name == MODEL else "multi_"
-        runner, check = runtime.TfliteModel(content), checks[name]
+        runner = runtime.TfliteModel(files[name])
         report |= {
-            f"{prefix}megabytes": len(content) / 1e6,
+            f"{prefix}megabytes": len(files[name]) / 1e6,
             f"{prefix}milliseconds": runtime.median_milliseconds(
                 runner, encoded, runner.length_for
             ),

@@ -9,6 +9,7 @@ BertNLClassifier by their order.
 import dataclasses
 import io
 import zipfile
+from collections.abc import Sequence
 
 import flatbuffers
 import numpy as np
@@ -157,7 +158,7 @@ class _Tables:
         # AssociatedFile { name, description, type }
         return self.table([self.string(name), self.string(description), ("byte", kind)])
 
-    def tensor(self, name: str, description: str, files: list[int] = ()) -> int:
+    def tensor(self, name: str, description: str, files: Sequence[int] = ()) -> int:
         # Content { content_properties: a union }
         content = self.table([("byte", _FEATURE_PROPERTIES), self.table([])])
         # TensorMetadata { name, description, dimensions, content, units, stats, files }

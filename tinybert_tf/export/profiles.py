@@ -6,17 +6,16 @@ from typing import Annotated, Literal
 
 import pydantic
 import yaml
-from pydantic.dataclasses import dataclass
 
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.export._contract import contract_path
 from tinybert_tf.files import read_text_file
+from tinybert_tf.strict import strict_dataclass
 
 DEFAULT_PROFILE = "dynamic_int8"
-_strict = pydantic.ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True, config=_strict)
+@strict_dataclass
 class Tolerance:
     """How far a file may be from the Keras model before its export fails.
 
@@ -34,7 +33,7 @@ class Tolerance:
     metric_drop: pydantic.NonNegativeFloat
 
 
-@dataclass(frozen=True, config=_strict)
+@strict_dataclass
 class Profile:
     """A way to store a model.
 

@@ -109,7 +109,7 @@ def keras_outputs(model, encoded: EncodedExamples) -> dict[str, np.ndarray]:
         output_function(model), input_signature=[dict.fromkeys(INPUT_NAMES, ids)]
     )
     batches = BucketedBatches(encoded, _TOKENS_PER_BATCH)
-    rows = [None] * len(encoded)
+    rows: list[dict] = [{}] * len(encoded)
     for part in batches.plan(0):
         outputs = {k: v.numpy() for k, v in function(encoded.batch(part)[0]).items()}
         for i, row in enumerate(part):

@@ -157,9 +157,11 @@ def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteMode
     tokenizer = BertTokenizer(folder / "vocab.txt", info["tokenizer"]["lowercase"])
     longest = max(max(model.signatures.values()) for model in models.values())
     preprocessor = BertPreprocessor(tokenizer, longest)
-    largest = 0.0
-    for i, example in enumerate(golden["examples"]):
-        token_ids, segment_ids = tokenize(preprocessor, example["texts"])
+    examples, largest = golden["examples"], 0.0
+    tokenized = tokenize(preprocessor, [example["texts"] for example in examples])
+    for i, (example, (token_ids, segment_ids)) in enumerate(
+        zip(examples, tokenized, strict=True)
+    ):
         if (token_ids, segment_ids) != (example["token_ids"], example["segment_ids"]):
             raise TinyBertError(
                 f"{path}, example {i}: other token ids than the vocabulary gives. The bundle "

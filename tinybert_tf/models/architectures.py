@@ -27,3 +27,4 @@ ARCHITECTURES: dict[str, dict] = {
     "bert_base": _bert(12, 768, 12, 3072),
     "bert_large": _bert(24, 1024, 16, 4096),
 }
+"""Arguments of `BertEncoder` by name; `from_preset(NAME, load_weights=False)` takes a name."""

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-# Large enough to take a masked key out of the softmax, small enough for float16 and for
-# the range of an int8 activation.
 MASK_BIAS = -1e4
+"""Added to the scores of masked keys: large enough to take them out of the softmax, small
+enough for float16 and for the range of an int8 activation."""
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")

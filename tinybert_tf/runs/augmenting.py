@@ -22,7 +22,7 @@ from tinybert_tf.runs.config import AugmentationConfig, RunConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.examples import read_training_examples
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training.strategies import resolve_precision
+from tinybert_tf.training import resolve_precision
 
 
 def augment(

@@ -7,22 +7,19 @@ import pydantic
 
 from tinybert_tf.augmentation import AugmentationOptions, default_copies
 from tinybert_tf.checkpoints.locations import WeightsConfig
-from tinybert_tf.data.squad import SPAN_TASKS, SpanTask
-from tinybert_tf.data.tasks import GLUE_TASKS, Task
-from tinybert_tf.distillation.stages import Stage
+from tinybert_tf.data import GLUE_TASKS, SPAN_TASKS, SpanTask, Task
+from tinybert_tf.distillation import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.export.profiles import load_profile
+from tinybert_tf.export import load_profile
 from tinybert_tf.models import ARCHITECTURES
 from tinybert_tf.strict import strict_dataclass, strict_keyword_dataclass
-from tinybert_tf.training.fitting import FitConfig
+from tinybert_tf.training import FitConfig
 
 # A stage's figures stand in `results.json` beside these, its checkpoints beside the teacher's.
 _TAKEN = (
     *("commands", "finetune", "teacher", "augmentation", "student_start", "student_head"),
     *("evaluation", "export", "latency"),
 )
-
-
 # Tokens of a text, and of a question with a window of its context.
 _MAX_TOKENS, _MAX_WINDOW_TOKENS = 128, 384
 

@@ -7,8 +7,7 @@ from tinybert_tf.models import encoder_of
 from tinybert_tf.runs.config import GeneralConfig, RunConfig, StageConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.models import load_student_start
-from tinybert_tf.training.fitting import StageFit
-from tinybert_tf.training.optimizers import make_optimizer
+from tinybert_tf.training import Batches, Scorer, StageFit, make_optimizer
 
 
 def make_distiller(config: RunConfig | GeneralConfig, student, teacher) -> TinyBertDistiller:
@@ -59,8 +58,9 @@ def fit_stages(
     config: RunConfig | GeneralConfig,
     run: RunDirectory,
     distiller: TinyBertDistiller,
-    evaluator,
-    batches_of: Callable[[StageConfig], object],
+    *,
+    evaluator: Scorer,
+    batches_of: Callable[[StageConfig], Batches],
     sample: Sequence[dict],
 ) -> None:
     """Starts the student and fits the stages of a config, or goes on where a run was left.
@@ -72,8 +72,8 @@ def fit_stages(
         config: `RunConfig` or `GeneralConfig`.
         run: `RunDirectory`.
         distiller: `TinyBertDistiller`. Its student has random weights.
-        evaluator: see `StageFit`. Of the distiller's student.
-        batches_of: function of a `StageConfig` that returns its batches; see `StageFit`.
+        evaluator: `Scorer` of the distiller's student.
+        batches_of: function from a `StageConfig` to its `Batches`.
         sample: sequence of encoder inputs. Text that the start is fitted on.
 
     Raises:
@@ -89,12 +89,12 @@ def fit_stages(
         stage = StageFit(
             stage_config.name,
             distiller,
-            distiller.student,
-            evaluator,
-            batches,
-            fit,
-            run,
-            config.checkpoint_minutes,
+            batches=batches,
+            evaluator=evaluator,
+            config=fit,
+            run=run,
+            save_minutes=config.checkpoint_minutes,
+            scored=distiller.student,
         )
         # What is fitted here is in the state of a stage that has begun.
         if not stage.has_begun():
@@ -111,13 +111,19 @@ def fit_stages(
     stage.load_best()
 
 
-def _fit_head_again(run, distiller, evaluator, sample, dev: dict) -> dict:
+def _fit_head_again(
+    run: RunDirectory,
+    distiller: TinyBertDistiller,
+    evaluator: Scorer,
+    sample: Sequence[dict],
+    dev: dict[str, float],
+) -> dict[str, float]:
     """Fits the student's head to its teacher's logits, unless that makes it worse.
 
     Args:
         run: `RunDirectory`. Gets the score with the head that was fitted.
         distiller: `TinyBertDistiller`.
-        evaluator: see `StageFit`. Of the distiller's student.
+        evaluator: `Scorer` of the distiller's student.
         sample: see `initialize_head`.
         dev: dict. The score before.
 

@@ -9,8 +9,6 @@ import time
 from importlib import metadata
 
 PROGRAM = "python -m tinybert_tf"
-
-
 _PACKAGES = ("tensorflow", "keras", "keras-nlp", "tensorflow-text", "numpy")
 
 

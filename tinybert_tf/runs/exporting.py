@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 
+from tinybert_tf import export
 from tinybert_tf.checkpoints.locations import load_classifier
 from tinybert_tf.data import encode_examples
 from tinybert_tf.runs.config import ExportConfig, RunConfig
@@ -26,7 +27,7 @@ def export_student(
     profile: str,
     options: ExportConfig | None = None,
 ) -> dict:
-    """Exports the student of the run as a bundle, verified on the test split.
+    """Exports the student of the run as a bundle, compared with it on the test split.
 
     Args:
         config: `RunConfig`.
@@ -40,10 +41,8 @@ def export_student(
         dict. See `tinybert_tf.export.export_bundle`.
 
     Raises:
-        TinyBertError: if there is no student or a file fails its verification.
+        TinyBertError: if there is no student or a file differs from it too much.
     """
-    from tinybert_tf import export
-
     steps, options = task_steps(config), options or config.export
     student = load_classifier(run.student)
     length = options.sequence_length or student.preprocessor.sequence_length
@@ -55,25 +54,24 @@ def export_student(
         train = read_split(steps.task, config.data, "train")
         train = take_random(train, _CALIBRATION_EXAMPLES, config.seed)
         calibration, _ = steps.export_data(train, preprocessor)
+    split = "test" if config.data.test else "dev"
     return export.export_bundle(
         student,
         examples,
         output,
         profile,
-        length,
-        options.lengths,
-        calibration,
-        export.TaskCard(
-            steps.task.name, "test" if config.data.test else "dev", score, steps.best_metric
-        ),
-        export.ModelCard(
+        sequence_length=length,
+        lengths=options.lengths,
+        calibration=calibration,
+        task=export.TaskCard(steps.task.name, split, score, steps.best_metric),
+        card=export.ModelCard(
             options.name or run.path.resolve().name,
             options.description,
             options.version,
             options.author,
             options.license,
         ),
-        _made_by(config),
+        made_by=_made_by(config),
     )
 
 
@@ -101,8 +99,6 @@ def export_text_model(run: RunDirectory, output: str | os.PathLike, kind: str) -
     Raises:
         TinyBertError: if there is no student or what was written differs from it.
     """
-    from tinybert_tf import export
-
     config = run.config()
     steps = task_steps(config)
     write = {"saved_model": export.export_saved_model, "keras": export.export_keras}[kind]
@@ -120,8 +116,6 @@ def export_all(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: see `export_student`.
     """
-    from tinybert_tf import export
-
     reports = run.read_results().get("export", {})
     for profile in config.export.profiles:
         settings = dataclasses.asdict(export.load_profile(profile))

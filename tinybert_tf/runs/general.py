@@ -13,11 +13,10 @@ from tinybert_tf.checkpoints.locations import load_plain_encoder
 from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.checkpoints.teachers import describe_teacher
 from tinybert_tf.corpus import CorpusBatches
-from tinybert_tf.data import check_training_labels, encode_examples
-from tinybert_tf.data.batches import BucketedBatches
+from tinybert_tf.data import BucketedBatches, check_training_labels, encode_examples
 from tinybert_tf.distillation import TinyBertDistiller
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.evaluation.text_evaluator import TextEvaluator
+from tinybert_tf.evaluation import TextEvaluator
 from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.models._quantized_weights import save_quantized_preset
@@ -27,9 +26,13 @@ from tinybert_tf.runs.distilling import fit_stages, make_distiller
 from tinybert_tf.runs.examples import read_part
 from tinybert_tf.runs.models import check_start_vocabulary, make_student_encoder
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
-from tinybert_tf.training.fitting import Checkpoints
-from tinybert_tf.training.optimizers import assign_averages, make_optimizer
-from tinybert_tf.training.strategies import make_strategy, resolve_precision
+from tinybert_tf.training import (
+    Checkpoints,
+    assign_averages,
+    make_optimizer,
+    make_strategy,
+    resolve_precision,
+)
 
 # Batches of the corpus that the student's start is measured on.
 _START_BATCHES = 16
@@ -70,7 +73,9 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
             return _batches(config, "train", stage.fit.tokens_per_batch)
 
         sample = list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
-        fit_stages(config, run, distiller, evaluator, batches_of, sample)
+        fit_stages(
+            config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+        )
     run.add_results(history=_dev_history(run), corpus=corpus_figures(batches))
     save_preset(student, BertPreprocessor(tokenizer), run.student)
 
@@ -114,7 +119,8 @@ class FineTuneProbe:
         precision = encoder.dtype_policy.name
         optimizer = make_optimizer(self._fit.optimizer, steps, precision)
         model.compile(optimizer, jit_compile=False)
-        model.fit(batches.dataset(self._fit.epochs), verbose=0)
+        # The batches are shuffled; Keras would warn that it does not shuffle them again.
+        model.fit(batches.dataset(self._fit.epochs), shuffle=False, verbose=0)
         assign_averages(model.optimizer)
         return TextEvaluator(self._task, model, self._dev).score()
 

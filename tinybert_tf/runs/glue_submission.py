@@ -6,8 +6,7 @@ import pathlib
 import numpy as np
 
 from tinybert_tf.checkpoints.locations import load_classifier, resolve_path
-from tinybert_tf.data import encode_examples, read_glue_test
-from tinybert_tf.data.tasks import GLUE_TASKS, Task
+from tinybert_tf.data import GLUE_TASKS, Task, encode_examples, read_glue_test
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.evaluation import TextPredictor
 from tinybert_tf.files import atomic_directory, atomic_file

@@ -18,9 +18,7 @@ from tinybert_tf.runs.config import MaskedLMConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.general import check_length, corpus_figures
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training.fitting import StageFit
-from tinybert_tf.training.optimizers import make_optimizer
-from tinybert_tf.training.strategies import make_strategy, resolve_precision
+from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
 
 STAGE = "masked_lm"
 
@@ -70,12 +68,16 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         held_out = MaskedBatches(config, "held_out").sample(config.corpus.max_held_out_batches)
         evaluator = _HeldOutMasks(model, held_out)
         stage = StageFit(
-            STAGE, model, model, evaluator, batches, config.fit, run, config.checkpoint_minutes
+            STAGE,
+            model,
+            batches=batches,
+            evaluator=evaluator,
+            config=config.fit,
+            run=run,
+            save_minutes=config.checkpoint_minutes,
         )
         if not stage.has_begun():
-            masked = [ids[weights > 0] for _, ids, weights in batches.sample(_START_BATCHES)]
-            frequencies = log_frequencies(np.concatenate(masked), encoder.vocabulary_size)
-            model.masked_lm_head._bias.assign(frequencies)
+            _start_bias(model, batches)
             dev = evaluator.score()
             run.add_results(masked_lm_start={"dev": dev})
             stage.keep(0, dev)
@@ -83,6 +85,12 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         stage.load_best()
     run.add_results(corpus=corpus_figures(batches.corpus))
     save_preset(model, BertPreprocessor(tokenizer), run.masked_lm)
+
+
+def _start_bias(model: BertMaskedLM, batches: "MaskedBatches") -> None:
+    masked = [ids[weights > 0] for _, ids, weights in batches.sample(_START_BATCHES)]
+    vocabulary_size = model.backbone.vocabulary_size
+    model.masked_lm_head._bias.assign(log_frequencies(np.concatenate(masked), vocabulary_size))
 
 
 def log_frequencies(token_ids: np.ndarray, vocabulary_size: int) -> np.ndarray:

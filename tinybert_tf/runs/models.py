@@ -13,7 +13,7 @@ from tinybert_tf.presets import PRESETS
 from tinybert_tf.runs.config import GeneralConfig, RunConfig
 from tinybert_tf.runs.steps import task_steps
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
-from tinybert_tf.training.strategies import resolve_precision
+from tinybert_tf.training import resolve_precision
 
 
 def load_teacher(config: RunConfig) -> BertTextClassifier | BertSpanClassifier:
@@ -116,8 +116,8 @@ def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTok
     if theirs.settings() != tokenizer.settings():
         raise TinyBertError(
             f"student.start '{location}' reads texts otherwise than the teacher: its tokenizer "
-            f"has {theirs.settings()}, the teacher's {tokenizer.settings()}. Give a preset that "
-            "was made with the teacher's, or student.start: teacher."
+            f"has {theirs.settings()}, the teacher's {tokenizer.settings()}. Give a preset "
+            "that was made with the teacher's, or student.start: teacher."
         )
     if theirs.get_vocabulary() != tokenizer.get_vocabulary():
         raise TinyBertError(

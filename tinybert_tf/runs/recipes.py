@@ -1,9 +1,12 @@
-"""The steps of a run: fine-tune the teacher, distil the student, evaluate both, export.
+"""The steps of every task's run: fine-tune the teacher, distil the student, evaluate both.
 
-Each step reads what the one before left in the run directory, is skipped where its result
-is there, and goes on where it was killed. Not here: general distillation (`general.py`) and
-data augmentation (`augmenting.py`).
+Each step reads what the one before left in the run directory. Fine-tuning and distillation are
+skipped where their result is there, and go on where they were killed. Not here: data
+augmentation between them (`augmenting.py`), the export behind them (`exporting.py`), and
+general distillation (`general.py`).
 """
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +15,8 @@ from tinybert_tf.checkpoints.locations import load_classifier
 from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.evaluation import Evaluator
+from tinybert_tf.models import BertSpanClassifier, BertTextClassifier
 from tinybert_tf.runs.augmenting import add_copies
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.directory import RunDirectory
@@ -23,10 +28,9 @@ from tinybert_tf.runs.examples import (
     read_training_examples,
 )
 from tinybert_tf.runs.models import load_teacher, make_student
-from tinybert_tf.runs.steps import task_steps
-from tinybert_tf.training.fitting import StageFit
-from tinybert_tf.training.optimizers import make_optimizer
-from tinybert_tf.training.strategies import make_strategy, resolve_precision
+from tinybert_tf.runs.steps import TaskSteps, task_steps
+from tinybert_tf.tokenization import BertPreprocessor
+from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
 
 # Tokens of training examples that the student's start is fitted on; more change little.
 _START_TOKENS = 32_768
@@ -74,7 +78,13 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     save_preset(teacher, preprocessor, run.teacher)
 
 
-def _fit_teacher(config, run, teacher, train: EncodedExamples, evaluator) -> None:
+def _fit_teacher(
+    config: RunConfig,
+    run: RunDirectory,
+    teacher: BertTextClassifier | BertSpanClassifier,
+    train: EncodedExamples,
+    evaluator: Evaluator,
+) -> None:
     fit = config.teacher.fine_tune
     batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
     optimizer = make_optimizer(
@@ -82,7 +92,13 @@ def _fit_teacher(config, run, teacher, train: EncodedExamples, evaluator) -> Non
     )
     teacher.compile(optimizer, jit_compile=False)
     stage = StageFit(
-        "finetune", teacher, teacher, evaluator, batches, fit, run, config.checkpoint_minutes
+        "finetune",
+        teacher,
+        batches=batches,
+        evaluator=evaluator,
+        config=fit,
+        run=run,
+        save_minutes=config.checkpoint_minutes,
     )
     stage.fit()
     stage.load_best()
@@ -119,7 +135,9 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
         distiller = make_distiller(config, student, teacher)
         evaluator = steps.make_evaluator(student, dev)
         sample = _start_sample(train, config.seed)
-        fit_stages(config, run, distiller, evaluator, batches_of, sample)
+        fit_stages(
+            config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+        )
     save_preset(student, preprocessor, run.student)
 
 
@@ -169,7 +187,9 @@ def evaluate(config: RunConfig, run: RunDirectory) -> dict:
     return figures
 
 
-def _training_data(config: RunConfig, steps, preprocessor) -> tuple:
+def _training_data(
+    config: RunConfig, steps: TaskSteps, preprocessor: BertPreprocessor
+) -> tuple[EncodedExamples, Any]:
     """Returns what is trained on, and the dev examples as evaluators take them."""
     train = read_training_examples(config)
     dev = read_part(steps.task, config.data, "dev", config.seed)
@@ -177,7 +197,9 @@ def _training_data(config: RunConfig, steps, preprocessor) -> tuple:
     return steps.encode_training(train, preprocessor), steps.encode(dev, preprocessor)
 
 
-def _check_teacher(config: RunConfig, run: RunDirectory, steps, evaluator, dev) -> None:
+def _check_teacher(
+    config: RunConfig, run: RunDirectory, steps: TaskSteps, evaluator: Evaluator, dev
+) -> None:
     """Scores the teacher before hours go into what it says."""
     predictions = evaluator.predict()
     if config.teacher.fine_tune is None:

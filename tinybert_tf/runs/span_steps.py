@@ -13,10 +13,9 @@ from tinybert_tf.data import (
     SpanWindows,
     encode_windows,
 )
-from tinybert_tf.evaluation import decode_spans
+from tinybert_tf.evaluation import SpanEvaluator, SpanPrediction, decode_spans
 from tinybert_tf.evaluation.answers import compare_answers, save_answers
-from tinybert_tf.evaluation.span_evaluator import SpanEvaluator, span_metrics
-from tinybert_tf.evaluation.spans import SpanPrediction
+from tinybert_tf.evaluation.span_evaluator import span_metrics
 from tinybert_tf.files import write_json
 from tinybert_tf.models import BertEncoder, BertSpanClassifier
 from tinybert_tf.runs.config import RunConfig

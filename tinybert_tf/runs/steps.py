@@ -81,7 +81,10 @@ class TaskSteps(Protocol):
         """Returns what `export_bundle` takes as examples, and the `score` of its `TaskCard`."""
 
 
-_STEPS: dict[str, type[TaskSteps]] = {"text": TextTaskSteps, "span": SpanTaskSteps}
+_STEPS: dict[str, Callable[[RunConfig], TaskSteps]] = {
+    "text": TextTaskSteps,
+    "span": SpanTaskSteps,
+}
 
 
 def task_steps(config: RunConfig) -> TaskSteps:

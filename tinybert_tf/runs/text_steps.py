@@ -15,15 +15,14 @@ from tinybert_tf.data import (
     encode_examples,
 )
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.evaluation import TextEvaluator, compute_metrics, find_better_order
 from tinybert_tf.evaluation.attention_maps import (
     choose_texts,
     compute_attention_maps,
     save_attention_maps,
 )
-from tinybert_tf.evaluation.glue_metrics import compute_metrics, reason_near_chance
-from tinybert_tf.evaluation.label_order import find_better_order
+from tinybert_tf.evaluation.glue_metrics import reason_near_chance
 from tinybert_tf.evaluation.predictions import Predictions, save_predictions
-from tinybert_tf.evaluation.text_evaluator import TextEvaluator
 from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.directory import RunDirectory

@@ -1,1 +1,36 @@
-"""Runs: configs, run directories and the recipes fine-tune, distill and evaluate."""
+"""Fitting a model so that it can be killed and goes on: optimizers, schedules, strategies."""
+
+from tinybert_tf.training.fitting import (
+    Batches,
+    Checkpoints,
+    FitConfig,
+    Record,
+    Scorer,
+    StageFit,
+)
+from tinybert_tf.training.optimizers import (
+    LossScaleOptimizer,
+    OptimizerConfig,
+    WarmupDecay,
+    assign_averages,
+    averaged_weights,
+    make_optimizer,
+)
+from tinybert_tf.training.strategies import make_strategy, resolve_precision
+
+__all__ = [
+    "Batches",
+    "Checkpoints",
+    "FitConfig",
+    "LossScaleOptimizer",
+    "OptimizerConfig",
+    "Record",
+    "Scorer",
+    "StageFit",
+    "WarmupDecay",
+    "assign_averages",
+    "averaged_weights",
+    "make_optimizer",
+    "make_strategy",
+    "resolve_precision",
+]

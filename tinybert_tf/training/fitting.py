@@ -11,6 +11,7 @@ import h5py
 import keras
 import numpy as np
 import pydantic
+import tensorflow as tf
 
 from tinybert_tf.files import atomic_file
 from tinybert_tf.strict import strict_dataclass
@@ -34,12 +35,10 @@ class FitConfig:
     evaluations_per_epoch: pydantic.PositiveInt = 1
 
 
+# Between lines of `metrics.jsonl`, and between lines on the terminal.
 _LOG_SECONDS = 5.0
-
-
 _PROGRESS_SECONDS = 60.0
-
-
+# Where a state has them, beside what Keras saves.
 _SEEDS = "dropout_seeds"
 
 
@@ -96,8 +95,9 @@ class Checkpoints:
 class Record(Protocol):
     """Where a stage writes what comes of it: a run's directory."""
 
-    # The folder of what a killed process goes on from.
-    checkpoints: pathlib.Path
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """The folder of what a killed process goes on from."""
 
     def log(self, stage: str, step: int, values: dict) -> None:
         """Keeps values of a step."""
@@ -107,6 +107,31 @@ class Record(Protocol):
 
     def add_results(self, **figures) -> dict:
         """Adds figures and returns all of them."""
+
+
+class Batches(Protocol):
+    """What a stage trains on: `BucketedBatches`, `CorpusBatches` or alike."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches an epoch has."""
+
+    @property
+    def tokens_per_epoch(self) -> int:
+        """How many tokens an epoch has, padding left out."""
+
+    def dataset(self, epochs: int = 1, first_step: int = 0) -> tf.data.Dataset:
+        """Returns the batches from a step on, in an order that every process finds again."""
+
+
+class Scorer(Protocol):
+    """What tells how good the weights of a stage are: an evaluator, or losses."""
+
+    def score(self) -> dict[str, float]:
+        """Returns the dev metrics of the weights that the scored model has now."""
+
+    def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
+        """Tells whether scores are better than the best so far."""
 
 
 class _StageCallback(keras.callbacks.Callback):
@@ -147,32 +172,32 @@ class StageFit:
     Args:
         name: str. Of the stage; names its files and log lines.
         model: a compiled `keras.Model`. What is trained.
-        scored: `keras.Model`. What is scored and whose best weights are kept: the model
-            itself or, in distillation, its student.
-        evaluator: `TextEvaluator` of `scored` on the dev set, or another class with its `score`
-            and `is_better`.
-        batches: `BucketedBatches` or `CorpusBatches`. Of the training set.
+        batches: `Batches`. Of the training set.
+        evaluator: `Scorer` of what is scored on the dev set.
         config: `FitConfig`.
         run: `Record`.
         save_minutes: float. Between states.
+        scored: `keras.Model` or `None`. What is scored and whose best weights are kept: a
+            distiller's student. `None` is the model itself.
     """
 
     def __init__(
         self,
         name: str,
         model: keras.Model,
-        scored: keras.Model,
-        evaluator,
-        batches,
+        *,
+        batches: Batches,
+        evaluator: Scorer,
         config: FitConfig,
         run: Record,
         save_minutes: float,
+        scored: keras.Model | None = None,
     ):
         self.name = name
         self.model = model
-        self.scored = scored
-        self.evaluator = evaluator
+        self.scored = model if scored is None else scored
         self.batches = batches
+        self.evaluator = evaluator
         self.config = config
         self.run = run
         self.save_minutes = save_minutes

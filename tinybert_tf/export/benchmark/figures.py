@@ -1,4 +1,4 @@
-"""From what workers answered to figures and tables."""
+"""From what workers answered to numbers and tables."""
 
 import numpy as np
 from rich import box
@@ -28,10 +28,10 @@ def compare_outputs(outputs: np.ndarray, expected: np.ndarray) -> dict:
 
 
 def summarize(answers: list[dict]) -> dict:
-    """Returns the figures of one row.
+    """Returns the numbers of one row.
 
     Args:
-        answers: list of dict. What `worker.measure` returned in each round.
+        answers: list of dict. What `_worker.measure` returned in each round.
 
     Returns:
         dict. `calls`; `milliseconds` of a call: `p50`, `p90`, `p99` and `mean` over all

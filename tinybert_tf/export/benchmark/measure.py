@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from absl import logging
@@ -14,26 +14,26 @@ from scipy import special
 from tinybert_tf.data import EncodedExamples, Examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.benchmark import figures
+from tinybert_tf.export.benchmark._texts import Texts
 from tinybert_tf.export.benchmark.peers import (
     BERT_BASE,
     PEERS,
-    TEACHER,
+    Peer,
     check_peers,
     make_bert_base,
-    make_peers,
 )
 from tinybert_tf.export.benchmark.process import run_script, with_progress
 from tinybert_tf.export.benchmark.subjects import (
-    STUDENT,
+    WORKER,
     Bundle,
     Subject,
     bundle_subjects,
     common_tokenizer,
 )
-from tinybert_tf.export.benchmark.texts import Texts
 from tinybert_tf.export.bundle import MODEL, MULTI_MODEL
 from tinybert_tf.export.conversion import output_function
 from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.tokenization import BertTokenizer
 
 # The same weights in float32 differ by rounding; quantized, by labels near a boundary.
 _MAX_DIFFERENCE = 1e-3
@@ -67,17 +67,34 @@ class Row:
         return f"{self.subject.name} ({tokens}, threads: {self.threads})"
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a benchmark measures.
+
+    Args:
+        lengths: sequence of int or `None`. Tokens of the texts; `None` is every length of the
+            bundles, and for peers the bundles' static lengths.
+        threads: sequence of int. Numbers of threads.
+        rounds: int.
+        seconds: float. Least time of a measurement in a round.
+        seed: int. Of random tokens and of BERT-base's weights.
+    """
+
+    lengths: Sequence[int] | None = None
+    threads: Sequence[int] = (1,)
+    rounds: int = 5
+    seconds: float = 2.0
+    seed: int = 42
+
+
 def benchmark(
     bundles: Sequence[Bundle],
     peers: Sequence[str] = (),
-    student: BertTextClassifier | None = None,
-    teacher: BertTextClassifier | None = None,
+    *,
+    keras_models: Mapping[str, BertTextClassifier] | None = None,
     examples: Examples | None = None,
-    lengths: Sequence[int] | None = None,
-    threads: Sequence[int] = (1,),
-    rounds: int = 5,
-    seconds: float = 2.0,
-    seed: int = 42,
+    settings: Settings | None = None,
+    known_peers: Mapping[str, Peer] = PEERS,
 ) -> dict:
     """Measures bundles and peers in interleaved rounds.
 
@@ -86,18 +103,13 @@ def benchmark(
 
     Args:
         bundles: sequence of `Bundle`, see `read_bundles`. Of one tokenizer.
-        peers: sequence of str. Names of `PEERS`.
-        student: `BertTextClassifier` or `None`. What the bundles were exported from; with it
-            they are checked as well.
-        teacher: `BertTextClassifier` or `None`.
+        peers: sequence of str. Names of `known_peers`.
+        keras_models: dict or `None`. The run's models, by `STUDENT` and `TEACHER`. Bundles are
+            compared with the student if it is there.
         examples: `Examples` or `None`. Real texts: with them the bundles' files, and the peers
             that take every length, run all of them (at most 1,000) in each round.
-        lengths: sequence of int or `None`. Tokens of the texts; `None` is every length of the
-            bundles, and for peers the bundles' static lengths.
-        threads: sequence of int.
-        rounds: int.
-        seconds: float. Least time of a measurement in a round.
-        seed: int. Of random tokens and of BERT-base's weights.
+        settings: `Settings` or `None` for the defaults.
+        known_peers: dict. The peers by name.
 
     Returns:
         dict. `load_average`; `settings`; `models`: runtime and megabytes by name; `results`: a
@@ -109,39 +121,63 @@ def benchmark(
         TinyBertError: if a bundle or argument cannot be used, a package is missing, or a model
             does not compute what its Keras model does.
     """
-    peers = tuple(dict.fromkeys(peers))
-    keras_models = {STUDENT: student, TEACHER: teacher}
-    keras_models = {name: model for name, model in keras_models.items() if model is not None}
-    check_peers(peers, keras_models)
-    _check_numbers(bundles, lengths, threads, rounds)
+    settings, models = settings or Settings(), dict(keras_models or {})
+    peers = check_peers(peers, models, known_peers)
+    _check_settings(bundles, settings)
     tokenizer = common_tokenizer(bundles)
-    _check_models(keras_models, bundles, tokenizer.vocabulary_size())
-    load_before = os.getloadavg()
-    _warn_if_busy(load_before[0])
+    _check_models(models, bundles, tokenizer.vocabulary_size())
+    load_before = _load_average()
     if BERT_BASE in peers:
-        keras_models[BERT_BASE] = make_bert_base(tokenizer.vocabulary_size(), seed)
-    peer_lengths = sorted(lengths or {bundle.static_length for bundle in bundles})
+        models[BERT_BASE] = make_bert_base(tokenizer.vocabulary_size(), settings.seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        subjects = [subject for bundle in bundles for subject in bundle_subjects(bundle)]
-        subjects += make_peers(peers, keras_models, peer_lengths, folder)
-        rows = _plan(subjects, lengths, peer_lengths, threads, examples is not None)
-        ends = min(b.longest for b in bundles), max(_lengths(bundles))
-        texts = Texts(folder, tokenizer, examples, *ends, seed)
-        checks = _check_outputs(rows, texts, keras_models)
-        answers = _measure(rows, texts, rounds, seconds)
-        sizes = {s.name: {"runtime": s.runtime, "megabytes": s.megabytes} for s in subjects}
+        texts = _make_texts(folder, bundles, tokenizer, examples, settings.seed)
+        peer_lengths = sorted(settings.lengths or {b.static_length for b in bundles})
+        subjects = _make_subjects(folder, bundles, peers, models, peer_lengths)
+        rows = _plan(subjects, peers, peer_lengths, settings, examples is not None)
+        checks = _check_outputs(rows, texts, models)
+        answers = _measure(rows, texts, settings)
+        sizes = {s.name: s.facts() for s in subjects}
     return {
         "load_average": {"before": load_before, "after": os.getloadavg()},
         "settings": {
-            "peers": {name: PEERS[name].about for name in peers},
-            "rounds": rounds,
-            "seconds": seconds,
-            "seed": seed,
+            "peers": {name: peer.about for name, peer in peers.items()},
+            **{key: getattr(settings, key) for key in ("rounds", "seconds", "seed")},
         },
         "models": sizes,
-        "results": _results(rows, answers, checks),
+        "results": _results(rows, answers, checks, peers),
     }
+
+
+def _make_texts(
+    folder: pathlib.Path,
+    bundles: Sequence[Bundle],
+    tokenizer: BertTokenizer,
+    examples: Examples | None,
+    seed: int,
+) -> Texts:
+    return Texts(
+        folder,
+        tokenizer,
+        examples,
+        shortest_end=min(bundle.longest for bundle in bundles),
+        longest_end=max(_lengths(bundles)),
+        seed=seed,
+    )
+
+
+def _make_subjects(
+    folder: pathlib.Path,
+    bundles: Sequence[Bundle],
+    peers: Mapping[str, Peer],
+    keras_models: Mapping[str, BertTextClassifier],
+    peer_lengths: Sequence[int],
+) -> list[Subject]:
+    """Returns what is measured; the peers' files go to the folder."""
+    subjects = [subject for bundle in bundles for subject in bundle_subjects(bundle)]
+    for name, peer in peers.items():
+        subjects += peer.make(name, keras_models[peer.reference], peer_lengths, folder)
+    return subjects
 
 
 def _lengths(bundles: list[Bundle]) -> list[int]:
@@ -154,14 +190,15 @@ def _lengths(bundles: list[Bundle]) -> list[int]:
     return sorted(lengths)
 
 
-def _check_numbers(bundles: list[Bundle], lengths, threads, rounds: int) -> None:
+def _check_settings(bundles: Sequence[Bundle], settings: Settings) -> None:
     known = _lengths(bundles)
-    unknown = sorted(set(lengths or ()) - set(known))
+    unknown = sorted(set(settings.lengths or ()) - set(known))
     if unknown:
         raise TinyBertError(
             f"No bundle has a model of length {', '.join(map(str, unknown))}; there are "
             f"{', '.join(map(str, known))}. Choose of these, or export with other lengths."
         )
+    threads, rounds = settings.threads, settings.rounds
     if not threads or min(threads) < 1 or rounds < 1:
         raise TinyBertError(
             f"threads {list(threads)}, rounds {rounds}: each must be 1 or more."
@@ -183,33 +220,33 @@ def _check_models(keras_models: dict, bundles: list[Bundle], vocabulary_size: in
 
 def _plan(
     subjects: list[Subject],
-    lengths: Sequence[int] | None,
+    peers: Container[str],
     peer_lengths: Sequence[int],
-    threads: Sequence[int],
+    settings: Settings,
     has_texts: bool,
 ) -> list[Row]:
     """Returns the rows; those that are compared follow each other."""
     every_length = {length for s in subjects for length in s.signatures.values()}
+    # A peer of static length has a file for each, and none for texts.
+    take_texts = [s for s in subjects if s.name not in peers or not s.signatures]
     rows = []
-    for count in sorted(set(threads)):
-        for length in sorted(set(lengths or every_length)):
+    for count in sorted(set(settings.threads)):
+        for length in sorted(set(settings.lengths or every_length)):
             rows += [
                 Row(subject, length, count)
                 for subject in subjects
                 if length in (subject.signatures.values() or peer_lengths)
             ]
         if has_texts:
-            # Of teacher and BERT-base there is a file for each length, and none for texts.
-            rows += [
-                Row(s, None, count) for s in subjects if s.name not in (TEACHER, BERT_BASE)
-            ]
+            rows += [Row(subject, None, count) for subject in take_texts]
     return rows
 
 
 def _ask_worker(row: Row, texts: str, seconds: float, outputs: str | None = None) -> dict:
-    """Has a process of its own make one measurement; see `worker.measure`."""
+    """Has a process of its own make one measurement; see `_worker.measure`."""
+    runtime = row.subject.runtime
     request = {
-        "runtime": row.subject.runtime,
+        "runtime": [str(runtime.file), runtime.kind],
         "path": str(row.subject.path),
         "threads": row.threads,
         "signatures": row.signatures,
@@ -217,7 +254,7 @@ def _ask_worker(row: Row, texts: str, seconds: float, outputs: str | None = None
         "seconds": seconds,
         "outputs": outputs,
     }
-    return json.loads(run_script(f"measuring {row}", "worker.py", request=json.dumps(request)))
+    return json.loads(run_script(f"measuring {row}", WORKER, request=json.dumps(request)))
 
 
 def _check_outputs(
@@ -238,8 +275,7 @@ def _check_outputs(
         file = texts.write(encoded, "check")
         _ask_worker(row, file, 0.0, f"{file}.npy")
         outputs = np.load(f"{file}.npy")
-        # Our files end in a softmax, the peers' in logits.
-        if row.subject.runtime != "litert" and model.num_classes > 1:
+        if row.subject.gives_logits and model.num_classes > 1:
             outputs = special.softmax(outputs, axis=-1)
         checks[row] = figures.compare_outputs(outputs, expected[key])
         _check_comparison(row, checks[row])
@@ -267,23 +303,24 @@ def _check_comparison(row: Row, comparison: dict) -> None:
         )
 
 
-def _measure(
-    rows: list[Row], texts: Texts, rounds: int, seconds: float
-) -> dict[Row, list[dict]]:
+def _measure(rows: list[Row], texts: Texts, settings: Settings) -> dict[Row, list[dict]]:
     """Returns the answers of each row's workers, one a round."""
     lengths = {row.length for row in rows}
     files = {n: texts.write(texts.encode(n), f"texts_{n}") for n in lengths}
     answers = {row: [] for row in rows}
-    for number in range(rounds):
-        for row in with_progress(rows, f"round {number + 1} of {rounds}"):
+    for number in range(settings.rounds):
+        for row in with_progress(rows, f"round {number + 1} of {settings.rounds}"):
             # One pass over real texts takes its time.
-            least = 0.0 if row.length is None else seconds
+            least = 0.0 if row.length is None else settings.seconds
             answers[row].append(_ask_worker(row, files[row.length], least))
     return answers
 
 
 def _results(
-    rows: list[Row], answers: dict[Row, list[dict]], checks: dict[Row, dict]
+    rows: list[Row],
+    answers: dict[Row, list[dict]],
+    checks: dict[Row, dict],
+    peers: Container[str],
 ) -> list[dict]:
     summaries = {row: figures.summarize(answers[row]) for row in rows}
     return [
@@ -296,28 +333,31 @@ def _results(
             "times_as_fast_as": {
                 name: figures.times_as_fast(summaries[row], summaries[other], row.length)
                 for other in rows
-                if (name := _compared_as(row, other))
+                if (name := _compared_as(row, other, peers))
             },
         }
         for row in rows
     ]
 
 
-def _compared_as(row: Row, other: Row) -> str | None:
+def _compared_as(row: Row, other: Row, peers: Container[str]) -> str | None:
     """Returns the name under which a row is compared with another, if it is."""
     if (other.length, other.threads) != (row.length, row.threads):
         return None
-    if row.subject.name not in PEERS and other.subject.name in PEERS:
+    if row.subject.name not in peers and other.subject.name in peers:
         return other.subject.name
     if row.length is None and other.subject.name == row.subject.static:
         return figures.STATIC_FILE
     return None
 
 
-def _warn_if_busy(load: float) -> None:
-    if load > _QUIET_LOAD:
+def _load_average() -> tuple[float, float, float]:
+    """Returns the load before anything is run; warns if the machine is busy."""
+    load = os.getloadavg()
+    if load[0] > _QUIET_LOAD:
         logging.warning(
             "The load average is %.1f: other programs take their share of this machine. "
             "Ratios in one run suffer less than milliseconds; measure on a quiet one.",
-            load,
+            load[0],
         )
+    return load

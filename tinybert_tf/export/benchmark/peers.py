@@ -3,66 +3,82 @@
 import dataclasses
 import importlib.util
 import pathlib
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import keras
 
-from tinybert_tf.checkpoints import save_text_classifier
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.export.benchmark.process import run_script, with_progress
-from tinybert_tf.export.benchmark.subjects import STUDENT, Subject
+from tinybert_tf.export.benchmark.process import with_progress
+from tinybert_tf.export.benchmark.subjects import LITERT, Subject
 from tinybert_tf.export.conversion import convert
 from tinybert_tf.export.profiles import load_profile
 from tinybert_tf.models import ARCHITECTURES, BertEncoder, BertTextClassifier
 
-TEACHER, BERT_BASE, ONNX_INT8, PYTORCH = "teacher", "bert_base", "onnx_int8", "pytorch"
+TEACHER, BERT_BASE = "teacher", "bert_base"
 
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """What a peer is.
+    """What bundles are compared with.
 
     Args:
         about: str. For people.
-        reference: str. The Keras model that it comes from.
-        packages: tuple of str. What it wants of the extra `[benchmark]`.
+        reference: str. The Keras model that it comes from: `STUDENT`, `TEACHER` or
+            `BERT_BASE`.
+        make: function of the peer's name, that model, the lengths in tokens to measure and a
+            folder for its files. It returns the `Subject`s to measure, whose `reference` is
+            the peer's.
+        packages: tuple of str. What it needs beside this library.
     """
 
     about: str
     reference: str
+    make: Callable[[str, BertTextClassifier, Sequence[int], pathlib.Path], list[Subject]]
     packages: tuple[str, ...] = ()
 
 
+def _make_tflite(
+    name: str, model: BertTextClassifier, lengths: Sequence[int], folder: pathlib.Path
+) -> list[Subject]:
+    """Converts a model once for each length: a static file takes one."""
+    subjects = []
+    for length in with_progress(lengths, f"converting {name}"):
+        file = folder / f"{name}_{length}.tflite"
+        file.write_bytes(convert(model, [length], load_profile("float32")))
+        subjects.append(Subject(name, LITERT, file, {"serving_default": length}, name))
+    return subjects
+
+
 PEERS = {
-    TEACHER: Peer("the run's teacher, TFLite float32", TEACHER),
-    BERT_BASE: Peer("BERT-base with random weights, TFLite float32", BERT_BASE),
-    ONNX_INT8: Peer(
-        "the run's student, ONNX Runtime int8",
-        STUDENT,
-        ("onnx", "onnxruntime", "torch", "transformers"),
-    ),
-    PYTORCH: Peer("the run's student, eager PyTorch", STUDENT, ("torch", "transformers")),
+    TEACHER: Peer("the run's teacher, TFLite float32", TEACHER, _make_tflite),
+    BERT_BASE: Peer("BERT-base with random weights, TFLite float32", BERT_BASE, _make_tflite),
 }
 
 
-def check_peers(names: Sequence[str], keras_models: Container[str]) -> None:
+def check_peers(
+    names: Sequence[str], keras_models: Container[str], known: Mapping[str, Peer] = PEERS
+) -> dict[str, Peer]:
     """Looks before the minutes of work whether peers can be made.
 
     Args:
         names: sequence of str.
         keras_models: names of the models that are there.
+        known: dict. The peers to choose from, by name.
+
+    Returns:
+        dict. The peers of these names.
 
     Raises:
-        TinyBertError: if a peer is unknown or something that it wants is missing.
+        TinyBertError: if a peer is unknown or something that it needs is missing.
     """
     for name in names:
-        if name not in PEERS:
+        if name not in known:
             raise TinyBertError(
-                f"There is no peer '{name}'. Known are {', '.join(PEERS)}."
-                f"{nearest_name(name, PEERS)}"
+                f"There is no peer '{name}'. Known are {', '.join(known)}."
+                f"{nearest_name(name, known)}"
             )
-        peer = PEERS[name]
-        if name != BERT_BASE and peer.reference not in keras_models:
+        peer = known[name]
+        if peer.reference not in (BERT_BASE, *keras_models):
             raise TinyBertError(
                 f"The peer {name} is {peer.about}. Name the run directory that the bundles are "
                 "from (--run)."
@@ -70,9 +86,10 @@ def check_peers(names: Sequence[str], keras_models: Container[str]) -> None:
         missing = [p for p in peer.packages if importlib.util.find_spec(p) is None]
         if missing:
             raise TinyBertError(
-                f"The peer {name} wants {', '.join(missing)}, which this Python does not "
+                f"The peer {name} needs {', '.join(missing)}, which this Python does not "
                 "have. Install with: pip install 'tinybert-tf[benchmark]'"
             )
+    return {name: known[name] for name in names}
 
 
 def make_bert_base(vocabulary_size: int, seed: int) -> BertTextClassifier:
@@ -80,39 +97,3 @@ def make_bert_base(vocabulary_size: int, seed: int) -> BertTextClassifier:
     keras.utils.set_random_seed(seed)
     shape = {**ARCHITECTURES[BERT_BASE], "vocabulary_size": vocabulary_size}
     return BertTextClassifier(BertEncoder(**shape), num_classes=2)
-
-
-def make_peers(
-    names: Sequence[str],
-    keras_models: dict[str, BertTextClassifier],
-    lengths: Sequence[int],
-    folder: pathlib.Path,
-) -> list[Subject]:
-    """Makes the files of peers.
-
-    Args:
-        names: sequence of str.
-        keras_models: dict. By name of their reference.
-        lengths: sequence of int. A TFLite file takes one, so there is one for each.
-        folder: path. Where the files go.
-    """
-    hugging_face = folder / "hugging_face"
-    if {ONNX_INT8, PYTORCH} & set(names):
-        save_text_classifier(keras_models[STUDENT], hugging_face)
-    subjects = []
-    for name in names:
-        reference = PEERS[name].reference
-        if name == PYTORCH:
-            subjects.append(Subject(name, "pytorch", hugging_face, {}, reference))
-        elif name == ONNX_INT8:
-            file = folder / f"{name}.onnx"
-            run_script("making the ONNX file", "make_onnx.py", str(hugging_face), str(file))
-            subjects.append(Subject(name, "onnxruntime", file, {}, reference, is_exact=False))
-        else:
-            for length in with_progress(lengths, f"converting {name}"):
-                file = folder / f"{name}_{length}.tflite"
-                model = keras_models[reference]
-                file.write_bytes(convert(model, [length], load_profile("float32")))
-                signatures = {"serving_default": length}
-                subjects.append(Subject(name, "litert", file, signatures, reference))
-    return subjects

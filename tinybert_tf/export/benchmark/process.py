@@ -1,6 +1,6 @@
-"""Running the scripts of this folder as processes of their own."""
+"""Running scripts as processes of their own."""
 
-import pathlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,14 @@ from rich.progress import track
 from tinybert_tf.errors import TinyBertError
 
 
-def run_script(doing: str, script: str, *arguments: str, request: str = "") -> str:
-    """Runs a script of this folder and returns what it printed.
+def run_script(
+    doing: str, script: str | os.PathLike, *arguments: str, request: str = ""
+) -> str:
+    """Runs a Python script and returns what it printed.
 
     Args:
         doing: str. For the message if it fails.
-        script: str. Its name.
+        script: str or path. Its file.
         *arguments: str.
         request: str. Its standard input.
 
@@ -24,7 +26,7 @@ def run_script(doing: str, script: str, *arguments: str, request: str = "") -> s
         TinyBertError: if it fails, with the last line that it said.
     """
     # -P: the modules beside the script are not to stand in for installed ones.
-    command = [sys.executable, "-P", str(pathlib.Path(__file__).with_name(script)), *arguments]
+    command = [sys.executable, "-P", os.fspath(script), *arguments]
     result = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = result.stderr.strip().splitlines() or ["it said nothing"]

@@ -14,11 +14,31 @@ STUDENT = "student"
 
 
 @dataclasses.dataclass(frozen=True)
+class Runtime:
+    """What a worker runs a model with.
+
+    Args:
+        name: str. In the report.
+        file: path. The Python file of its class. It is run in the worker, so it imports
+            nothing whose memory is not to be measured.
+        kind: str. The class; what it has to offer, see `LiteRt` of `_worker.py`.
+    """
+
+    name: str
+    file: pathlib.Path
+    kind: str
+
+
+WORKER = pathlib.Path(__file__).with_name("_worker.py")
+LITERT = Runtime("litert", WORKER, "LiteRt")
+
+
+@dataclasses.dataclass(frozen=True)
 class Bundle:
     """A bundle on disk.
 
     Args:
-        name: str. In the figures.
+        name: str. In the report.
         path: path.
         info: dict. Its bundle.json.
     """
@@ -54,22 +74,24 @@ class Subject:
     """A model that is measured.
 
     Args:
-        name: str. In the figures.
-        runtime: str. A name of `worker.RUNTIMES`.
+        name: str. In the report.
+        runtime: `Runtime`.
         path: path. The file, or the directory.
         signatures: dict. The length of each; empty if it takes every length.
         reference: str. The Keras model that it comes from.
         is_exact: bool. Whether it is to give that model's outputs, or its labels alone.
+        gives_logits: bool. Whether it ends before the softmax of a classification.
         static: str. The subject that pads the same model's texts to one length; empty if there
             is none.
     """
 
     name: str
-    runtime: str
+    runtime: Runtime
     path: pathlib.Path
     signatures: dict[str, int]
     reference: str
     is_exact: bool = True
+    gives_logits: bool = False
     static: str = ""
 
     @property
@@ -77,6 +99,10 @@ class Subject:
         """Size on disk, in 10^6 bytes."""
         files = self.path.rglob("*") if self.path.is_dir() else [self.path]
         return sum(file.stat().st_size for file in files) / 1e6
+
+    def facts(self) -> dict:
+        """Returns what the report says of the model."""
+        return {"runtime": self.runtime.name, "megabytes": self.megabytes}
 
 
 def read_bundles(paths: Sequence[str | os.PathLike]) -> list[Bundle]:
@@ -127,12 +153,12 @@ def bundle_subjects(bundle: Bundle) -> list[Subject]:
     return [
         Subject(
             names[file],
-            "litert",
+            LITERT,
             bundle.path / file,
             bundle.signatures(file),
             STUDENT,
-            bundle.is_exact,
-            bundle.name if file == MULTI_MODEL else "",
+            is_exact=bundle.is_exact,
+            static=bundle.name if file == MULTI_MODEL else "",
         )
         for file in names
         if bundle.signatures(file)

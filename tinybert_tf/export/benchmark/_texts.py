@@ -30,6 +30,7 @@ class Texts:
         folder: pathlib.Path,
         tokenizer: BertTokenizer,
         examples: Examples | None,
+        *,
         shortest_end: int,
         longest_end: int,
         seed: int,
@@ -53,7 +54,7 @@ class Texts:
         return self._encode_real(_choose(self._examples, _CHECK_TEXTS, self._seed), longest)
 
     def write(self, encoded: EncodedExamples, name: str) -> str:
-        """Writes texts as `worker.measure` reads them; returns the file."""
+        """Writes texts as `_worker.measure` reads them; returns the file."""
         inputs, _ = encoded.batch(np.arange(len(encoded)), self._longest_end)
         path = self._folder / f"{name}.npz"
         np.savez(

@@ -1,6 +1,6 @@
-"""Makes the int8 ONNX file of a classifier, in a process that `peers.py` starts.
+"""Makes the int8 ONNX file of a classifier, in a process of `export_latency_peers.py`.
 
-    python make_onnx.py DIRECTORY FILE
+    python benchmarks/export_latency_onnx.py DIRECTORY FILE
 
 `DIRECTORY` is in the Hugging Face layout. It is a process of its own because TensorFlow and
 PyTorch cannot be loaded into one. Of the ways to make such a file this is the one that ran

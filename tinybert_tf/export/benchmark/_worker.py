@@ -7,6 +7,7 @@ answers with one line on standard output.
 
 import json
 import pathlib
+import runpy
 import sys
 import time
 
@@ -17,7 +18,11 @@ _WARM_UP_SHARE = 0.25
 
 
 class LiteRt:
-    """Runs a TFLite file."""
+    """Runs a TFLite file.
+
+    This is what every runtime's class has: the type of its integers, a constructor that
+    imports the runtime, `load` of a model, `prepare` of a text's inputs, and the call.
+    """
 
     integers = np.int32
 
@@ -41,64 +46,11 @@ class LiteRt:
         return np.concatenate([outputs[name] for name in sorted(outputs)], axis=-1)
 
 
-class OnnxRuntime:
-    """Runs an ONNX file on the CPU."""
-
-    integers = np.int64
-
-    def __init__(self):
-        import onnxruntime
-
-        self._runtime = onnxruntime
-
-    def load(self, path, threads, signatures):
-        options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.graph_optimization_level = self._runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        self._session = self._runtime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
-
-    def prepare(self, inputs):
-        return inputs
-
-    def __call__(self, inputs):
-        return self._session.run(None, inputs)[0]
-
-
-class PyTorch:
-    """Runs a directory in the Hugging Face layout by transformers, eagerly."""
-
-    integers = np.int64
-
-    def __init__(self):
-        import torch
-        from transformers import BertForSequenceClassification
-
-        self._torch, self._make_model = torch, BertForSequenceClassification.from_pretrained
-
-    def load(self, path, threads, signatures):
-        self._torch.set_num_threads(threads)
-        self._model = self._make_model(path, local_files_only=True).eval()
-
-    def prepare(self, inputs):
-        names = {"ids": "input_ids", "segment_ids": "token_type_ids", "mask": "attention_mask"}
-        return {names[name]: self._torch.from_numpy(value) for name, value in inputs.items()}
-
-    def __call__(self, inputs):
-        with self._torch.inference_mode():
-            return self._model(**inputs).logits.numpy()
-
-
-RUNTIMES = {"litert": LiteRt, "onnxruntime": OnnxRuntime, "pytorch": PyTorch}
-
-
-def measure(runtime, path, threads, signatures, texts, seconds, outputs=None) -> dict:
+def measure(*, runtime, path, threads, signatures, texts, seconds, outputs=None) -> dict:
     """Loads a model and runs it on texts, one at a time, whole passes over them.
 
     Args:
-        runtime: str. A name of `RUNTIMES`.
+        runtime: list of two str. A Python file, and the class in it that runs the model.
         path: str. The model.
         threads: int.
         signatures: dict. The length of each signature that may be used; a text is padded to
@@ -118,8 +70,10 @@ def measure(runtime, path, threads, signatures, texts, seconds, outputs=None) ->
     """
     with np.load(texts) as arrays:
         texts = dict(arrays)
+    file, kind = runtime
+    make_model = runpy.run_path(file)[kind]
     started = time.perf_counter()
-    model = RUNTIMES[runtime]()
+    model = make_model()
     imported = time.perf_counter()
     runtime_bytes = _memory("VmRSS")
     loading = time.perf_counter()
