@@ -155,9 +155,9 @@ def test_a_missing_file_and_a_folder_are_refused(write, tmp_path):
         ("a.tsv", "text\tlabel\none\tgood\ntwo\t-1\n", "line 3: the row has no label"),
         (
             "a.tsv",
-            "text\tlabel\none\tgood\ntwo\tGood\n",
-            r"line 3: unknown label 'Good', expected one of: bad, good\. Did you mean 'good'\? "
-            "Indices 0 to 1 do as well, if all rows have them",
+            "text\tlabel\none\tgood\ntwo\tGoods\n",
+            r"line 3: unknown label 'Goods', expected one of: bad, good\. Did you mean 'good'\?"
+            " Indices 0 to 1 do as well, if all rows have them",
         ),
         ("a.tsv", "text\tlabel\none\tgood\ntwo\t0\n", "line 3: unknown label '0'"),
         ("a.tsv", "text\tlabel\none\t0\ntwo\t2\n", "line 2: unknown label '0'"),

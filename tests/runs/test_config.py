@@ -45,6 +45,32 @@ def test_resolved_config_round_trips(tiny_values, tmp_path):
 # === Tasks ===
 
 
+@pytest.mark.parametrize(
+    "written", ["[no, yes]", "[true, False]", "[0, 1.0]", "['on', off]", "[~, null]"]
+)
+def test_labels_are_taken_as_they_are_written(tiny_values, tmp_path, written):
+    del tiny_values["task"]["labels"]
+    path = write(tmp_path, tiny_values)
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("task:\n", f"task:\n  labels: {written}\n"), "utf-8")
+    expected = tuple(written.strip("[]").replace("'", "").split(", "))
+    assert load_config(path).resolved_task().labels == expected
+    # Elsewhere, YAML's own values hold.
+    assert load_config(path, ["seed=1"]).seed == 1
+    # And what a run keeps of its config is read in the same way.
+    resolved = load_config(path).to_dict()
+    assert load_config(write(tmp_path, resolved)).resolved_task().labels == expected
+
+
+def test_labels_in_overrides(tiny_values, tmp_path):
+    path = write(tmp_path, tiny_values)
+    for override, expected in (
+        ("task.labels=[no, yes]", ("no", "yes")),
+        ("task.labels.1=yes", ("negative", "yes")),
+    ):
+        assert load_config(path, [override]).resolved_task().labels == expected
+
+
 def test_a_glue_task_by_name(tiny_values):
     task = parse_config({**tiny_values, "task": "mnli"}, "values").resolved_task()
     assert task == GLUE_TASKS["mnli"]

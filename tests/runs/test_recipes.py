@@ -13,6 +13,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
+from tinybert_tf.checkpoints import save_text_classifier
 from tinybert_tf.commands import command_line
 from tinybert_tf.data import read_table
 from tinybert_tf.errors import TinyBertError
@@ -194,13 +195,31 @@ def test_a_teacher_that_needs_no_fine_tuning_is_saved_as_it_is(
     tiny_values, tiny_bert, monkeypatch
 ):
     # It has learned nothing.
-    monkeypatch.setattr(recipes, "_check_teacher", lambda run, evaluator: None)
+    monkeypatch.setattr(recipes, "_check_teacher", lambda *_: None)
     config = parse_config(as_it_is(tiny_values), "values")
     run = RunDirectory.create(config, resume=False)
     recipes.finetune(config, run)
     model = BertTextClassifier.from_preset(str(run.teacher))
     head = load_file(tiny_bert / "model.safetensors")["classifier.weight"]
     np.testing.assert_array_equal(model.output_dense.kernel.numpy(), head.T)
+
+
+def test_a_teacher_of_another_order_is_refused(finished, tiny_values, tmp_path):
+    """Fine-tuned here, saved without names, and with its outputs the other way round."""
+    _, whole, _ = finished
+    teacher = BertTextClassifier.from_preset(str(whole.teacher))
+    for variable in teacher.output_dense.weights:
+        variable.assign(keras.ops.flip(variable, axis=-1))
+    teacher.labels = None
+    save_text_classifier(teacher, tmp_path / "teacher")
+    tiny_values["teacher"] = {"weights": str(tmp_path / "teacher"), "fine_tune": None}
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    with pytest.raises(TinyBertError) as caught:
+        recipes.finetune(config, run)
+    assert "100.0% right in place of 0.0%" in str(caught.value)
+    assert "set task.labels to [positive, negative], its order" in str(caught.value)
+    assert not run.teacher.exists()
 
 
 def test_a_student_before_its_teacher(tiny_values):

@@ -10,6 +10,12 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from tinybert_tf.checkpoints._model_garden import (
+    PARAMS_NAME,
+    is_model_garden,
+    read_model_garden,
+    read_params,
+)
 from tinybert_tf.checkpoints._pytorch_bin import read_pytorch_bin
 from tinybert_tf.checkpoints._tf1 import CONFIG_NAME as TF1_CONFIG_NAME
 from tinybert_tf.checkpoints._tf1 import read_tf1_tensors
@@ -38,10 +44,10 @@ def read_checkpoint(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], pathlib.Path]:
     """Reads the config and the tensors of a checkpoint, without PyTorch.
 
-    A directory of Google's original BERT (`bert_config.json`, `*.ckpt.index`) is read as if
-    it were in that layout. Else the weights are the first of these that exists:
-    `model.safetensors`, `model.safetensors.index.json` (shards), `pytorch_model.bin`,
-    `pytorch_model.bin.index.json` (shards).
+    A directory of Google's original BERT or of TF Model Garden (`*.index` beside
+    `bert_config.json` or `params.yaml`) is read as if it were in that layout. Else the weights
+    are the first of these that exists: `model.safetensors`, `model.safetensors.index.json`
+    (shards), `pytorch_model.bin`, `pytorch_model.bin.index.json` (shards).
 
     Args:
         directory: str or path. The directory, such as
@@ -67,15 +73,17 @@ def read_checkpoint(
             f"{directory} is a file. Give the directory which holds it and {_CONFIG_NAME}."
         )
     path = config_path(directory)
+    if is_model_garden(path):
+        return read_model_garden(directory, read_config(path))
     if path.name == TF1_CONFIG_NAME:
-        config = read_json_object(path, "config")
+        config = read_config(path)
         return {**config, "model_type": "bert"}, *read_tf1_tensors(directory)
     if not os.path.exists(path):
         raise TinyBertError(
             f"{directory} has no {_CONFIG_NAME}. Expected a checkpoint in the Hugging Face "
             f"layout, or Google's with {TF1_CONFIG_NAME}; found {_list_files(directory)}."
         )
-    config = read_json_object(path, "config")
+    config = read_config(path)
     source = _find_weights(directory)
     reader = _read_safetensors if ".safetensors" in source.name else read_pytorch_bin
     if source.suffix == ".json":
@@ -108,18 +116,33 @@ def _list_files(directory: pathlib.Path) -> str:
 def config_path(directory: str | os.PathLike) -> pathlib.Path:
     """Returns where the config of a directory is, whether it exists or not.
 
-    It is Google's, if a checkpoint of TensorFlow is beside it and no other weights are.
+    It is Google's or TF Model Garden's, if a checkpoint of TensorFlow is beside it and no other
+    weights are.
 
     Args:
         directory: str or path.
     """
     directory = pathlib.Path(directory)
     theirs = directory / TF1_CONFIG_NAME
+    if not theirs.exists():
+        theirs = directory / PARAMS_NAME
     others = [directory / _CONFIG_NAME] + [directory / name for name in _WEIGHTS]
     has_others = others[0].exists() and any(path.exists() for path in others[1:])
     if theirs.exists() and any(directory.glob("*.index")) and not has_others:
         return theirs
     return others[0]
+
+
+def read_config(path: pathlib.Path) -> dict[str, Any]:
+    """Reads the config of a directory, by the keys of the Hugging Face layout.
+
+    Args:
+        path: path. What `config_path` returned.
+
+    Raises:
+        TinyBertError: if it cannot be read.
+    """
+    return read_params(path) if path.name == PARAMS_NAME else read_json_object(path, "config")
 
 
 def read_json_object(path: pathlib.Path, what: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ Hugging Face layout, so that one table of names serves both.
 
 import pathlib
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -53,19 +55,36 @@ def read_tf1_tensors(directory: pathlib.Path) -> tuple[dict[str, np.ndarray], pa
     Raises:
         TinyBertError: if it is damaged or has a tensor of an unknown name.
     """
-    index = max(directory.glob("*.index"), key=_step)
-    prefix = index.with_suffix("")
-    names = [name for name in sorted(read_index(prefix)) if not _OPTIMIZER.search(name)]
+    prefix = newest_checkpoint(directory)
+    names = [name for name in read_index(prefix) if not _OPTIMIZER.search(name)]
     renamed = {name: _rename(name, prefix) for name in names}
+    tensors = read_tf_tensors(prefix, names)
+    return {renamed[name]: _turn(name, value) for name, value in tensors.items()}, prefix
+
+
+def newest_checkpoint(directory: pathlib.Path) -> pathlib.Path:
+    """Returns the prefix of the newest of the checkpoints in a directory."""
+    return max(directory.glob("*.index"), key=_step).with_suffix("")
+
+
+def read_tf_tensors(prefix: pathlib.Path, names: Iterable[str]) -> dict[str, Any]:
+    """Reads tensors of a checkpoint of TensorFlow, whose index was read.
+
+    Args:
+        prefix: path. The checkpoint's.
+        names: iterable of str. Of its tensors.
+
+    Raises:
+        TinyBertError: if it is damaged.
+    """
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        tensors = {renamed[name]: _turn(name, reader.get_tensor(name)) for name in names}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        return {name: reader.get_tensor(name) for name in sorted(names)}
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise TinyBertError(
             f"{prefix} is no checkpoint that TensorFlow reads: {str(error)[:200]}. Download it "
             "again."
         ) from error
-    return tensors, prefix
 
 
 def _step(index: pathlib.Path) -> tuple[int, str]:

@@ -28,7 +28,7 @@ _MOST_BYTES = 16 * 2**20
 _MOST_ENTRIES = 100_000
 _MOST_ELEMENTS = 2**40
 # What TensorFlow 2 writes beside the weights: how its objects hang together.
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # The dtypes that weights and counters have, and their bytes.
 _ITEM_BYTES = {
     types_pb2.DT_FLOAT: 4,
@@ -42,7 +42,7 @@ _ITEM_BYTES = {
 
 
 def read_index(prefix: pathlib.Path) -> list[str]:
-    """Returns the names of a checkpoint's tensors, all of which lie in its data files.
+    """Returns the names of a checkpoint's tensors, sorted, all of which lie in its data files.
 
     Args:
         prefix: path. The checkpoint's, without `.index`.
@@ -68,12 +68,7 @@ def read_index(prefix: pathlib.Path) -> list[str]:
             f"{path} is incomplete or damaged ({str(error)[:200]}). Download or copy the "
             "checkpoint again."
         ) from error
-    if _OBJECT_GRAPH in tensors:
-        raise TinyBertError(
-            f"{prefix} is a checkpoint of TensorFlow 2 (of objects, as TF Model Garden saves), "
-            "expected one of Google's original BERT."
-        )
-    return list(tensors)
+    return sorted(tensors)
 
 
 def _read_entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -158,7 +153,7 @@ def _check_tensors(tensors: dict, sizes: list[int]) -> None:
             raise ValueError(f"{name!a} has no shape, or is in parts")
         if max([elements, *dimensions]) > _MOST_ELEMENTS or len(dimensions) > 8:
             raise ValueError(f"{name!a} is declared with shape {dimensions[:9]}")
-        if name == _OBJECT_GRAPH:
+        if name == OBJECT_GRAPH:
             continue
         if tensor.dtype not in _ITEM_BYTES:
             raise ValueError(f"{name!a} has dtype number {tensor.dtype}, which no weight has")

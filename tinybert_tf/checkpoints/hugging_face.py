@@ -31,14 +31,27 @@ from tinybert_tf.models import (
     BertSpanClassifier,
     BertTextClassifier,
 )
+from tinybert_tf.tokenization import BertTokenizer
 
 
-class _Checkpoint:
-    """A directory: its config, its tensors in the spelling of its family."""
+class Checkpoint:
+    """A config, and tensors in the spelling of its family.
 
-    def __init__(self, directory: str | os.PathLike):
-        self.config, tensors, self.source = read_checkpoint(directory)
-        self.directory = pathlib.Path(directory)
+    Args:
+        config: dict. As `config.json` has it.
+        tensors: dict of arrays by name.
+        source: path. What messages name.
+        directory: path. Where the tokenizer's files are.
+    """
+
+    def __init__(
+        self,
+        config: dict,
+        tensors: dict[str, np.ndarray],
+        source: pathlib.Path,
+        directory: pathlib.Path,
+    ):
+        self.config, self.source, self.directory = config, source, directory
         # By type first: others keep BERT's names for the tensors and use them otherwise.
         self.family = family_of(self.config, config_path(directory))
         tensors = take_off_prefix(tensors, self.family.landmark, self.family.base, self.source)
@@ -48,6 +61,11 @@ class _Checkpoint:
             ): tensor
             for name, tensor in tensors.items()
         }
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike) -> "Checkpoint":
+        """Reads a directory."""
+        return cls(*read_checkpoint(directory), pathlib.Path(directory))
 
     def make_encoder(self, overrides: dict) -> BertEncoder:
         """Returns the encoder that the config describes, without its weights."""
@@ -100,7 +118,11 @@ def load_encoder(
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named.
     """
-    checkpoint = _Checkpoint(directory)
+    return make_encoder(Checkpoint.read(directory), new_pooler, **kwargs)
+
+
+def make_encoder(checkpoint: Checkpoint, new_pooler: bool = False, **kwargs) -> BertEncoder:
+    """Does as `load_encoder`, for a checkpoint that was read."""
     encoder = checkpoint.make_encoder(kwargs)
     pooler = checkpoint.family.pooler
     if new_pooler and not checkpoint.has_pooler():
@@ -135,7 +157,24 @@ def load_text_classifier(
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named.
     """
-    checkpoint = _Checkpoint(directory)
+    checkpoint = Checkpoint.read(directory)
+    return make_text_classifier(
+        checkpoint, preprocessor, head_activation=head_activation, **kwargs
+    )
+
+
+def make_text_classifier(
+    checkpoint: Checkpoint, preprocessor=None, labels=None, head_activation=None, **kwargs
+) -> BertTextClassifier:
+    """Does as `load_text_classifier`, for a checkpoint that was read.
+
+    Args:
+        checkpoint: `Checkpoint`.
+        preprocessor: `BertPreprocessor` or `None`.
+        labels: sequence of str, or `None` for the names in the config.
+        head_activation: see `load_text_classifier`.
+        **kwargs: see `load_text_classifier`.
+    """
     family, tensors = checkpoint.family, checkpoint.tensors
     matrix = tensors.get(f"{family.classifier}.weight")
     if matrix is None:
@@ -151,13 +190,13 @@ def load_text_classifier(
     activation = {"pooler_activation": family.pooler_activation}
     encoder = checkpoint.make_encoder(activation | kwargs)
     num_classes = len(matrix)
-    path, key = config_path(directory), family.head_dropout_key
+    path, key = config_path(checkpoint.directory), family.head_dropout_key
     head_dropout = checkpoint.config.get(key)
     classifier = BertTextClassifier(
         encoder,
         num_classes=num_classes,
         preprocessor=preprocessor,
-        labels=_label_names(checkpoint.config, num_classes, path),
+        labels=labels or _label_names(checkpoint.config, num_classes, path),
         head_activation=head_activation,
         dropout=encoder.dropout
         if head_dropout is None
@@ -182,7 +221,7 @@ def load_span_classifier(
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named.
     """
-    checkpoint = _Checkpoint(directory)
+    checkpoint = Checkpoint.read(directory)
     encoder = checkpoint.make_encoder(kwargs)
     model = BertSpanClassifier(encoder, preprocessor=preprocessor)
     head = dense_entries("qa_outputs", model.span_dense)
@@ -203,7 +242,7 @@ def load_masked_lm(directory: str | os.PathLike, preprocessor=None, **kwargs) ->
         TinyBertError: if a file cannot be read, or a tensor is missing, unknown or of another
             shape; it is named. Also if the output weights are not the token embedding.
     """
-    checkpoint = _Checkpoint(directory)
+    checkpoint = Checkpoint.read(directory)
     if checkpoint.family is not FAMILIES["bert"]:
         raise TinyBertError(
             f"{checkpoint.source}: a masked language model of model_type "
@@ -248,7 +287,21 @@ def save_text_classifier(model: BertTextClassifier, directory: str | os.PathLike
     for name, entry in [*entries, *((entry.name, entry) for entry in head)]:
         value = np.asarray(entry.variable, "float32")
         tensors[name] = np.ascontiguousarray(value.T if entry.is_kernel else value)
-    tokenizer = model.preprocessor.tokenizer
+    with atomic_directory(directory) as path:
+        write_json(path / "config.json", config)
+        # Without the mark, transformers does not know whose layout the tensors have.
+        content = save(tensors, metadata={"format": "pt"})
+        (path / "model.safetensors").write_bytes(content)
+        write_tokenizer(model.preprocessor.tokenizer, path)
+
+
+def write_tokenizer(tokenizer: BertTokenizer, directory: pathlib.Path) -> None:
+    """Writes `vocab.txt` and `tokenizer_config.json`.
+
+    Args:
+        tokenizer: `BertTokenizer`.
+        directory: path.
+    """
     tokenizer_config = {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": tokenizer.lowercase,
@@ -266,14 +319,9 @@ def save_text_classifier(model: BertTextClassifier, directory: str | os.PathLike
             for token in tokenizer.added_tokens
         },
     }
-    with atomic_directory(directory) as path:
-        write_json(path / "config.json", config)
-        # Without the mark, transformers does not know whose layout the tensors have.
-        content = save(tensors, metadata={"format": "pt"})
-        (path / "model.safetensors").write_bytes(content)
-        vocabulary = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
-        (path / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
-        write_json(path / "tokenizer_config.json", tokenizer_config)
+    vocabulary = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
+    (directory / "vocab.txt").write_text(vocabulary, encoding="utf-8", newline="\n")
+    write_json(directory / "tokenizer_config.json", tokenizer_config)
 
 
 def _check_tied(tensors: dict[str, np.ndarray], source) -> None:
@@ -345,7 +393,7 @@ def _check_plain(encoder: BertEncoder) -> None:
 
 
 def _label_names(config: dict, num_classes: int, path) -> tuple[str, ...] | None:
-    """Returns the config's label names, unless they are placeholders such as LABEL_0.
+    """Returns the config's label names, unless they are placeholders: LABEL_0, or 0.
 
     Raises:
         TinyBertError: if they are no names by number.
@@ -362,6 +410,6 @@ def _label_names(config: dict, num_classes: int, path) -> tuple[str, ...] | None
     names = {int(i): str(name) for i, name in names.items()}
     if sorted(names) != list(range(num_classes)):
         return None
-    if all(name == f"LABEL_{i}" for i, name in names.items()):
+    if all(name in (f"LABEL_{i}", str(i)) for i, name in names.items()):
         return None
     return tuple(names[i] for i in range(num_classes))

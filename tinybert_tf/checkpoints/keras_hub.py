@@ -1,14 +1,21 @@
-"""Weights in from KerasHub: backbones, text classifiers and masked LMs, objects or presets."""
+"""Weights in from KerasHub: backbones, text classifiers and masked LMs, objects or presets.
 
+Text classifiers go out to it, too.
+"""
+
+import functools
 import os
 from collections.abc import Sequence
 
 import keras
 import keras_nlp
 import numpy as np
+from absl import logging
 
+from tinybert_tf.checkpoints._exchange import check_plain, log_difference
 from tinybert_tf.checkpoints._preset_files import load_preset
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import atomic_directory
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertTextClassifier, gelu_tanh
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
@@ -22,14 +29,20 @@ def from_keras_hub(
     weights come from Google's original BERT, `activation="gelu"` gives the outputs of that.
 
     Args:
-        backbone: `BertBackbone`, or str or path: a KerasHub preset handle or directory.
+        backbone: `BertBackbone`, or str or path: a KerasHub preset handle or directory, or the
+            `.keras` file of a backbone or of a task over one.
         **kwargs: Overrides of `BertEncoder` arguments, such as `dtype` or `dropout`.
 
     Raises:
         TinyBertError: if `backbone` is something else.
     """
     if isinstance(backbone, str | os.PathLike):
-        backbone = load_preset(keras_nlp.models.BertBackbone.from_preset, backbone)
+        name = os.fspath(backbone)
+        if name.endswith(".keras"):
+            backbone = _load_file(name)
+            backbone = getattr(backbone, "backbone", backbone)
+        else:
+            backbone = load_preset(keras_nlp.models.BertBackbone.from_preset, name)
     if not isinstance(backbone, keras_nlp.models.BertBackbone):
         raise TinyBertError(
             f"from_keras_hub got a {type(backbone).__name__}, expected a KerasHub BertBackbone "
@@ -98,15 +111,34 @@ def text_classifier_from_keras_hub(
     return model
 
 
-def tokenizer_from_keras_hub(tokenizer: keras_nlp.tokenizers.BertTokenizer) -> BertTokenizer:
+def tokenizer_from_keras_hub(
+    tokenizer: keras_nlp.tokenizers.BertTokenizer | str | os.PathLike,
+) -> BertTokenizer:
     """Makes a `BertTokenizer` with vocabulary, case and accents as KerasHub's has them.
 
     Where KerasHub's cuts a text otherwise than original BERT, such as at some symbols, this one
     does as original BERT.
 
     Args:
-        tokenizer: KerasHub's `BertTokenizer`.
+        tokenizer: KerasHub's `BertTokenizer`, or str or path: a preset handle or directory, or
+            the `.keras` file of a task with one.
+
+    Raises:
+        TinyBertError: if there is none, it does not split texts into words, or it marks pieces
+            otherwise.
     """
+    if isinstance(tokenizer, str | os.PathLike):
+        tokenizer = _load_tokenizer(os.fspath(tokenizer))
+    if not tokenizer.split or tokenizer.suffix_indicator != "##":
+        raise TinyBertError(
+            f"The KerasHub tokenizer has split={tokenizer.split} and "
+            f"suffix_indicator={tokenizer.suffix_indicator!r}, expected True and '##'."
+        )
+    if tokenizer.special_tokens_in_strings:
+        logging.warning(
+            "The KerasHub tokenizer has special_tokens_in_strings=True, but here a text that "
+            "spells a special token, such as [SEP], is plain text."
+        )
     return BertTokenizer(
         tokenizer.get_vocabulary(),
         lowercase=tokenizer.lowercase,
@@ -152,29 +184,132 @@ def masked_lm_from_keras_hub(
     return model
 
 
+def save_keras_hub_classifier(model: BertTextClassifier, directory: str | os.PathLike) -> None:
+    """Writes a text classifier as a preset that plain KerasHub loads.
+
+    `keras_nlp.models.BertTextClassifier.from_preset(directory)` returns it, with its
+    preprocessor; `labels.txt` beside it has the names of the outputs, which KerasHub does not
+    keep. Its GELU is the tanh approximation, and the epsilon of its LayerNorms 1e-12: how much
+    logits of random texts differ by that is measured and logged. Its tokenizer cuts some texts
+    otherwise than original BERT; see `tokenizer_from_keras_hub`.
+
+    Args:
+        model: `BertTextClassifier` with a preprocessor, whose outputs are logits.
+        directory: str or path. A folder that does not exist or is empty.
+
+    Raises:
+        TinyBertError: if KerasHub cannot express the model or the folder is not empty.
+    """
+    check_plain(model, "KerasHub")
+    encoder, preprocessor = model.backbone, model.preprocessor
+    _check_tokenizer(preprocessor.tokenizer)
+    names = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim", "intermediate_dim")
+    names += ("dropout", "max_sequence_length", "num_segments")
+    backbone = keras_nlp.models.BertBackbone(
+        **{name: getattr(encoder, name) for name in names}, dtype="float32"
+    )
+    for ours, theirs in _layer_pairs(encoder, backbone):
+        _copy(theirs, ours)
+    tokenizer = preprocessor.tokenizer
+    classifier = keras_nlp.models.BertTextClassifier(
+        backbone,
+        model.num_classes,
+        preprocessor=keras_nlp.models.BertTextClassifierPreprocessor(
+            keras_nlp.models.BertTokenizer(
+                tokenizer.get_vocabulary(),
+                lowercase=tokenizer.lowercase,
+                strip_accents=tokenizer.strip_accents,
+                split_on_cjk=tokenizer.tokenize_chinese_chars,
+            ),
+            sequence_length=preprocessor.sequence_length,
+        ),
+        dropout=model.dropout,
+    )
+    _copy(classifier.output_dense, model.output_dense)
+    log_difference(model, classifier, "KerasHub")
+    with atomic_directory(directory) as path:
+        classifier.save_to_preset(str(path))
+        if model.labels:
+            names = "".join(f"{name}\n" for name in model.labels)
+            (path / "labels.txt").write_text(names, encoding="utf-8", newline="\n")
+
+
+def _check_tokenizer(tokenizer: BertTokenizer) -> None:
+    """Raises TinyBertError if KerasHub's tokenizer cannot do what one does."""
+    if tokenizer.added_tokens:
+        names = ", ".join(repr(token.content) for token in tokenizer.added_tokens)
+        raise TinyBertError(
+            f"The tokenizer has added tokens, {names}, which KerasHub's BertTokenizer cannot "
+            "have. Such a model can be saved with save_to_preset, for this library."
+        )
+    # It could do so, but forgets it when it is saved.
+    if not tokenizer.tokenize_chinese_chars:
+        raise TinyBertError(
+            "The tokenizer does not split Chinese characters (tokenize_chinese_chars), which "
+            "presets of KerasHub cannot say. Such a model can be saved with save_to_preset, "
+            "for this library."
+        )
+
+
 def _load_task(task, cls, **kwargs):
     """Returns a task model of KerasHub, loaded if it is a preset or a `.keras` file.
 
     Raises:
         TinyBertError: if it is another, or cannot be loaded.
     """
-    name = ""
+    where = ""
     if isinstance(task, str | os.PathLike):
-        name = f" at {os.fspath(task)}"
-        if os.fspath(task).endswith(".keras"):
-            try:
-                task = keras.saving.load_model(task, compile=False)
-            # What Keras raises is not documented, and is of any kind.
-            except Exception as error:
-                raise TinyBertError(f"{os.fspath(task)} cannot be loaded: {error}") from error
+        location = os.fspath(task)
+        where = f" at {location}"
+        if location.endswith(".keras"):
+            task = _load_file(location)
         else:
-            task = load_preset(cls.from_preset, task, **kwargs)
+            task = load_preset(functools.partial(_from_preset, cls), location, **kwargs)
     if not isinstance(task, cls):
+        owner = "this library's " if type(task).__module__.startswith("tinybert_tf") else ""
         raise TinyBertError(
-            f"There is a {type(task).__name__}{name}, expected KerasHub's {cls.__name__}: the "
-            "model, its preset or, saved with `model.save`, its .keras file."
+            f"There is {owner or 'a '}{type(task).__name__}{where}, expected KerasHub's "
+            f"{cls.__name__}: the model, its preset or, saved with `model.save`, its .keras "
+            "file."
         )
     return task
+
+
+def _load_file(path: str):
+    """Loads a `.keras` file; code in it (a Lambda layer) is refused by Keras."""
+    try:
+        return keras.saving.load_model(path, compile=False)
+    # Damaged archives, configs and weights fail in zipfile, json, h5py and Keras.
+    except Exception as error:
+        raise TinyBertError(
+            f"{path} cannot be loaded as a model of Keras: {ascii(str(error))[1:-1][:300]}"
+        ) from error
+
+
+def _load_tokenizer(location: str):
+    if not location.endswith(".keras"):
+        return load_preset(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
+    preprocessor = getattr(_load_file(location), "preprocessor", None)
+    if preprocessor is None:
+        raise TinyBertError(
+            f"{location} has no preprocessor, so its vocabulary is unknown. Name the "
+            "vocabulary that it was trained with (teacher.vocabulary)."
+        )
+    return preprocessor.tokenizer
+
+
+def _from_preset(cls: type, location: str, **kwargs):
+    try:
+        return cls.from_preset(location, **kwargs)
+    except (TypeError, FileNotFoundError) as error:
+        # KerasHub would make a new head, for which it has no size; or there is no tokenizer.
+        if isinstance(error, TypeError) and "num_classes" not in str(error):
+            raise
+        raise TinyBertError(
+            f"The KerasHub preset {location} is no finished {cls.__name__}: it is that of a "
+            "backbone or of another task, without a head for classes. Save the classifier "
+            "with classifier.save_to_preset, or fine-tune this one (teacher.fine_tune)."
+        ) from error
 
 
 def _layer_pairs(encoder: BertEncoder, backbone) -> list[tuple[keras.Layer, keras.Layer]]:

@@ -1,15 +1,18 @@
 """What lies at a path, a preset's name or `package:MODULE/FOLDER`: weights and tokenizers."""
 
 import importlib.util
+import json
 import pathlib
 
 import keras_nlp
 
 from tinybert_tf import checkpoints
 from tinybert_tf.checkpoints._families import family_of
+from tinybert_tf.checkpoints._model_garden import PARAMS_NAME
 from tinybert_tf.checkpoints._preset_files import load_preset
-from tinybert_tf.checkpoints._tensor_files import config_path, read_json_object
+from tinybert_tf.checkpoints._tensor_files import config_path, read_config, read_json_object
 from tinybert_tf.errors import TinyBertError, nearest_name
+from tinybert_tf.files import read_text_file
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
 from tinybert_tf.strict import strict_dataclass
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
@@ -32,8 +35,10 @@ class WeightsConfig:
     """A BERT and its vocabulary.
 
     Args:
-        weights: a Hugging Face layout directory, a KerasHub preset (handle or directory), or
-            `package:MODULE/FOLDER` for a directory inside an installed Python package.
+        weights: a directory in the Hugging Face layout, of Google's original BERT, of TF Model
+            Garden or of sentence-transformers; a KerasHub preset (handle or directory) or
+            `.keras` file; or `package:MODULE/FOLDER` for a directory inside an installed Python
+            package.
         vocabulary: the vocabulary file; `None` is `vocab.txt` in the directory of the weights,
             or the preset's own.
         lowercase: whether the model is uncased.
@@ -45,11 +50,53 @@ class WeightsConfig:
 
 
 def resolve_path(location: str) -> str:
-    """Turns `package:MODULE/PATH` into the path inside that installed package.
+    """Turns what a config names into the path of weights.
+
+    `package:MODULE/PATH` is a path inside that installed package; of a directory of
+    sentence-transformers, the encoder's folder.
 
     Raises:
         TinyBertError: if the package is not installed.
     """
+    path = _resolve_package(location)
+    return sentence_transformers_body(path) or path
+
+
+def sentence_transformers_body(location: str) -> str | None:
+    """Returns the encoder's folder in a directory of sentence-transformers or SetFit.
+
+    Args:
+        location: str. As configs name it.
+
+    Returns:
+        str, or `None` if it is another directory.
+
+    Raises:
+        TinyBertError: if the directory has no encoder.
+    """
+    directory = pathlib.Path(_resolve_package(location))
+    modules = directory / "modules.json"
+    if not modules.exists():
+        return None
+    try:
+        listed = json.loads(read_text_file(modules, "list of modules"))
+    except (ValueError, RecursionError) as error:
+        raise TinyBertError(f"{modules} is not JSON: {error}. Save it again.") from error
+    for module in listed if isinstance(listed, list) else ():
+        kind, folder = (
+            str(module.get(key, "")) if isinstance(module, dict) else ""
+            for key in ("type", "path")
+        )
+        # Not a path that leads elsewhere.
+        if kind.endswith("Transformer") and folder == pathlib.PurePath(folder).name:
+            return str(directory / folder)
+    raise TinyBertError(
+        f"{modules} names no module of the kind Transformer, so there is no BERT in it. Take a "
+        "sentence-transformers model with one."
+    )
+
+
+def _resolve_package(location: str) -> str:
     if not location.startswith(_PACKAGE):
         return location
     module, _, rest = location.removeprefix(_PACKAGE).partition("/")
@@ -105,7 +152,7 @@ def load_masked_lm(config: WeightsConfig, dtype: str) -> BertMaskedLM:
         size = table_size(location, tokenizer)
         model = checkpoints.load_masked_lm(location, dtype=dtype, **size)
     else:
-        model = _from_keras_hub(
+        model = from_keras_hub_location(
             lambda name: checkpoints.masked_lm_from_keras_hub(name, dtype=dtype), location
         )
     encoder = model.backbone
@@ -138,8 +185,17 @@ def load_tokenizer(source: WeightsConfig) -> BertTokenizer:
 
 
 def layout_of(location: str) -> str:
-    """Tells whose layout a directory has: `"hugging_face"`, `"own"` or `"keras_hub"`."""
+    """Tells whose layout a location has: `"hugging_face"`, `"own"` or `"keras_hub"`.
+
+    TensorFlow's checkpoints are read as if they were in the Hugging Face layout.
+    """
+    if location.endswith(".keras"):
+        if not pathlib.Path(location).is_file():
+            raise TinyBertError(f"There is no file {location}. Check the path.")
+        return "keras_hub"
     path = config_path(location)
+    if path.name == PARAMS_NAME:
+        return "hugging_face"
     if not path.exists():
         if pathlib.Path(location).exists():
             raise TinyBertError(
@@ -165,8 +221,7 @@ def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> Bert
     elif layout == "own":
         return load_preset(BertTokenizer.from_preset, location)
     else:
-        theirs = _from_keras_hub(keras_nlp.tokenizers.BertTokenizer.from_preset, location)
-        tokenizer = BertTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
+        tokenizer = from_keras_hub_location(checkpoints.tokenizer_from_keras_hub, location)
     check_case(tokenizer, vocabulary or location)
     return tokenizer
 
@@ -199,7 +254,9 @@ def load_encoder_at(
     if layout == "hugging_face":
         options |= table_size(location, tokenizer)
         return checkpoints.load_encoder(location, new_pooler=True, **options)
-    return _from_keras_hub(lambda name: checkpoints.from_keras_hub(name, **options), location)
+    return from_keras_hub_location(
+        lambda name: checkpoints.from_keras_hub(name, **options), location
+    )
 
 
 def table_size(location: str, tokenizer: BertTokenizer) -> dict[str, int]:
@@ -209,7 +266,7 @@ def table_size(location: str, tokenizer: BertTokenizer) -> dict[str, int]:
         location: str. A Hugging Face layout directory.
         tokenizer: `BertTokenizer`. Its own.
     """
-    config = read_json_object(config_path(location), "config")
+    config = read_config(config_path(location))
     rows, tokens = config.get("vocab_size"), tokenizer.vocabulary_size()
     # More rows are no padding: the vocabulary is that of another model.
     is_padded = isinstance(rows, int) and 0 < rows - tokens <= _MOST_PADDING
@@ -260,7 +317,16 @@ def check_class(model, cls: type, task_name: str) -> None:
         )
 
 
-def _from_keras_hub(load, location: str):
+def from_keras_hub_location(load, location: str):
+    """Loads something of KerasHub; what it raises itself is told in plain words.
+
+    Args:
+        load: function of the location.
+        location: str. A preset's handle or directory, or a `.keras` file.
+
+    Raises:
+        TinyBertError: if it cannot be loaded.
+    """
     try:
         return load_preset(load, location)
     except TinyBertError:

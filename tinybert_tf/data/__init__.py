@@ -8,6 +8,7 @@ from tinybert_tf.data.batches import (
 )
 from tinybert_tf.data.examples import Examples, check_training_labels
 from tinybert_tf.data.glue import further_dev_splits, read_glue, read_glue_test
+from tinybert_tf.data.labels import match_labels
 from tinybert_tf.data.squad import SPAN_TASKS, SpanExamples, SpanTask, read_squad
 from tinybert_tf.data.tables import read_table
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
@@ -29,6 +30,7 @@ __all__ = [
     "encode_examples",
     "encode_windows",
     "further_dev_splits",
+    "match_labels",
     "read_glue",
     "read_glue_test",
     "read_squad",

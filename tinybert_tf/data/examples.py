@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tinybert_tf.data.labels import LabelNames
 from tinybert_tf.data.tasks import Task
 from tinybert_tf.errors import TinyBertError, nearest_name
 
@@ -172,12 +173,14 @@ def _empty_text(task: Task, cells: tuple[str, ...]) -> str:
 def _class_indices(
     task: Task, where: str, numbers: Sequence[int], labels: Sequence[str]
 ) -> np.ndarray:
-    index = {name: i for i, name in enumerate(task.labels)}
+    distinct = set(labels)
+    names = LabelNames(task.labels)
+    index = {label: names.position(label) for label in distinct}
     by_position = {str(i): i for i in range(len(task.labels))}
-    if by_position.keys() >= set(labels) and not _has_integer_names(task):
+    if by_position.keys() >= distinct and not _has_integer_names(task):
         index = by_position
     for number, label in zip(numbers, labels, strict=True):
-        if label not in index:
+        if index[label] is None:
             raise TinyBertError(f"{where} {number}: {_bad_label(task, label)}")
     return np.fromiter((index[label] for label in labels), np.int32, len(labels))
 

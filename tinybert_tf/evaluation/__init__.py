@@ -16,6 +16,7 @@ from tinybert_tf.evaluation.attention_maps import (
 )
 from tinybert_tf.evaluation.evaluator import Evaluator
 from tinybert_tf.evaluation.glue_metrics import METRICS, compute_metrics
+from tinybert_tf.evaluation.label_order import find_better_order
 from tinybert_tf.evaluation.predictions import (
     Predictions,
     answers_of,
@@ -46,6 +47,7 @@ __all__ = [
     "compute_attention_maps",
     "compute_metrics",
     "decode_spans",
+    "find_better_order",
     "find_student_errors",
     "find_worse_answers",
     "read_answers",

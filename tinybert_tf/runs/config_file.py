@@ -35,7 +35,7 @@ def load_config(
             named) or a value is of the wrong kind.
     """
     try:
-        values = yaml.safe_load(read_text_file(path, "config"))
+        values = _load_yaml(read_text_file(path, "config"))
     except yaml.YAMLError as error:
         raise TinyBertError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
@@ -72,6 +72,40 @@ def parse_config(values: dict, source: str) -> RunConfig | GeneralConfig | Maske
         raise TinyBertError(f"{source}:\n  " + "\n  ".join(lines)) from error
 
 
+def _load_yaml(text: str, key: Sequence[str] = ()):
+    """Reads YAML; the names of a task's labels are taken as they are written.
+
+    In `labels: [no, yes]` or `[0, 1]`, YAML sees truth values and numbers.
+
+    Args:
+        text: str.
+        key: sequence of str. Where the value belongs that the text is; empty for a config.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        for label in _label_nodes(node, key):
+            label.tag = yaml.SafeLoader.DEFAULT_SCALAR_TAG
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _label_nodes(node: yaml.Node | None, key: Sequence[str]) -> list[yaml.Node]:
+    """Returns the scalars of the list `task.labels` in a value that belongs at a key."""
+    labels = ("task", "labels")
+    if tuple(key[: len(labels)]) != labels[: len(key)]:
+        return []
+    for name in labels[len(key) :]:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for known, value in pairs if known.value == name), None)
+    if len(key) > len(labels):
+        items = [node]
+    else:
+        items = node.value if isinstance(node, yaml.SequenceNode) else []
+    return [item for item in items if isinstance(item, yaml.ScalarNode)]
+
+
 def _override(values: dict, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
@@ -81,7 +115,7 @@ def _override(values: dict, override: str) -> None:
     for part in path:
         node = _child(node, part, key)
     try:
-        value = yaml.safe_load(text)
+        value = _load_yaml(text, (*path, last))
     except yaml.YAMLError as error:
         raise TinyBertError(f"--set {key}: '{text}' is not YAML: {error}") from error
     _child(node, last, key)

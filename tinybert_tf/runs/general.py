@@ -11,6 +11,7 @@ import keras
 
 from tinybert_tf.checkpoints.locations import load_plain_encoder
 from tinybert_tf.checkpoints.presets import save_preset
+from tinybert_tf.checkpoints.teachers import describe_teacher
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.data import BucketedBatches, check_training_labels, encode_examples
 from tinybert_tf.distillation import TinyBertDistiller
@@ -59,6 +60,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         teacher, tokenizer = load_plain_encoder(
             config.teacher, resolve_precision(config.precision)
         )
+        print(describe_teacher(config.teacher.weights, teacher, tokenizer), flush=True)
         check_start_vocabulary(config, tokenizer)
         student = make_student_encoder(config, teacher)
         batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)

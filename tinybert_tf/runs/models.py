@@ -1,14 +1,7 @@
 """From a config to models: the teacher, and a student for it."""
 
-from tinybert_tf.checkpoints.locations import (
-    check_vocabulary,
-    layout_of,
-    load_classifier,
-    load_encoder_at,
-    load_tokenizer_at,
-    resolve_path,
-    table_size,
-)
+from tinybert_tf import checkpoints
+from tinybert_tf.checkpoints.locations import check_vocabulary, resolve_path
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import (
     ARCHITECTURES,
@@ -18,7 +11,7 @@ from tinybert_tf.models import (
 )
 from tinybert_tf.presets import PRESETS
 from tinybert_tf.runs.config import GeneralConfig, RunConfig
-from tinybert_tf.runs.steps import TaskSteps, task_steps
+from tinybert_tf.runs.steps import task_steps
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training import resolve_precision
 
@@ -34,19 +27,25 @@ def load_teacher(config: RunConfig) -> BertTextClassifier | BertSpanClassifier:
     Raises:
         TinyBertError: if the weights cannot be read or do not fit task or lengths.
     """
-    teacher, location = config.teacher, resolve_path(config.teacher.weights)
+    teacher, max_tokens = config.teacher, config.data.max_tokens
     steps, dtype = task_steps(config), resolve_precision(config.precision)
-    layout = layout_of(location)
-    tokenizer = load_tokenizer_at(teacher, location, layout)
-    preprocessor = BertPreprocessor(tokenizer, sequence_length=config.data.max_tokens)
+    options = {"vocabulary": teacher.vocabulary, "dtype": dtype}
     if teacher.fine_tune is None:
-        model = _load_classifier(steps, location, layout, tokenizer, dtype)
-        model.preprocessor = preprocessor
+        model = checkpoints.load_teacher(
+            teacher.weights,
+            teacher.lowercase,
+            sequence_length=max_tokens,
+            kind=steps.classifier,
+            **options,
+        )
         steps.check_classifier(model)
     else:
-        encoder = load_encoder_at(location, layout, tokenizer, dtype, teacher.dropout)
+        encoder, tokenizer = checkpoints.load_teacher_encoder(
+            teacher.weights, teacher.lowercase, dropout=teacher.dropout, **options
+        )
+        preprocessor = BertPreprocessor(tokenizer, sequence_length=max_tokens)
         model = steps.new_classifier(encoder, preprocessor)
-    _check_sizes(model.backbone, tokenizer, config.data.max_tokens)
+    _check_sizes(model.backbone, model.preprocessor.tokenizer, max_tokens)
     return model
 
 
@@ -160,20 +159,6 @@ def load_student_start(config: RunConfig | GeneralConfig, encoder: BertEncoder) 
             f"{encoder.num_layers}. Set student.architecture to its."
         )
     encoder.set_weights(start.get_weights())
-
-
-def _load_classifier(
-    steps: TaskSteps, location: str, layout: str, tokenizer: BertTokenizer, dtype: str
-):
-    if layout == "hugging_face":
-        options = table_size(location, tokenizer)
-        return steps.load_hugging_face(location, dtype=dtype, **options)
-    if layout == "own":
-        return load_classifier(location, dtype)
-    raise TinyBertError(
-        f"teacher.weights '{location}' is a KerasHub preset: an encoder without a head for the "
-        "task. Give teacher.fine_tune."
-    )
 
 
 def _check_sizes(encoder: BertEncoder, tokenizer: BertTokenizer, max_tokens: int) -> None:

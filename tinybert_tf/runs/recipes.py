@@ -74,7 +74,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
         evaluator = steps.make_evaluator(teacher, dev)
         if config.teacher.fine_tune is not None:
             _fit_teacher(config, run, teacher, train, evaluator)
-        _check_teacher(run, evaluator)
+        _check_teacher(config, run, steps, evaluator, dev)
     save_preset(teacher, preprocessor, run.teacher)
 
 
@@ -197,9 +197,13 @@ def _training_data(
     return steps.encode_training(train, preprocessor), steps.encode(dev, preprocessor)
 
 
-def _check_teacher(run: RunDirectory, evaluator: Evaluator) -> None:
+def _check_teacher(
+    config: RunConfig, run: RunDirectory, steps: TaskSteps, evaluator: Evaluator, dev
+) -> None:
     """Scores the teacher before hours go into what it says."""
     predictions = evaluator.predict()
+    if config.teacher.fine_tune is None:
+        steps.check_answers(dev, predictions)
     run.add_results(teacher={"dev": evaluator.metrics(predictions)})
     reason = evaluator.reason_near_chance(predictions)
     if reason:

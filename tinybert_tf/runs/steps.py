@@ -28,22 +28,27 @@ class TaskSteps(Protocol):
 
     # `Task` or `SpanTask`.
     task: Any
+    # `BertTextClassifier` or `BertSpanClassifier`.
+    classifier: type
     # What the metrics of a model without errors are.
     best_metric: float
 
     def new_classifier(self, encoder: BertEncoder, preprocessor: BertPreprocessor) -> Any:
         """Returns a model with a new head for the task."""
 
-    def load_hugging_face(self, directory: str, **options) -> Any:
-        """Loads a model with its head from a Hugging Face layout directory.
-
-        Args:
-            directory: str.
-            **options: overrides of `BertEncoder` arguments, such as `dtype`.
-        """
-
     def check_classifier(self, model: Any) -> None:
         """Raises TinyBertError if a model that learned elsewhere does not fit the task."""
+
+    def check_answers(self, encoded: Any, predictions: Any) -> None:
+        """Looks whether a model that learned elsewhere means what the task means.
+
+        Args:
+            encoded: the dev examples, as `encode` returns them.
+            predictions: what the model's evaluator says of them.
+
+        Raises:
+            TinyBertError: if its outputs stand in another order than the task's labels.
+        """
 
     def encode(self, examples: Any, preprocessor: BertPreprocessor) -> Any:
         """Returns examples as evaluators take them."""

@@ -4,10 +4,9 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
-from absl import logging
 
-from tinybert_tf.checkpoints import load_text_classifier
 from tinybert_tf.checkpoints.locations import check_class
+from tinybert_tf.checkpoints.teachers import name_outputs
 from tinybert_tf.data import (
     EncodedExamples,
     Examples,
@@ -16,12 +15,13 @@ from tinybert_tf.data import (
     encode_examples,
 )
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.evaluation import TextEvaluator, compute_metrics
+from tinybert_tf.evaluation import TextEvaluator, compute_metrics, find_better_order
 from tinybert_tf.evaluation.attention_maps import (
     choose_texts,
     compute_attention_maps,
     save_attention_maps,
 )
+from tinybert_tf.evaluation.glue_metrics import reason_near_chance
 from tinybert_tf.evaluation.predictions import Predictions, save_predictions
 from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.runs.config import RunConfig
@@ -38,6 +38,7 @@ class TextTaskSteps:
 
     # What the metrics of a model without errors are.
     best_metric = 1.0
+    classifier = BertTextClassifier
 
     def __init__(self, config: RunConfig):
         self.task: Task = config.resolved_task()
@@ -55,12 +56,8 @@ class TextTaskSteps:
             dropout=encoder.dropout,
         )
 
-    def load_hugging_face(self, directory: str, **options) -> BertTextClassifier:
-        """Loads a model with its head from a Hugging Face layout directory."""
-        return load_text_classifier(directory, **options)
-
     def check_classifier(self, model) -> None:
-        """Looks whether a model fits the task; gives it the task's labels if it names none.
+        """Looks whether a model fits the task; puts its outputs into the order of the labels.
 
         Raises:
             TinyBertError: if it is of another class, or has other outputs or labels.
@@ -72,18 +69,45 @@ class TextTaskSteps:
                 f"The teacher has {model.num_classes} outputs, the task '{task.name}' wants "
                 f"{task.num_outputs}."
             )
-        if model.labels and model.labels != task.labels:
-            raise TinyBertError(
-                f"The teacher's labels are {model.labels}, those of the task '{task.name}' are "
-                f"{task.labels}. Describe the task with the teacher's names in the teacher's "
-                "order."
-            )
-        if not model.labels and not task.is_regression:
-            logging.warning(
-                "The teacher's checkpoint names no labels; they are taken to be %s.",
-                task.labels,
-            )
-            model.labels = task.labels
+        if task.is_regression:
+            # A name of the one output, which is no class.
+            model.labels = None
+        else:
+            name_outputs(model, task.labels)
+
+    def check_answers(self, encoded: EncodedExamples, predictions: np.ndarray) -> None:
+        """Looks whether a model's outputs stand in the order of the task's labels.
+
+        Raises:
+            TinyBertError: if the labels of the dev set fit another order far better.
+        """
+        task = self.task
+        if task.is_regression:
+            return
+        answers = predictions.argmax(axis=-1)
+        order = find_better_order(encoded.labels, answers, task.num_outputs)
+        if order is None:
+            return
+        better = predictions[:, np.argsort(order)]
+        # A model that knows nothing in this order either is told so elsewhere.
+        if reason_near_chance(task, encoded.labels, better):
+            return
+        was, would_be = (
+            float(np.mean(encoded.labels == p.argmax(axis=-1))) for p in (predictions, better)
+        )
+        names = [task.labels[i] for i in order]
+        moved = [
+            f"the one for '{name}' says '{meant}'"
+            for name, meant in zip(task.labels, names, strict=True)
+            if name != meant
+        ]
+        raise TinyBertError(
+            f"The teacher's outputs fit the dev set of '{task.name}' far better in another "
+            f"order: {would_be:.1%} right in place of {was:.1%}. Of its outputs, "
+            f"{', '.join(moved)}. If its checkpoint names no labels, set task.labels to "
+            f"[{', '.join(names)}], its order. Otherwise its names "
+            "(id2label) or those in the data are wrong."
+        )
 
     def encode(self, examples: Examples, preprocessor: BertPreprocessor) -> EncodedExamples:
         """Returns examples as evaluators take them."""
