@@ -114,14 +114,3 @@ def fuzzing():
 def harness(request, fuzzing):
     """A harness of few mutations, and one of many."""
     return fuzzing.Harness(request.param)
-
-
-@pytest.fixture(scope="session")
-def assert_same_weights():
-    """A function that compares all weights of two models, bit by bit."""
-
-    def check(model, other):
-        for ours, theirs in zip(model.weights, other.weights, strict=True):
-            np.testing.assert_array_equal(ours.value, theirs.value)
-
-    return check

@@ -298,7 +298,7 @@ def _load_tokenizer(location: str):
     return preprocessor.tokenizer
 
 
-def _from_preset(cls: type, location: str, **kwargs):
+def _from_preset(cls, location: str, **kwargs):
     try:
         return cls.from_preset(location, **kwargs)
     except (TypeError, FileNotFoundError) as error:
