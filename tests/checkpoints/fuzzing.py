@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pathlib
 import random
 import resource
 import sys
@@ -151,7 +152,7 @@ class guarded:
     events = None
 
     def __enter__(self):
-        pages = int(open("/proc/self/statm").read().split()[0])
+        pages = int(pathlib.Path("/proc/self/statm").read_text("ascii").split()[0])
         self.before = resource.getrlimit(resource.RLIMIT_AS)
         limit = pages * resource.getpagesize() + _MOST_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, self.before[1]))
