@@ -252,7 +252,7 @@ def test_a_test_split_that_is_not_there(tiny_values, tmp_path):
 def test_a_cased_model(damaged, tiny_values, tmp_path):
     (damaged / "tokenizer_config.json").write_text('{"do_lower_case": false}', "utf-8")
     message = refused(tiny_values, tmp_path)
-    assert "do_lower_case=false, so its model is cased; lowercase is true" in message
+    assert "says that the model is cased, but lowercase is true" in message
     tiny_values["teacher"]["lowercase"] = False
     config = parse_config(tiny_values, "values")
     assert not load_tokenizer(config.teacher).lowercase

@@ -57,6 +57,9 @@ def test_records_and_manifest_by_hand(make_corpus):
         "sha256": hashlib.sha256("\n".join(tokens).encode()).hexdigest(),
         "lowercase": True,
         "pad_token_id": 1,
+        "strip_accents": None,
+        "tokenize_chinese_chars": True,
+        "added_tokens": [],
     }
 
 

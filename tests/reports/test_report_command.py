@@ -36,6 +36,7 @@ def figured(run):
     return run
 
 
+@pytest.mark.slow
 def test_report_from_the_command_line(figured):
     expected = write_report(figured).read_bytes()
     before = figured.read_results()
@@ -48,6 +49,7 @@ def test_report_from_the_command_line(figured):
     assert figured.read_results() == before
 
 
+@pytest.mark.slow
 def test_several_runs_from_the_command_line(figured, make_tiny_values, tmp_path):
     values = make_tiny_values(tmp_path / "other") | {"seed": 7}
     other = RunDirectory.create(parse_config(values, "values"), resume=False)
@@ -61,6 +63,7 @@ def test_several_runs_from_the_command_line(figured, make_tiny_values, tmp_path)
     assert "<td>0.7600</td>" in page and '<th scope="col">seed</th>' in page
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_its_report(tiny_values, tmp_path, read_page):
     tiny_values["export"] = {"profiles": []}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_values), "utf-8")

@@ -294,7 +294,7 @@ def write_vocabulary(folder, tokens):
     [
         (use_a_classifier, "is the preset of a BertTextClassifier, expected a BertMaskedLM"),
         (use_another_vocabulary, "The vocabulary has 11 tokens, the model's embedding 10."),
-        (use_no_weights, "cannot be loaded: "),
+        (use_no_weights, "cannot be loaded"),
         (use_broken_word_vectors, "vectors.txt, line 2: "),
     ],
 )

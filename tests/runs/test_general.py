@@ -170,6 +170,7 @@ def test_a_start_that_is_nothing(tiny_values):
         load_student_start(config, None)
 
 
+@pytest.mark.slow
 def test_the_probe_leaves_the_encoder_as_it_is(general_values):
     config = parse_config(general_values, "values")
     encoder, tokenizer = load_plain_encoder(config.teacher, "float32")

@@ -204,10 +204,9 @@ def test_a_teacher_that_needs_no_fine_tuning_is_saved_as_it_is(
     np.testing.assert_array_equal(model.output_dense.kernel.numpy(), head.T)
 
 
-def test_a_teacher_of_another_order_is_refused(finished, tiny_values, tmp_path):
+def test_a_teacher_of_another_order_is_refused(finished_run, tiny_values, tmp_path):
     """Fine-tuned here, saved without names, and with its outputs the other way round."""
-    _, whole, _ = finished
-    teacher = BertTextClassifier.from_preset(str(whole.teacher))
+    teacher = BertTextClassifier.from_preset(str(finished_run.teacher))
     for variable in teacher.output_dense.weights:
         variable.assign(keras.ops.flip(variable, axis=-1))
     teacher.labels = None

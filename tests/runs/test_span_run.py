@@ -240,6 +240,7 @@ def test_other_starts(finished, squad_values, tmp_path, monkeypatch, eagerly, st
 # === From the command line, with questions that have no answer ===
 
 
+@pytest.mark.slow
 def test_a_run_of_v2_from_the_command_line(squad_values, tmp_path, capsys):
     values = squad_values(tmp_path / "run", "squad_v2")
     # What it learns in its other stage is not looked at here.

@@ -1,5 +1,8 @@
 """What BERT does to text before it is cut into pieces, as operations of the graph."""
 
+import re
+from collections.abc import Iterable
+
 import tensorflow as tf
 import tensorflow_text as tf_text
 
@@ -98,3 +101,8 @@ def strip_accents(texts: tf.Tensor) -> tf.Tensor:
     """Decomposes texts and drops the accents."""
     texts = tf_text.normalize_utf8(texts, "NFD")
     return tf.strings.regex_replace(texts, r"\p{Mn}", "")
+
+
+def any_of(tokens: Iterable[str]) -> str:
+    """Returns the expression of any of the tokens, where two fit the longer one."""
+    return "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True))

@@ -2,8 +2,7 @@
 
 import dataclasses
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import keras
 import keras_nlp
@@ -16,6 +15,7 @@ from tinybert_tf.tokenization import vocabulary as vocab
 from tinybert_tf.tokenization._text import (
     CHINESE,
     PUNCTUATION,
+    any_of,
     clean,
     ends_with_accents,
     lower,
@@ -130,12 +130,12 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
         vocab.check_added_tokens(self.added_tokens, self._ids)
         raw = [token.content for token in self.added_tokens if not token.normalized]
         folded = self._folded_tokens()
-        self._raw_pattern = _any_of(raw) if raw else None
+        self._raw_pattern = any_of(raw) if raw else None
         characters = PUNCTUATION + (CHINESE if self.tokenize_chinese_chars else "")
         alternatives = [f"[{characters}]"]
         # The first alternative that fits is taken.
         if folded:
-            alternatives.insert(0, _any_of(folded))
+            alternatives.insert(0, any_of(folded))
         if raw:
             alternatives.insert(0, _FOUND_WORD)
         self._word_of_its_own = "|".join(alternatives)
@@ -435,11 +435,6 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             "tokenize_chinese_chars": self.tokenize_chinese_chars,
             "added_tokens": [dataclasses.asdict(token) for token in self.added_tokens],
         }
-
-
-def _any_of(tokens: Iterable[str]) -> str:
-    """Returns the expression of any of the tokens, where two fit the longer one."""
-    return "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True))
 
 
 def _make_wordpiece(pieces: list[str]) -> tf_text.FastWordpieceTokenizer:
