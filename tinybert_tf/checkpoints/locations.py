@@ -21,12 +21,8 @@ from tinybert_tf.tokenization.files import check_case, load_tokenizer_files
 _PACKAGE = "package:"
 # Rows of an embedding table beyond the vocabulary.
 _MOST_PADDING = 1023
-
-
 # BERT's. A masked LM reads a text twice, so it wants twice the length.
 _MASKED_LM_LENGTH = 512
-
-
 _CLASSIFIERS = {cls.__name__: cls for cls in (BertTextClassifier, BertSpanClassifier)}
 
 
