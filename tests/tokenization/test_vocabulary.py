@@ -3,7 +3,7 @@
 import pytest
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.tokenization import BertTokenizer, load_vocabulary
+from tinybert_tf.tokenization import AddedToken, BertTokenizer, load_vocabulary
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
 
@@ -74,3 +74,14 @@ def test_of_a_token_that_comes_again_the_last_one_holds(write):
     # The place of the first one counts all the same.
     assert tokens == [*TOKENS[:5], "[no_token_5]", *TOKENS[6:], "a"]
     assert BertTokenizer(path)("a").numpy().tolist() == [len(TOKENS)]
+
+
+def test_an_added_token_that_grows_beyond_a_word_is_refused():
+    """Each of its syllables is three letters once accents are told apart."""
+    token = "\uac01" * 40
+    with pytest.raises(TinyBertError, match="120 characters are left of the added token"):
+        BertTokenizer([*TOKENS, token], added_tokens=[AddedToken(token)])
+    kept = BertTokenizer(
+        [*TOKENS, token], strip_accents=False, added_tokens=[AddedToken(token)]
+    )
+    assert kept(token).numpy().tolist() == [len(TOKENS)]

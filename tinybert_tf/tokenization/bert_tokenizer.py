@@ -114,8 +114,10 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             vocab.check_vocabulary(tokens, "The given vocabulary")
         self._vocabulary = tokens
         self._ids = {token: i for i, token in enumerate(tokens)}
-        self._make_patterns()
-        pieces, ids = self._wordpiece_entries()
+        vocab.check_added_tokens(self.added_tokens, self._ids)
+        folded = self._folded_tokens()
+        self._make_patterns(folded)
+        pieces, ids = self._wordpiece_entries(folded)
         # Made outside of any graph, where several functions can share them.
         with tf.init_scope():
             self._wordpiece = _make_wordpiece(pieces)
@@ -125,11 +127,9 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
                 self._detokenizer = _make_wordpiece(tokens)
                 self._id_of_piece = tf.constant(ids, tf.int32)
 
-    def _make_patterns(self) -> None:
-        """Sets the expressions that texts are split with, and looks at the added tokens."""
-        vocab.check_added_tokens(self.added_tokens, self._ids)
+    def _make_patterns(self, folded: dict[str, int]) -> None:
+        """Sets the expressions that texts are split with."""
         raw = [token.content for token in self.added_tokens if not token.normalized]
-        folded = self._folded_tokens()
         self._raw_pattern = any_of(raw) if raw else None
         characters = PUNCTUATION + (CHINESE if self.tokenize_chinese_chars else "")
         alternatives = [f"[{characters}]"]
@@ -148,15 +148,16 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             return {}
         with tf.init_scope():
             folded = [text.decode() for text in self._normalize(tf.constant(tokens)).numpy()]
-        empty = [token for token, text in zip(tokens, folded, strict=True) if not text.strip()]
-        if empty:
-            raise TinyBertError(
-                f"Nothing is left of the added token {empty[0]!r} once it is normalized as "
-                "texts are. Remove it from the tokenizer."
-            )
+        for token, text in zip(tokens, folded, strict=True):
+            if not text.strip() or len(text) > MAX_CHARS_PER_WORD:
+                what = f"{len(text)} characters are" if text.strip() else "Nothing is"
+                raise TinyBertError(
+                    f"{what} left of the added token {token!r} once it is normalized as texts "
+                    f"are, expected 1 to {MAX_CHARS_PER_WORD}. Remove it from the tokenizer."
+                )
         return {text: self._ids[token] for token, text in zip(tokens, folded, strict=True)}
 
-    def _wordpiece_entries(self) -> tuple[list[str], list[int]]:
+    def _wordpiece_entries(self, folded: dict[str, int]) -> tuple[list[str], list[int]]:
         """Returns the pieces that words are cut into, each once, and the id of each."""
         pieces = dict(self._ids)
         pieces |= {
@@ -165,7 +166,7 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             if not token.normalized
         }
         # Where a word begins like an added token, it has been split before.
-        pieces |= self._folded_tokens()
+        pieces |= folded
         # In the order of ids, so that those of a plain vocabulary are its own.
         ordered = sorted(pieces, key=pieces.get)
         return ordered, [pieces[piece] for piece in ordered]
