@@ -22,7 +22,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-INSTALL := $(UV) pip install --quiet --python
+# Compiled once here: where Python may not write its bytecode, each process that imports TensorFlow compiles for a quarter of a minute.
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --constraint constraints.in \
 	--custom-compile-command 'make constraints'
 WORKERS ?= $(shell nproc 2> /dev/null || echo 2)
