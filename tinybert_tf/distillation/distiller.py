@@ -17,6 +17,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import encoder_of
 
 _ATTENTION_HEADS = ("each", "mean")
+_ATTENTION_SCORES = ("centred", "raw")
 # How much of the text it takes to outweigh a projection of zeros, in tokens.
 _PRIOR_TOKENS = 1.0
 
@@ -54,8 +55,11 @@ class TinyBertDistiller(keras.Model):
             random until `fit_projections`, or training, sets them.
         attention_heads: `"each"` compares head by head, `"mean"` compares the mean over heads,
             for a student with another number of heads than its teacher.
+        attention_scores: `"centred"` compares rows of scores up to a constant, which softmax
+            does not see, `"raw"` compares them as they are, as the paper does; see
+            `losses.attention_loss`.
         reference_compatible: bool. Losses exactly as Huawei's released code computes them,
-            padding included.
+            padding included and scores raw.
         **kwargs: See `keras.Model`.
 
     Raises:
@@ -81,12 +85,14 @@ class TinyBertDistiller(keras.Model):
         mapping: str | Sequence[int] = "uniform",
         projections: str = "embedding_apart",
         attention_heads: str = "each",
+        attention_scores: str = "centred",
         reference_compatible: bool = False,
         **kwargs,
     ):
         # The student's policy decides on loss scaling (float16).
         super().__init__(**{"dtype": student.dtype_policy, **kwargs})
         check_choice("attention_heads", attention_heads, _ATTENTION_HEADS)
+        check_choice("attention_scores", attention_scores, _ATTENTION_SCORES)
         check_pair(student, teacher)
         student_encoder, teacher_encoder = encoder_of(student), encoder_of(teacher)
         self.student = student
@@ -95,6 +101,7 @@ class TinyBertDistiller(keras.Model):
             mapping, student_encoder.num_layers, teacher_encoder.num_layers
         )
         self.attention_heads = attention_heads
+        self.attention_scores = attention_scores
         self.reference_compatible = reference_compatible
         self.projections, of_states = make_projections(
             projections, student_encoder, teacher_encoder
@@ -326,7 +333,8 @@ class TinyBertDistiller(keras.Model):
         if self.attention_heads == "mean":
             student_scores = ops.mean(student_scores, axis=1, keepdims=True)
             teacher_scores = ops.mean(teacher_scores, axis=1, keepdims=True)
-        return losses.attention_loss(student_scores, teacher_scores, **masked)
+        centred = self.attention_scores == "centred"
+        return losses.attention_loss(student_scores, teacher_scores, centred=centred, **masked)
 
     def _projected_loss(self, m, student_outputs, teacher_outputs, masked):
         projected = self._projection_of(m)(student_outputs["hidden_states"][m])

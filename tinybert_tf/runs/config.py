@@ -172,6 +172,7 @@ class DistillationConfig:
     mapping: Literal["uniform", "top", "bottom"] | tuple[int, ...] = "uniform"
     projections: Literal["shared", "embedding_apart", "per_layer"] = "embedding_apart"
     attention_heads: Literal["each", "mean"] = "each"
+    attention_scores: Literal["centred", "raw"] = "centred"
     reference_compatible: bool = False
 
     def __post_init__(self):

@@ -175,7 +175,12 @@ class RunDirectory:
 
     def config(self) -> RunConfig:
         """Returns the run's config."""
-        return load_config(self.config_file)
+        text = read_text_file(self.config_file)
+        # Before there was a choice, a run compared scores as they are.
+        is_earlier = "\ndistillation:" in text and "attention_scores:" not in text
+        return load_config(
+            self.config_file, ["distillation.attention_scores=raw"] if is_earlier else []
+        )
 
     def _write_config(self, config: RunConfig) -> None:
         with atomic_file(self.config_file) as path:
