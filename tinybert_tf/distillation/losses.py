@@ -2,7 +2,7 @@
 
 | function | equation | compares |
 |---|---|---|
-| `attention_loss` | 7 | attention scores A_S and A_T before softmax, each row up to a constant |
+| `attention_loss` | 7 | attention scores A_S, A_T before softmax, each row up to a constant |
 | `hidden_loss` | 8, 9 | hidden states H_S W_h with H_T, embeddings E_S W_e with E_T |
 | `soft_cross_entropy` | 10 | logits z_S with z_T at temperature t |
 | `span_cross_entropy` | 10 | logits of the positions of an answer's start, or end |

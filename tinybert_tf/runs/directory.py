@@ -175,7 +175,7 @@ class RunDirectory:
 
     def config(self) -> RunConfig:
         """Returns the run's config."""
-        text = read_text_file(self.config_file)
+        text = read_text_file(self.config_file, "config")
         # Before there was a choice, a run compared scores as they are.
         is_earlier = "\ndistillation:" in text and "attention_scores:" not in text
         return load_config(
