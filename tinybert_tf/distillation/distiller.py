@@ -8,11 +8,12 @@ import tensorflow as tf
 from keras import ops
 
 from tinybert_tf.distillation import losses
-from tinybert_tf.distillation._kinds import check_pair, kind_of
+from tinybert_tf.distillation._kinds import check_pair, check_stage, kind_of
 from tinybert_tf.distillation._least_squares import LinearFit
 from tinybert_tf.distillation._projections import check_choice, make_projections
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.stages import TERMS, Stage
+from tinybert_tf.distillation.teacher_cache import as_outputs, encoder_inputs
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import encoder_of
 
@@ -180,7 +181,7 @@ class TinyBertDistiller(keras.Model):
                 f"compile() wants stage=, a tinybert_tf.distillation.Stage; got {stage!r}. "
                 "INTERMEDIATE and PREDICTION are the paper's two."
             )
-        self._check_stage(stage)
+        check_stage(stage, self.student, self.teacher, self.attention_heads)
         # XLA is slower than plain graphs at the short lengths of most tasks (on CPU).
         super().compile(
             optimizer=optimizer, metrics=metrics, **{"jit_compile": False, **kwargs}
@@ -208,13 +209,13 @@ class TinyBertDistiller(keras.Model):
 
     def call(self, inputs, training=None):
         """Returns the student's output."""
-        return self.student(inputs, training=training)
+        return self.student(encoder_inputs(inputs), training=training)
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        shares, counts = self._shares(x, sample_weight)
         # Outside the tape: nothing of the teacher is kept for a gradient.
-        teacher_outputs = self._teacher_model.model(x, training=False)
+        x, teacher_outputs = self._ask_teacher(x)
+        shares, counts = self._shares(x, sample_weight)
         with tf.GradientTape() as tape:
             student_outputs = self._student_model.model(x, training=True)
             terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
@@ -231,8 +232,8 @@ class TinyBertDistiller(keras.Model):
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, teacher_outputs = self._ask_teacher(x)
         shares, counts = self._shares(x, sample_weight)
-        teacher_outputs = self._teacher_model.model(x, training=False)
         student_outputs = self._student_model.model(x, training=False)
         terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
         parts = {term: value * shares[term] for term, value in terms.items()}
@@ -318,6 +319,16 @@ class TinyBertDistiller(keras.Model):
         teacher_outputs = self._teacher_model.model(x, training=False)
         _, counts = self._shares(x, None)
         return self.compute_layer_terms(x, student_outputs, teacher_outputs), counts
+
+    def _ask_teacher(self, x) -> tuple[dict, dict]:
+        """Returns the encoder inputs of a batch, and the teacher's outputs.
+
+        They are computed, unless the batch has them from a `TeacherCache`.
+        """
+        inputs = encoder_inputs(x)
+        if "teacher_outputs" in x:
+            return inputs, as_outputs(x["teacher_outputs"], self.layer_mapping)
+        return inputs, self._teacher_model.model(inputs, training=False)
 
     def _masking(self, x, sample_weight) -> dict:
         """Returns the arguments that the masked losses share."""
@@ -417,21 +428,6 @@ class TinyBertDistiller(keras.Model):
             )
         with strategy.scope():
             self._symbolic_build(data_batch=data_batch)
-
-    def _check_stage(self, stage: Stage) -> None:
-        student, teacher = encoder_of(self.student), encoder_of(self.teacher)
-        if stage.prediction and not kind_of(self.student).has_predictions:
-            raise TinyBertError(
-                f"Stage '{stage.name}' learns from predictions, but the student is an encoder "
-                "without a head. Give two classifiers or set prediction=0."
-            )
-        heads_differ = student.num_heads != teacher.num_heads
-        if stage.attention and heads_differ and self.attention_heads == "each":
-            raise TinyBertError(
-                f"The student has {student.num_heads} attention heads and the teacher "
-                f"{teacher.num_heads}: they cannot be compared one by one. Compare their means "
-                'with attention_heads="mean", or drop the term with attention=0 in the stage.'
-            )
 
 
 def _sum_over_replicas(values):

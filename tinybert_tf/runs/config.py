@@ -18,6 +18,7 @@ from tinybert_tf.training import FitConfig
 # A stage's figures stand in `results.json` beside these, its checkpoints beside the teacher's.
 _TAKEN = (
     *("commands", "finetune", "teacher", "augmentation", "student_start", "student_head"),
+    "teacher_cache",
     *("evaluation", "export", "latency"),
 )
 # Tokens of a text, and of a question with a window of its context.
@@ -166,7 +167,16 @@ class StageConfig:
 
 @strict_dataclass
 class DistillationConfig:
-    """Arguments of `tinybert_tf.distillation.TinyBertDistiller`, and the stages in order."""
+    """Arguments of `tinybert_tf.distillation.TinyBertDistiller`, and the stages in order.
+
+    Args:
+        teacher_cache: what of the teacher's outputs is kept on disk, so that each is computed
+            once. `"outputs"`: all that the stages ask for; `"predictions"`: these alone, which
+            are small; `"auto"`: the most of these that pays and fits. A general distillation
+            keeps nothing: it sees its corpus too seldom.
+        teacher_cache_gigabytes: how much `"auto"` may take; half of the free disk at most.
+        keep_teacher_cache: whether it stays when the distillation is done.
+    """
 
     stages: tuple[StageConfig, ...]
     mapping: Literal["uniform", "top", "bottom"] | tuple[int, ...] = "uniform"
@@ -174,6 +184,9 @@ class DistillationConfig:
     attention_heads: Literal["each", "mean"] = "each"
     attention_scores: Literal["centred", "raw"] = "centred"
     reference_compatible: bool = False
+    teacher_cache: Literal["auto", "outputs", "predictions", "none"] = "auto"
+    teacher_cache_gigabytes: pydantic.PositiveFloat = 20.0
+    keep_teacher_cache: bool = False
 
     def __post_init__(self):
         names = [stage.name for stage in self.stages]

@@ -37,6 +37,7 @@ class RunDirectory:
     | `checkpoints/` | what a killed run goes on from |
     | `teacher/`, `student/` | the best models, as KerasHub presets |
     | `augmented/` | copies of the training examples, where the config augments them |
+    | `teacher_cache/` | what the teacher says of them, while the student learns |
     | `export/` | the student as TFLite, a folder for each quantization |
     | `predictions.jsonl` | what teacher and student say of the test split |
     | `attention.json` | where they look in one text |
@@ -137,6 +138,11 @@ class RunDirectory:
     def augmented(self) -> pathlib.Path:
         """The augmented copies of the training examples."""
         return self.path / "augmented"
+
+    @property
+    def teacher_cache(self) -> pathlib.Path:
+        """What the teacher says of the training examples, while the student learns."""
+        return self.path / "teacher_cache"
 
     @property
     def masked_lm(self) -> pathlib.Path:
@@ -251,7 +257,10 @@ class RunDirectory:
         ]
         left = {
             "augment": ([self.augmented], ["augmentation"]),
-            "distill": ([self.student, *states], ["student_start", "student_head", *stages]),
+            "distill": (
+                [self.student, *states],
+                ["teacher_cache", "student_start", "student_head", *stages],
+            ),
             "evaluate": (evaluated, ["evaluation"]),
             "export": ([self.exports, self.path / "report.html"], ["export", "latency"]),
         }
