@@ -13,6 +13,7 @@ import tensorflow as tf
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.distillation import PREDICTION, Stage, TinyBertDistiller
 from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier
+from tinybert_tf.models._replicas import OverWorkers
 from tinybert_tf.training.optimizers import ClippingTogether, LossScaleOptimizer
 
 ALL_TERMS = Stage("all", attention=0.5, hidden=2.0, embedding=3.0, prediction=0.25)
@@ -70,9 +71,13 @@ def make_span_distiller():
     return distiller
 
 
+class OneWeight(OverWorkers, keras.Sequential):
+    pass
+
+
 def make_overflow():
     """A model of one weight, and a batch whose last row has a gradient beyond float32."""
-    model = keras.Sequential([keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model = OneWeight([keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
     model.build((None, 1))
     optimizer = LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=8.0)
     model.compile(optimizer, loss="mse")

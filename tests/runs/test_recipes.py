@@ -99,6 +99,9 @@ def test_the_figures_of_a_run(finished_run, tiny_parameters):
     assert results["teacher"]["dev"] == results["finetune"]["best_dev"]
     assert results["student_start"]["dev"].keys() == {"accuracy"}
     assert results["prediction"]["step"] == 8 and results["intermediate"]["step"] == 4
+    # Three epochs: worth keeping what the teacher says, until the student is done.
+    assert results["teacher_cache"]["contents"] == "outputs"
+    assert not run.teacher_cache.exists()
 
 
 def test_finished_steps_are_skipped(finished_run):

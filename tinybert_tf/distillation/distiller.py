@@ -16,6 +16,7 @@ from tinybert_tf.distillation.stages import TERMS, Stage
 from tinybert_tf.distillation.teacher_cache import as_outputs, encoder_inputs
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import encoder_of
+from tinybert_tf.models._replicas import OverWorkers
 
 _ATTENTION_HEADS = ("each", "mean")
 _ATTENTION_SCORES = ("centred", "raw")
@@ -31,7 +32,7 @@ class _Untracked:
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
-class TinyBertDistiller(keras.Model):
+class TinyBertDistiller(OverWorkers, keras.Model):
     """Trains a student to behave like its teacher, layer by layer (arXiv 1909.10351).
 
     One step is one forward pass of the teacher (inference mode, outside the gradient) and one
@@ -405,29 +406,7 @@ class TinyBertDistiller(keras.Model):
         self._loss_tracker.update_state(loss, sample_weight=counts["prediction"])
         if y is not None and "predictions" in student_outputs:
             self.compute_metrics(None, y, student_outputs["predictions"], sample_weight)
-        results = self.get_metrics_result()
-        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            # Keras averages over the workers along the first axis; a scalar has none.
-            results = {name: ops.reshape(value, (1,)) for name, value in results.items()}
-        return results
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Builds the compiled metrics; all else is built at construction.
-
-        Keras looks at a batch for this and averages it over the replicas, which fails under
-        a multi-worker strategy. The part of one replica tells as much.
-        """
-        metrics = self._compile_metrics
-        if self._distribute_strategy is None or metrics is None or metrics.built:
-            return
-        strategy = self.distribute_strategy
-        if iterator is not None:
-            _, _, batches = next(iter(iterator))
-            data_batch = keras.tree.map_structure(
-                lambda value: strategy.experimental_local_results(value)[0], next(batches)
-            )
-        with strategy.scope():
-            self._symbolic_build(data_batch=data_batch)
+        return self.get_metrics_result()
 
 
 def _sum_over_replicas(values):

@@ -3,9 +3,10 @@
 import keras
 
 from tinybert_tf.models._quantized_weights import QuantizedPresets
+from tinybert_tf.models._replicas import OverWorkers
 
 
-class BertTask(QuantizedPresets):
+class BertTask(OverWorkers, QuantizedPresets):
     """Mixin of the task models: a head over an encoder whose inside can be asked for.
 
     A subclass applies its head in `apply_head`, both to build itself and in `expose`.
