@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 from tinybert_tf.errors import TinyBertError
 
 TASK = "a task"
@@ -12,7 +12,7 @@ TASK = "a task"
 def add_arguments(parser: CommandParser) -> None:
     """Adds `--config`, `--set` and `--resume`."""
     add = parser.add_argument
-    add("--config", required=True, metavar="FILE", help="the run's YAML file")
+    add("--config", type=path, required=True, metavar="FILE", help="the run's YAML file")
     add(
         "--set",
         action="append",
