@@ -29,6 +29,7 @@ COMMANDS = (
     "distill",
     "evaluate",
     "report",
+    "classify",
     "predict",
     "corpus",
     "general-distill",
@@ -159,4 +160,7 @@ def _make_parsers(program: Program) -> tuple[CommandParser, dict[str, CommandPar
 
 @reporting_errors
 def _execute(arguments) -> None:
+    from tinybert_tf import backend
+
+    backend.check_versions()
     arguments.execute(arguments)
