@@ -107,7 +107,7 @@ def test_scores(assert_examples, write, tmp_path):
         ("a.tsv", 'text,label\n"one, two",good\nthree,bad\n'),
         ("a.txt", "text\tlabel\none, two\tgood\nthree\tbad\n"),
         ("a.csv", "sep=;\r\ntext;label\r\none, two;good\r\nthree;bad\r\n"),
-        ("a.csv", '\ufeff"sep=|"\ntext|label\none, two|good\nthree|bad\n'),
+        ("a.csv", '"sep=|"\ntext|label\none, two|good\nthree|bad\n'),
         ("a.csv", 'text,label\r"one, two",good\rthree,bad\r'),
         ("a.tsv", "text\tlabel\rone, two\tgood\rthree\tbad"),
         ("a.csv", '\n text , label ,,\n"one, two",good,,\n,,,\n ,,,\nthree,bad,,\n,,,\n'),
