@@ -203,7 +203,7 @@ def test_a_whole_distiller_is_not_saved_and_says_so_before_it_trains(make_distil
     distiller = make_distiller()
     before = distiller.student.get_weights()
     keep = keras.callbacks.ModelCheckpoint(tmp_path / "x.keras")
-    with pytest.raises(TinyBertError, match="not saved whole, .*save_weights_only=True"):
+    with pytest.raises(TinyBertError, match=r"not saved whole, .*save_weights_only=True"):
         distiller.fit(TEXTS, LABELS, verbose=0, callbacks=[keep])
     assert_same(distiller.student.get_weights(), before)
     with pytest.raises(TinyBertError, match="not saved whole"):
