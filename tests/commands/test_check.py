@@ -46,11 +46,12 @@ def test_a_student_is_compared_before_its_teacher_learns(
 
 def test_what_is_trained_is_not_checked_again(tiny_values, tmp_path, monkeypatch):
     checked = []
-    monkeypatch.setattr(_checking, "check", checked.append)
+    monkeypatch.setattr(_checking, "check", lambda *arguments: checked.append(arguments))
     config = parse_config(tiny_values, "values")
     run = RunDirectory(tmp_path / "run")
+    _checking.check_begun(config, run)
     run.teacher.mkdir(parents=True)
     _checking.check_begun(config, run)
     run.student.mkdir()
     _checking.check_begun(config, run)
-    assert checked == [config]
+    assert checked == [(config, None), (config, str(run.teacher))]

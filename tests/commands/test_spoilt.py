@@ -1,7 +1,7 @@
 """Sixty spoilt configs, data files and teachers: one message, exit code 2, nothing left behind.
 
-Each kind of fault has a function that spoils a good run and returns what the message has to say.
-Where (which split, row or key) is chosen by the case's seed.
+Each kind of fault has a function that spoils a good run and returns what is to be said of it.
+Where (which split, row or key) is chosen by the seed of the case.
 """
 
 import json
@@ -43,7 +43,7 @@ class Run:
         self.file.write_text("\n".join(lines) + "\n", "utf-8")
 
     def change_row(self, row):
-        """Puts a line into the place of a random one; returns its number as messages have it."""
+        """Puts a line into the place of a random one; returns how messages name it."""
         lines = self.lines()
         number = self.random.randrange(1, len(lines))
         lines[number] = row

@@ -164,3 +164,11 @@ def test_operations_of_a_block():
 def test_speed_is_measured():
     speed = _estimates.measure_speed(16, "float32")
     assert speed.operations > 1e6 and speed.values > 1e6
+
+
+def test_a_teacher_that_is_trained_takes_the_config_s_place(tiny_values, finished_run):
+    """The weights that it was made of may be gone."""
+    tiny_values["teacher"]["weights"] = "gone"
+    findings = check_run(parse_config(tiny_values, "values"), str(finished_run.teacher))
+    assert findings.errors == []
+    assert [stage.name for stage in findings.stages] == ["intermediate", "prediction"]

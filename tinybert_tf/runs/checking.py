@@ -13,7 +13,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinybert_tf.checkpoints.locations import load_tokenizer, resolve_path
+from tinybert_tf.checkpoints.locations import (
+    WeightsConfig,
+    load_classifier,
+    load_tokenizer,
+    resolve_path,
+)
 from tinybert_tf.data import EncodedExamples, check_training_labels, encode_examples, quality
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation.glue_metrics import reason_near_chance
@@ -96,11 +101,13 @@ class Findings:
             raise TinyBertError(f"there are {len(self.errors)} problems.\n{lines}")
 
 
-def check_run(config: RunConfig) -> Findings:
-    """Looks at everything that a run will need, and trains nothing that is kept.
+def check_run(config: RunConfig, trained: str | None = None) -> Findings:
+    """Looks at everything that a run will need, and trains nothing.
 
     Args:
         config: `RunConfig`.
+        trained: str or `None`. The teacher that the run has already, a preset; `None` is that
+            of the config.
     """
     findings = Findings()
     examples = _read_splits(config, findings)
@@ -110,13 +117,13 @@ def check_run(config: RunConfig) -> Findings:
     _check_paths(config, findings)
     tokenizer = None
     with findings.collecting():
-        tokenizer = load_tokenizer(config.teacher)
+        tokenizer = load_tokenizer(WeightsConfig(trained) if trained else config.teacher)
     encoded = None
     if tokenizer is not None and "train" in examples:
         encoded = _check_lengths(config, tokenizer, examples, findings)
-    models = _check_models(config, findings)
+    models = _check_models(config, trained, findings)
     if models is not None and encoded is not None and not findings.errors:
-        _plan(config, findings, models, encoded)
+        _plan(config, findings, models, encoded, is_trained=trained is not None)
     return findings
 
 
@@ -258,13 +265,13 @@ def _existing_parent(path: str) -> pathlib.Path:
 # === Models ===
 
 
-def _check_models(config: RunConfig, findings: Findings) -> tuple | None:
+def _check_models(config: RunConfig, trained: str | None, findings: Findings) -> tuple | None:
     """Makes teacher and student, and returns them if they fit each other."""
     models = None
     with findings.collecting():
         # What was recognised is printed again by the step that trains it.
         with contextlib.redirect_stdout(io.StringIO()):
-            teacher = load_teacher(config)
+            teacher = load_classifier(trained) if trained else load_teacher(config)
         findings.models["teacher"] = _describe(teacher)
         student = make_student(config, teacher)
         findings.models["student"] = _describe(student)
@@ -300,10 +307,14 @@ def _plan(
     findings: Findings,
     models: tuple,
     encoded: EncodedExamples,
+    *,
+    is_trained: bool,
 ) -> None:
     """Counts the steps of each stage, and estimates time and disk."""
     times = findings.splits["train"].examples / len(encoded)
     plans = _estimates.plan_stages(config, encoded, times)
+    if is_trained:
+        plans = [plan for plan in plans if plan.name != _estimates.FINE_TUNING]
     teacher, _ = models
     encoder, length = encoder_of(teacher), float(np.mean(encoded.lengths))
     speed = _estimates.measure_speed(encoder.hidden_dim, resolve_precision(config.precision))
