@@ -19,7 +19,7 @@ from tinybert_tf.checkpoints.locations import (
     load_tokenizer,
     resolve_path,
 )
-from tinybert_tf.data import EncodedExamples, check_training_labels, encode_examples, quality
+from tinybert_tf.data import EncodedExamples, _quality, check_training_labels, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation.glue_metrics import reason_near_chance
 from tinybert_tf.export import plan_lengths
@@ -151,14 +151,14 @@ def _check_labels(config: RunConfig, examples: dict, findings: Findings) -> None
         if task.is_regression:
             shown = f"{labels.min():g} to {labels.max():g}" if len(labels) else ""
         else:
-            counts = quality.count_labels(task, labels)
+            counts = _quality.count_labels(task, labels)
             shown = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         findings.splits[split] = SplitFacts(len(part), shown)
         if split == "train":
             with findings.collecting():
                 check_training_labels(task, part, source)
             continue
-        if constant := quality.find_constant_label(task, labels):
+        if constant := _quality.find_constant_label(task, labels):
             findings.errors.append(
                 f"{source}: all {len(part)} examples have {constant}, so no score on them says "
                 "anything. Take examples of all labels; check that the file is not sorted and "
@@ -167,7 +167,7 @@ def _check_labels(config: RunConfig, examples: dict, findings: Findings) -> None
         elif split == "dev":
             _check_size(task, labels, source, findings)
         train = examples.get("train")
-        unlearned = quality.find_unlearned(task, train.labels, labels) if train else []
+        unlearned = _quality.find_unlearned(task, train.labels, labels) if train else []
         if unlearned:
             findings.errors.append(
                 f"{source} has {', '.join(map(repr, unlearned))}, of which data.train has no "
@@ -197,8 +197,8 @@ def _check_duplicates(examples: dict, findings: Findings) -> None:
     for split, part in examples.items():
         if split == "train" or train is None:
             continue
-        duplicates = quality.find_duplicates(train, part)
-        if len(duplicates) > quality.MAX_DUPLICATE_SHARE * len(part):
+        duplicates = _quality.find_duplicates(train, part)
+        if len(duplicates) > _quality.MAX_DUPLICATE_SHARE * len(part):
             shown = "; ".join(repr(" | ".join(texts)[:60]) for texts in duplicates[:3])
             findings.warnings.append(
                 f"{len(duplicates):,} of the {len(part):,} {split} texts are training texts "
