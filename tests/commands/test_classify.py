@@ -74,8 +74,9 @@ def test_a_table_of_the_run_s_columns(classify, expected, tmp_path, capsys):
     )
 
 
-def test_pairs(classify):
-    (row,) = classify("--pair", "good thing", "bad thing")
+def test_pairs(classify, finished_run):
+    """A preset does not say what it was trained on."""
+    (row,) = classify("--pair", "good thing", "bad thing", model=finished_run.student)
     assert (row["text"], row["text_pair"]) == ("good thing", "bad thing")
     assert sum(row["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
 
@@ -94,6 +95,7 @@ def test_cut_texts_are_counted(finished_run, capsys, running_eagerly):
         (["--input", "a.csv", "x"], "Give texts or --input, not both"),
         (["--input", "none.csv"], "There is no data file none.csv"),
         (["--pair", "x"], "--pair takes texts two by two; got 1"),
+        (["--pair", "x", "y"], "was trained on sentence; got 2 text(s) at a time"),
         ([" "], "There are no texts"),
     ],
 )
