@@ -197,7 +197,7 @@ def one_label(run):
 
 def delimiter_of_two_characters(run):
     run.values["data"]["delimiter"] = run.random.choice(["||", "", "\n"])
-    return r"data\.delimiter is .*, expected one character"
+    return r"data: The delimiter is .*, expected one character"
 
 
 def unset_variable(run):
