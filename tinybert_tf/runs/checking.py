@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -101,6 +102,18 @@ class Findings:
             raise TinyBertError(f"there are {len(self.errors)} problems.\n{lines}")
 
 
+class _Sample(NamedTuple):
+    """What is trained on, or a random part of it.
+
+    Args:
+        encoded: `EncodedExamples`.
+        times: float. How many times as much all of it is.
+    """
+
+    encoded: EncodedExamples
+    times: float
+
+
 def check_run(config: RunConfig, trained: str | None = None) -> Findings:
     """Looks at everything that a run will need, and trains nothing.
 
@@ -118,12 +131,12 @@ def check_run(config: RunConfig, trained: str | None = None) -> Findings:
     tokenizer = None
     with findings.collecting():
         tokenizer = load_tokenizer(WeightsConfig(trained) if trained else config.teacher)
-    encoded = None
+    sample = None
     if tokenizer is not None and "train" in examples:
-        encoded = _check_lengths(config, tokenizer, examples, findings)
+        sample = _check_lengths(config, tokenizer, examples, findings)
     models = _check_models(config, trained, findings)
-    if models is not None and encoded is not None and not findings.errors:
-        _plan(config, findings, models, encoded, is_trained=trained is not None)
+    if models is not None and sample is not None and not findings.errors:
+        _plan(config, findings, models, sample, is_trained=trained is not None)
     return findings
 
 
@@ -208,15 +221,16 @@ def _check_duplicates(examples: dict, findings: Findings) -> None:
 
 def _check_lengths(
     config: RunConfig, tokenizer: BertTokenizer, examples: dict, findings: Findings
-) -> EncodedExamples | None:
+) -> _Sample | None:
     """Counts tokens; returns what is trained on, or a random part of it."""
     limit, seed = config.data.max_tokens, config.seed
-    steps, encoded = task_steps(config), None
+    steps, count = task_steps(config), len(examples["train"])
     if steps.task.kind == "span":
         sample = take_random(examples["train"], _MOST_QUESTIONS, seed)
         with findings.collecting():
-            encoded = steps.encode_training(sample, BertPreprocessor(tokenizer, limit))
-        return encoded
+            windows = steps.encode_training(sample, BertPreprocessor(tokenizer, limit))
+            return _Sample(windows, count / len(sample))
+        return None
     for split, part in examples.items():
         sample = take_random(part, _MOST_TEXTS, seed)
         whole = encode_examples(sample, BertPreprocessor(tokenizer, _NO_LIMIT))
@@ -226,6 +240,7 @@ def _check_lengths(
         )
         if split == "train":
             encoded = encode_examples(sample, BertPreprocessor(tokenizer, limit))
+            train = _Sample(encoded, count / len(sample))
         if cut > _MAX_CUT_SHARE:
             enough = int(np.ceil(np.quantile(whole.lengths, 0.99)))
             share = "All" if cut == 1.0 else f"{cut:.0%} of the"
@@ -233,7 +248,7 @@ def _check_lengths(
                 f"{share} {split} texts are cut at data.max_tokens {limit}: what comes after "
                 f"is not seen. {enough} would hold 99 % of them whole."
             )
-    return encoded
+    return train
 
 
 # === Paths ===
@@ -306,19 +321,20 @@ def _plan(
     config: RunConfig,
     findings: Findings,
     models: tuple,
-    encoded: EncodedExamples,
+    sample: _Sample,
     *,
     is_trained: bool,
 ) -> None:
     """Counts the steps of each stage, and estimates time and disk."""
-    times = findings.splits["train"].examples / len(encoded)
-    plans = _estimates.plan_stages(config, encoded, times)
+    encoded = sample.encoded
+    plans = _estimates.plan_stages(config, encoded, sample.times)
     if is_trained:
         plans = [plan for plan in plans if plan.name != _estimates.FINE_TUNING]
     teacher, _ = models
     encoder, length = encoder_of(teacher), float(np.mean(encoded.lengths))
     speed = _estimates.measure_speed(encoder.hidden_dim, resolve_precision(config.precision))
-    dev_tokens = findings.splits["dev"].examples * length
+    per_example = sample.times * len(encoded.token_ids) / findings.splits["train"].examples
+    dev_tokens = findings.splits["dev"].examples * per_example
     plans = [
         _estimates.with_seconds(plan, models, speed, length=length, dev_tokens=dev_tokens)
         for plan in plans
