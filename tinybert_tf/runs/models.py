@@ -73,7 +73,7 @@ def make_student_encoder(config: RunConfig | GeneralConfig, source: BertEncoder)
         **config.student.overrides,
     }
     # The encoder would take what it does not know for an argument of Keras.
-    known = [*inspect.signature(BertEncoder).parameters][:-1]
+    known = [*inspect.signature(BertEncoder.__init__).parameters][1:-1]
     unknown = [name for name in arguments if name not in known]
     if unknown:
         raise TinyBertError(
