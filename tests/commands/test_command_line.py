@@ -217,7 +217,7 @@ def test_unknown_command(mistake):
     [
         (
             [],
-            "expected a command; got nothing. Commands: run, check, finetune, augment, distill",
+            "expected a command; got nothing. Commands: run, check, finetune, augment",
         ),
         (["--config", "x", "run"], "expected a command before --config."),
         # Flags.
@@ -235,7 +235,7 @@ def test_unknown_command(mistake):
         # Flags of other commands.
         (
             ["report", "--run", "x", "--config", "x.yaml"],
-            "report has no flag --config. It is a flag of run, check, finetune, augment, distill",
+            "report has no flag --config. It is a flag of run, check, finetune, augment",
         ),
         (
             ["report", "--run", "x", "--resume"],
