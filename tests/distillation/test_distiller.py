@@ -83,8 +83,11 @@ def expected_terms(distiller, inputs, projection_indices):
         return np.square(projected - teacher["hidden_states"][g])[token].mean()
 
     def attention(m, g):
-        error = np.square(student["attention_scores"][m] - teacher["attention_scores"][g])
-        return error[np.broadcast_to(pair, error.shape)].mean()
+        error = student["attention_scores"][m] - teacher["attention_scores"][g]
+        if distiller.attention_scores == "centred":
+            keys = np.broadcast_to(token[:, None, None, :], error.shape)
+            error = error - error.mean(-1, keepdims=True, where=keys)
+        return np.square(error)[np.broadcast_to(pair, error.shape)].mean()
 
     probabilities = special.softmax(teacher["predictions"], axis=-1)
     log_probabilities = special.log_softmax(student["predictions"], axis=-1)
@@ -97,11 +100,17 @@ def expected_terms(distiller, inputs, projection_indices):
 
 
 @pytest.mark.parametrize(
-    "projections, indices",
-    [("shared", (0, 0, 0)), ("embedding_apart", (0, 1, 1)), ("per_layer", (0, 1, 2))],
+    "projections, indices, scores",
+    [
+        ("shared", (0, 0, 0), "raw"),
+        ("embedding_apart", (0, 1, 1), "centred"),
+        ("per_layer", (0, 1, 2), "centred"),
+    ],
 )
-def test_terms_are_the_paper_s(projections, indices):
-    distiller = TinyBertDistiller(*make_pair(), projections=projections)
+def test_terms_are_the_paper_s(projections, indices, scores):
+    distiller = TinyBertDistiller(
+        *make_pair(), projections=projections, attention_scores=scores
+    )
     assert len(distiller.projections) == max(indices) + 1
     assert distiller.layer_mapping == (0, 2, 4)
     random = np.random.default_rng(0)

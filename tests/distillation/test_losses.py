@@ -68,9 +68,18 @@ def value_and_gradients(function, student, teacher, *args, **kwargs):
 
 
 def test_attention_loss_is_the_mean_over_heads_and_pairs_of_real_tokens():
-    value = losses.attention_loss(SCORES, SCORES + SCORE_ERRORS, MASK)
+    value = losses.attention_loss(SCORES, SCORES + SCORE_ERRORS, MASK, centred=False)
     # Squares of head 1: 1 0 0 4, of head 2: 0 1 1 1; eight numbers.
     assert float(value) == pytest.approx(8 / 8, abs=1e-12)
+
+
+def test_attention_loss_takes_each_row_up_to_a_constant():
+    value = losses.attention_loss(SCORES, SCORES + SCORE_ERRORS, MASK)
+    # Less their means, rows of head 1 are +-1/2 and +-1, of head 2 +-1/2 and 0; eight numbers.
+    assert float(value) == pytest.approx((2 / 4 + 2 + 2 / 4) / 8, abs=1e-12)
+    constants = np.array([[[[3e4], [-7.0], [0.0]], [[0.5], [1e3], [0.0]]]])
+    shifted = losses.attention_loss(SCORES, SCORES + SCORE_ERRORS + constants, MASK)
+    assert float(shifted) == pytest.approx(float(value), rel=1e-9)
 
 
 LOG_ODDS = np.log([[3.0, 1.0, 96.0]])
@@ -176,7 +185,11 @@ def test_golden_values(golden, expected, column):
     mask = golden["padding_mask"]
     computed = {
         "attention": losses.attention_loss(
-            golden["student_scores"], golden["teacher_scores"], mask, compatible
+            golden["student_scores"],
+            golden["teacher_scores"],
+            mask,
+            compatible,
+            centred=False,
         ),
         "hidden": losses.hidden_loss(
             golden["student_hidden"], golden["teacher_hidden"], mask, compatible
@@ -278,7 +291,9 @@ def test_half_precision_is_computed_in_float32(function, args, dtype):
     # A difference of 300 squares to 90,000; float16 ends at 65,504.
     student = tf.cast(tf.zeros_like(args[0]), dtype)
     teacher = tf.cast(tf.fill(args[1].shape, 300.0), dtype)
-    value, gradients = value_and_gradients(function, student, teacher, *args[2:])
+    # The same everywhere: centred, it would be no difference.
+    options = {"centred": False} if function is losses.attention_loss else {}
+    value, gradients = value_and_gradients(function, student, teacher, *args[2:], **options)
     assert value.dtype == np.float32
     assert np.isfinite(value)
     if function is not losses.soft_cross_entropy:

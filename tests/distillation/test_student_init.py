@@ -297,11 +297,30 @@ def test_smaller_heads_change_the_scores_of_the_text_least(plain_cut):
     states = np.hstack([states, np.ones((len(states), 1))])
     rows = np.vstack([basis.T, rest])
     root = linalg.sqrtm(states.T @ states / len(states))
+    # A query's scores of all keys may be shifted by a constant.
+    values, vectors = np.linalg.eigh(np.cov(states, rowvar=False, ddof=0))
+    key_root = (vectors * np.sqrt(values.clip(0.0))) @ vectors.T
     assert (ours.head_dim, theirs.head_dim) == (3, 4)
     for head in range(4):
-        u, s, vt = np.linalg.svd(root @ form(theirs, head, rows) @ root)
-        scores = root @ form(ours, head, np.eye(13, 12)) @ root
+        u, s, vt = np.linalg.svd(root @ form(theirs, head, rows) @ key_root)
+        scores = root @ form(ours, head, np.eye(13, 12)) @ key_root
         np.testing.assert_allclose(scores, (u[:, :3] * s[:3]) @ vt[:3], atol=1e-3)
+
+
+def test_a_constant_of_all_keys_costs_no_rank():
+    """A large bias of the keys shifts all scores of a query alike: the start is as before."""
+    inputs = make_inputs(batch=30)
+    last = []
+    for constant in (0.0, 3.0):
+        teacher = make_encoder(num_layers=2)
+        for layer in teacher.transformer_layers:
+            layer.self_attention.key.bias.assign_add(constant * np.cos(np.arange(16)))
+        student = make_encoder(num_layers=2, hidden_dim=12, seed=1)
+        initialize_from_teacher(student, teacher, [inputs])
+        mask = inputs["padding_mask"].astype(bool)
+        last.append(np.array(exposed(student, inputs)["hidden_states"][-1])[mask])
+    np.testing.assert_allclose(*last, atol=0.05)
+    assert np.abs(last[0]).max() > 1.0
 
 
 def test_fewer_heads_take_the_mean_of_their_group():

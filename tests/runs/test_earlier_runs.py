@@ -23,6 +23,7 @@ def test_config_and_figures(earlier_run):
     config = earlier_run.config()
     assert config.resolved_task().name == "things" and config.data.max_tokens == 16
     assert [stage.fit.epochs for stage in config.distillation.stages] == [1, 2]
+    assert config.distillation.attention_scores == "raw"
     assert earlier_run.read_results()["evaluation"]["retention"] == 1.0
     logged = earlier_run.read_metrics()
     steps = {line["stage"]: line["step"] for line in logged}

@@ -85,3 +85,23 @@ def test_an_added_token_that_grows_beyond_a_word_is_refused():
         [*TOKENS, token], strip_accents=False, added_tokens=[AddedToken(token)]
     )
     assert kept(token).numpy().tolist() == [len(TOKENS)]
+
+
+@pytest.mark.parametrize(
+    "contents, problem",
+    [
+        (["COVID", "covid"], "'COVID' and 'covid' are both 'covid'"),
+        (["é", "E"], "'é' and 'E' are both 'e'"),
+        (["\u0301"], "Nothing is left of the added token"),
+    ],
+)
+def test_added_tokens_that_normalizing_makes_one(contents, problem):
+    tokens = [*TOKENS, *contents]
+    added = [AddedToken(content) for content in contents]
+    with pytest.raises(TinyBertError, match=problem):
+        BertTokenizer(tokens, added_tokens=added)
+    # As texts give them, they are told apart.
+    raw = [AddedToken(content, normalized=False) for content in contents]
+    tokenizer = BertTokenizer(tokens, added_tokens=raw)
+    ids = list(range(7, 7 + len(contents)))
+    assert tokenizer(" ".join(contents)).numpy().tolist() == ids

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -43,6 +44,22 @@ class EncodedExamples:
     def lengths(self) -> np.ndarray:
         """int64 array [examples]: the tokens of each."""
         return np.diff(self.row_splits)
+
+    def part(self, rows: range) -> "EncodedExamples":
+        """Returns examples that follow each other, as a view.
+
+        Args:
+            rows: range. Of step 1.
+        """
+        splits = self.row_splits[rows.start : rows.stop + 1]
+        tokens = slice(splits[0], splits[-1])
+        return EncodedExamples(
+            token_ids=self.token_ids[tokens],
+            segment_ids=self.segment_ids[tokens],
+            row_splits=splits - splits[0],
+            labels=self.labels[rows.start : rows.stop],
+            pad_token_id=self.pad_token_id,
+        )
 
     def batch(self, rows: np.ndarray, length: int | None = None) -> tuple[dict, np.ndarray]:
         """Returns encoder inputs and labels of some examples, padded to one length.
@@ -114,6 +131,17 @@ def concatenate_examples(parts: Sequence[EncodedExamples]) -> EncodedExamples:
     )
 
 
+class FurtherInputs(Protocol):
+    """What a batch has beside token ids, such as a teacher's outputs that were kept."""
+
+    @property
+    def signature(self) -> dict:
+        """The `tf.TensorSpec`s of `batch`."""
+
+    def batch(self, rows: np.ndarray, length: int) -> dict:
+        """Returns what is added to the inputs of some examples, padded to a length."""
+
+
 class BucketedBatches:
     """Batches of examples of like length, of about equally many tokens each.
 
@@ -125,10 +153,15 @@ class BucketedBatches:
         tokens_per_batch: int. The budget: rows times padded length of a batch. Short texts
             come many to a batch, long ones few; an example longer than the budget comes alone.
         seed: int or `None`. Of the shuffle; `None` keeps examples sorted by length.
+        further: `FurtherInputs` or `None`. What `dataset` adds to the inputs.
     """
 
     def __init__(
-        self, encoded: EncodedExamples, tokens_per_batch: int = 4096, seed: int | None = None
+        self,
+        encoded: EncodedExamples,
+        tokens_per_batch: int = 4096,
+        seed: int | None = None,
+        further: FurtherInputs | None = None,
     ):
         if tokens_per_batch < 1:
             raise TinyBertError(
@@ -139,6 +172,7 @@ class BucketedBatches:
         self.encoded = encoded
         self.tokens_per_batch = tokens_per_batch
         self.seed = seed
+        self.further = further
 
     @functools.cached_property
     def steps_per_epoch(self) -> int:
@@ -186,16 +220,19 @@ class BucketedBatches:
             first_epoch, skipped = divmod(first_step, self.steps_per_epoch)
             for epoch in range(first_epoch, epochs):
                 for rows in self.plan(epoch)[skipped:]:
-                    yield self.encoded.batch(rows)
+                    inputs, labels = self.encoded.batch(rows)
+                    if self.further is not None:
+                        inputs |= self.further.batch(rows, inputs["token_ids"].shape[1])
+                    yield inputs, labels
                 skipped = 0
 
         ids = tf.TensorSpec((None, None), tf.int32)
-        names = ("token_ids", "segment_ids", "padding_mask")
+        signature = dict.fromkeys(("token_ids", "segment_ids", "padding_mask"), ids)
+        if self.further is not None:
+            signature |= self.further.signature
         shape, dtype = self.encoded.labels.shape, self.encoded.labels.dtype
         labels = tf.TensorSpec((None, *shape[1:]), tf.as_dtype(dtype))
-        dataset = tf.data.Dataset.from_generator(
-            generate, output_signature=(dict.fromkeys(names, ids), labels)
-        )
+        dataset = tf.data.Dataset.from_generator(generate, output_signature=(signature, labels))
         steps = epochs * self.steps_per_epoch - first_step
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 

@@ -12,11 +12,13 @@ from tinybert_tf.distillation.losses import (
 )
 from tinybert_tf.distillation.stages import INTERMEDIATE, PREDICTION, Stage
 from tinybert_tf.distillation.student_init import initialize_from_teacher, initialize_head
+from tinybert_tf.distillation.teacher_cache import TeacherCache
 
 __all__ = [
     "INTERMEDIATE",
     "PREDICTION",
     "Stage",
+    "TeacherCache",
     "TinyBertDistiller",
     "attention_loss",
     "hidden_loss",

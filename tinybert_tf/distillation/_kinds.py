@@ -9,6 +9,7 @@ from typing import Protocol
 import keras
 
 from tinybert_tf.distillation import losses
+from tinybert_tf.distillation.stages import Stage
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, BertSpanClassifier, BertTextClassifier, encoder_of
 
@@ -156,3 +157,29 @@ def check_pair(student, teacher) -> None:
             "they would read the same ids as different words. Give both the same vocabulary."
         )
     kind_of(student).check(student, teacher)
+
+
+def check_stage(stage: Stage, student, teacher, attention_heads: str) -> None:
+    """Looks whether a stage can be trained with a pair of models.
+
+    Args:
+        stage: `Stage`.
+        student: see `check_pair`.
+        teacher: see `check_pair`.
+        attention_heads: str. See `TinyBertDistiller`.
+
+    Raises:
+        TinyBertError: if it asks for what they do not have.
+    """
+    if stage.prediction and not kind_of(student).has_predictions:
+        raise TinyBertError(
+            f"Stage '{stage.name}' learns from predictions, but the student is an encoder "
+            "without a head. Give two classifiers or set prediction=0."
+        )
+    heads = [encoder_of(model).num_heads for model in (student, teacher)]
+    if stage.attention and heads[0] != heads[1] and attention_heads == "each":
+        raise TinyBertError(
+            f"The student has {heads[0]} attention heads and the teacher {heads[1]}: they "
+            'cannot be compared one by one. Compare their means with attention_heads="mean", '
+            "or drop the term with attention=0 in the stage."
+        )

@@ -98,6 +98,18 @@ class TextInputs:
         return self.preprocessor
 
 
+def unpack(data) -> tuple:
+    """Returns encoder inputs, labels and sample weights of a batch."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if not isinstance(x, dict) or "padding_mask" not in x:
+        raise TinyBertError(
+            "The distiller was given batches of something else than token_ids, segment_ids and "
+            "padding_mask. Give what a BertPreprocessor returns, or text as lists, arrays or a "
+            "batched tf.data.Dataset."
+        )
+    return x, y, sample_weight
+
+
 def _is_pair(spec: tuple) -> bool:
     """Tells whether elements of a dataset are pairs of texts without labels."""
     return len(spec) == 2 and all(

@@ -8,16 +8,18 @@ import tensorflow as tf
 from keras import ops
 
 from tinybert_tf.distillation import losses
-from tinybert_tf.distillation._kinds import check_pair, kind_of
+from tinybert_tf.distillation._kinds import check_pair, check_stage, kind_of
 from tinybert_tf.distillation._least_squares import LinearFit
 from tinybert_tf.distillation._projections import check_choice, make_projections
-from tinybert_tf.distillation._text_inputs import TextInputs
+from tinybert_tf.distillation._text_inputs import TextInputs, unpack
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.stages import TERMS, Stage
+from tinybert_tf.distillation.teacher_cache import as_outputs, encoder_inputs
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import encoder_of
 
 _ATTENTION_HEADS = ("each", "mean")
+_ATTENTION_SCORES = ("centred", "raw")
 # How much of the text it takes to outweigh a projection of zeros, in tokens.
 _PRIOR_TOKENS = 1.0
 
@@ -56,8 +58,11 @@ class TinyBertDistiller(TextInputs, keras.Model):
             random until `fit_projections`, or training, sets them.
         attention_heads: `"each"` compares head by head, `"mean"` compares the mean over heads,
             for a student with another number of heads than its teacher.
+        attention_scores: `"centred"` compares rows of scores up to a constant, which softmax
+            does not see, `"raw"` compares them as they are, as the paper does; see
+            `losses.attention_loss`.
         reference_compatible: bool. Losses exactly as Huawei's released code computes them,
-            padding included.
+            padding included and scores raw.
         **kwargs: See `keras.Model`.
 
     Raises:
@@ -83,12 +88,14 @@ class TinyBertDistiller(TextInputs, keras.Model):
         mapping: str | Sequence[int] = "uniform",
         projections: str = "embedding_apart",
         attention_heads: str = "each",
+        attention_scores: str = "centred",
         reference_compatible: bool = False,
         **kwargs,
     ):
         # The student's policy decides on loss scaling (float16).
         super().__init__(**{"dtype": student.dtype_policy, **kwargs})
         check_choice("attention_heads", attention_heads, _ATTENTION_HEADS)
+        check_choice("attention_scores", attention_scores, _ATTENTION_SCORES)
         check_pair(student, teacher)
         student_encoder, teacher_encoder = encoder_of(student), encoder_of(teacher)
         self.student = student
@@ -97,6 +104,7 @@ class TinyBertDistiller(TextInputs, keras.Model):
             mapping, student_encoder.num_layers, teacher_encoder.num_layers
         )
         self.attention_heads = attention_heads
+        self.attention_scores = attention_scores
         self.reference_compatible = reference_compatible
         self.projections, of_states = make_projections(
             projections, student_encoder, teacher_encoder
@@ -181,7 +189,7 @@ class TinyBertDistiller(TextInputs, keras.Model):
                 f"compile() wants stage=, a tinybert_tf.distillation.Stage; got {stage!r}. "
                 "INTERMEDIATE and PREDICTION are the paper's two."
             )
-        self._check_stage(stage)
+        check_stage(stage, self.student, self.teacher, self.attention_heads)
         # XLA is slower than plain graphs at the short lengths of most tasks (on CPU).
         super().compile(
             optimizer=optimizer, metrics=metrics, **{"jit_compile": False, **kwargs}
@@ -209,13 +217,13 @@ class TinyBertDistiller(TextInputs, keras.Model):
 
     def call(self, inputs, training=None):
         """Returns the student's output."""
-        return self.student(inputs, training=training)
+        return self.student(encoder_inputs(inputs), training=training)
 
     def train_step(self, data):
-        x, y, sample_weight = _unpack(data)
-        shares, counts = self._shares(x, sample_weight)
+        x, y, sample_weight = unpack(data)
         # Outside the tape: nothing of the teacher is kept for a gradient.
-        teacher_outputs = self._teacher_model.model(x, training=False)
+        x, teacher_outputs = self._ask_teacher(x)
+        shares, counts = self._shares(x, sample_weight)
         with tf.GradientTape() as tape:
             student_outputs = self._student_model.model(x, training=True)
             terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
@@ -231,9 +239,9 @@ class TinyBertDistiller(TextInputs, keras.Model):
         return self._update_metrics(loss, parts, counts, student_outputs, (y, sample_weight))
 
     def test_step(self, data):
-        x, y, sample_weight = _unpack(data)
+        x, y, sample_weight = unpack(data)
+        x, teacher_outputs = self._ask_teacher(x)
         shares, counts = self._shares(x, sample_weight)
-        teacher_outputs = self._teacher_model.model(x, training=False)
         student_outputs = self._student_model.model(x, training=False)
         terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
         parts = {term: value * shares[term] for term, value in terms.items()}
@@ -320,6 +328,16 @@ class TinyBertDistiller(TextInputs, keras.Model):
         _, counts = self._shares(x, None)
         return self.compute_layer_terms(x, student_outputs, teacher_outputs), counts
 
+    def _ask_teacher(self, x) -> tuple[dict, dict]:
+        """Returns the encoder inputs of a batch, and the teacher's outputs.
+
+        They are computed, unless the batch has them from a `TeacherCache`.
+        """
+        inputs = encoder_inputs(x)
+        if "teacher_outputs" in x:
+            return inputs, as_outputs(x["teacher_outputs"], self.layer_mapping)
+        return inputs, self._teacher_model.model(inputs, training=False)
+
     def _masking(self, x, sample_weight) -> dict:
         """Returns the arguments that the masked losses share."""
         return {
@@ -334,7 +352,8 @@ class TinyBertDistiller(TextInputs, keras.Model):
         if self.attention_heads == "mean":
             student_scores = ops.mean(student_scores, axis=1, keepdims=True)
             teacher_scores = ops.mean(teacher_scores, axis=1, keepdims=True)
-        return losses.attention_loss(student_scores, teacher_scores, **masked)
+        centred = self.attention_scores == "centred"
+        return losses.attention_loss(student_scores, teacher_scores, centred=centred, **masked)
 
     def _projected_loss(self, m, student_outputs, teacher_outputs, masked):
         projected = self._projection_of(m)(student_outputs["hidden_states"][m])
@@ -417,33 +436,6 @@ class TinyBertDistiller(TextInputs, keras.Model):
             )
         with strategy.scope():
             self._symbolic_build(data_batch=data_batch)
-
-    def _check_stage(self, stage: Stage) -> None:
-        student, teacher = encoder_of(self.student), encoder_of(self.teacher)
-        if stage.prediction and not kind_of(self.student).has_predictions:
-            raise TinyBertError(
-                f"Stage '{stage.name}' learns from predictions, but the student is an encoder "
-                "without a head. Give two classifiers or set prediction=0."
-            )
-        heads_differ = student.num_heads != teacher.num_heads
-        if stage.attention and heads_differ and self.attention_heads == "each":
-            raise TinyBertError(
-                f"The student has {student.num_heads} attention heads and the teacher "
-                f"{teacher.num_heads}: they cannot be compared one by one. Compare their means "
-                'with attention_heads="mean", or drop the term with attention=0 in the stage.'
-            )
-
-
-def _unpack(data) -> tuple:
-    """Returns encoder inputs, labels and sample weights of a batch."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    if not isinstance(x, dict) or "padding_mask" not in x:
-        raise TinyBertError(
-            "The distiller was given batches of something else than token_ids, segment_ids and "
-            "padding_mask. Give what a BertPreprocessor returns, or text as lists, arrays or a "
-            "batched tf.data.Dataset."
-        )
-    return x, y, sample_weight
 
 
 def _sum_over_replicas(values):

@@ -2,7 +2,7 @@
 
 | function | equation | compares |
 |---|---|---|
-| `attention_loss` | 7 | attention scores before softmax, A_S with A_T |
+| `attention_loss` | 7 | attention scores A_S, A_T before softmax, each row up to a constant |
 | `hidden_loss` | 8, 9 | hidden states H_S W_h with H_T, embeddings E_S W_e with E_T |
 | `soft_cross_entropy` | 10 | logits z_S with z_T at temperature t |
 | `span_cross_entropy` | 10 | logits of the positions of an answer's start, or end |
@@ -44,11 +44,17 @@ def attention_loss(
     padding_mask,
     reference_compatible=False,
     sample_weight=None,
+    *,
+    centred=True,
 ):
     """Mean squared error of attention scores, eq. 7.
 
     L_attn = 1/h sum_i MSE(A_i^S, A_i^T) with A = Q K^T / sqrt(d_head) before softmax, over
     the (query, key) pairs of which both are real tokens.
+
+    Softmax does not see a constant that is added to a row of scores, but eq. 7 does, and some
+    teachers have large ones: in e5-small-v2 they are nearly all of it. So the error of a row
+    is taken less its mean over the real keys.
 
     Args:
         student_scores: float tensor [batch, heads, seq, seq]. A^S of one student block.
@@ -57,7 +63,10 @@ def attention_loss(
         padding_mask: int or bool tensor [batch, seq]. Nonzero at real tokens.
         reference_compatible: bool. As released code: scores of masked keys, and scores
             of -100 or less, count as 0, and the mean is over all pairs, padding included.
+            Rows are not centred.
         sample_weight: optional float tensor [batch].
+        centred: bool. Whether each row's error is taken less its mean; `False` is eq. 7 to
+            the letter.
 
     Returns:
         A scalar.
@@ -79,12 +88,17 @@ def attention_loss(
         squares = ops.square(student_scores - teacher_scores)
         return _mean_of_examples(ops.mean(squares, axis=(1, 2, 3)), sample_weight)
 
-    # The heads share a mask: averaging them first leaves heads times less to mask.
-    pair_errors = ops.mean(ops.square(student_scores - teacher_scores), axis=1)
     is_pair = ops.logical_and(is_token[:, :, None], is_token[:, None, :])
-    # A choice, not a product: the square of a large masked value may be infinite.
+    token_counts = ops.sum(ops.cast(is_token, student_scores.dtype), axis=-1)
+    errors = student_scores - teacher_scores
+    if centred:
+        # A choice, not a product, here and below: what padding holds may be infinite by now.
+        errors = ops.where(is_pair[:, None], errors, 0.0)
+        sums = ops.sum(errors, axis=-1, keepdims=True)
+        errors -= ops.divide_no_nan(sums, token_counts[:, None, None, None])
+    # The heads share a mask: averaging them first leaves heads times less to mask.
+    pair_errors = ops.mean(ops.square(errors), axis=1)
     totals = ops.sum(ops.where(is_pair, pair_errors, 0.0), axis=(1, 2))
-    token_counts = ops.sum(ops.cast(is_token, totals.dtype), axis=-1)
     return _weighted_ratio(totals, ops.square(token_counts), sample_weight)
 
 

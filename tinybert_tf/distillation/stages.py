@@ -57,6 +57,11 @@ class Stage:
         """The weight of each term of `TERMS`."""
         return {term: getattr(self, term) for term in TERMS}
 
+    @property
+    def compares_layers(self) -> bool:
+        """Whether it learns from more than predictions."""
+        return any(self.weights[term] for term in TERMS if term != "prediction")
+
 
 INTERMEDIATE = Stage("intermediate", attention=1.0, hidden=1.0, embedding=1.0)
 """TinyBERT's first stage: what the layers compute."""

@@ -9,7 +9,8 @@ was cut away before it. All is closed form, nothing is trained:
 - basis: principal components of the teacher's hidden states, turned towards its own
   dimensions, in which LayerNorm's scales are diagonal;
 - query and key: the teacher's bilinear form of each head, in the lower rank that changes the
-  scores of this text least (SVD weighted by the inputs' moments);
+  scores of this text least (SVD weighted by the inputs' moments), up to a constant of each
+  row, which softmax does not see;
 - feed-forward units: those of the teacher's block that its output is best fitted from;
 - output layers, LayerNorms, pooler and head: ridge regression towards the teacher's values.
 
@@ -270,6 +271,9 @@ def _fit_heads(ours, theirs, hidden, teacher_hidden, basis: np.ndarray) -> np.nd
         return output
     reconstruction, moments = _reconstruct(hidden, teacher_hidden, basis)
     inputs, outputs = Whitening.of(moments), Whitening.of(np.eye(basis.shape[1]))
+    # What is the same for all keys of a query, softmax does not see: it costs no rank.
+    mean = moments[:, -1]
+    keys = Whitening.of(moments - np.outer(mean, mean))
     forms = {name: compose(reconstruction, getattr(theirs, name)) for name in _HEAD_PARTS}
     output_form = array(theirs.output_dense.kernel) @ basis
     rank = ours.head_dim
@@ -281,7 +285,7 @@ def _fit_heads(ours, theirs, hidden, teacher_hidden, basis: np.ndarray) -> np.nd
         columns = slice(first * theirs.head_dim, (first + size) * theirs.head_dim)
         query, key, value = (forms[name][:, columns] for name in _HEAD_PARTS)
         # Several teacher heads in one: the mean of their scores, the sum of their outputs.
-        left, right = factorize(query, key / size, inputs, inputs, range(rank))
+        left, right = factorize(query, key / size, inputs, keys, range(rank))
         heads["query"].append(left * scale)
         heads["key"].append(right * scale)
         ranks = range(part * rank, (part + 1) * rank)

@@ -134,7 +134,7 @@ def check_tables(findings: Findings, max_tokens: int) -> list[ResultsTable]:
         caption = f"About {amount} of disk"
         if findings.seconds is not None:
             caption += f" and, with evaluation and export, {_about(findings.seconds)}"
-        caption += "; augmentation is not counted."
+        caption += "; augmentation and a cache of the teacher are not counted."
         tables.append(ResultsTable("", caption, ("stage", "epochs", "steps", "time"), stages))
     return tables
 

@@ -15,7 +15,10 @@ _FIRST_STEPS = {
     "export": "export",
 }
 # No figure and no weight depends on them.
-_WITHOUT_EFFECT = {"run_directory", "checkpoint_minutes"}
+_WITHOUT_EFFECT = {
+    *("run_directory", "checkpoint_minutes"),
+    *("distillation.teacher_cache_gigabytes", "distillation.keep_teacher_cache"),
+}
 
 
 def changed_keys(before: AnyRunConfig, after: AnyRunConfig) -> dict[str, tuple]:

@@ -37,6 +37,7 @@ class RunDirectory:
     | `checkpoints/` | what a killed run goes on from |
     | `teacher/`, `student/` | the best models, as KerasHub presets |
     | `augmented/` | copies of the training examples, where the config augments them |
+    | `teacher_cache/` | what the teacher says of them, while the student learns |
     | `export/` | the student as TFLite, a folder for each quantization |
     | `predictions.jsonl` | what teacher and student say of the test split |
     | `attention.json` | where they look in one text |
@@ -139,6 +140,11 @@ class RunDirectory:
         return self.path / "augmented"
 
     @property
+    def teacher_cache(self) -> pathlib.Path:
+        """What the teacher says of the training examples, while the student learns."""
+        return self.path / "teacher_cache"
+
+    @property
     def masked_lm(self) -> pathlib.Path:
         """The preset of a masked LM."""
         return self.path / "masked_lm"
@@ -175,7 +181,12 @@ class RunDirectory:
 
     def config(self) -> RunConfig:
         """Returns the run's config."""
-        return load_config(self.config_file)
+        text = read_text_file(self.config_file, "config")
+        # Before there was a choice, a run compared scores as they are.
+        is_earlier = "\ndistillation:" in text and "attention_scores:" not in text
+        return load_config(
+            self.config_file, ["distillation.attention_scores=raw"] if is_earlier else []
+        )
 
     def _write_config(self, config: RunConfig) -> None:
         with atomic_file(self.config_file) as path:
@@ -246,7 +257,10 @@ class RunDirectory:
         ]
         left = {
             "augment": ([self.augmented], ["augmentation"]),
-            "distill": ([self.student, *states], ["student_start", "student_head", *stages]),
+            "distill": (
+                [self.student, *states],
+                ["teacher_cache", "student_start", "student_head", *stages],
+            ),
             "evaluate": (evaluated, ["evaluation"]),
             "export": ([self.exports, self.path / "report.html"], ["export", "latency"]),
         }

@@ -28,6 +28,7 @@ def make_distiller(config: RunConfig | GeneralConfig, student, teacher) -> TinyB
         mapping=options.mapping,
         projections=options.projections,
         attention_heads=options.attention_heads,
+        attention_scores=options.attention_scores,
         reference_compatible=options.reference_compatible,
     )
 

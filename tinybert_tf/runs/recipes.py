@@ -6,6 +6,7 @@ augmentation between them (`augmenting.py`), the export behind them (`exporting.
 general distillation (`general.py`).
 """
 
+import shutil
 from typing import Any
 
 import keras
@@ -29,6 +30,7 @@ from tinybert_tf.runs.examples import (
 )
 from tinybert_tf.runs.models import load_teacher, make_student
 from tinybert_tf.runs.steps import TaskSteps, task_steps
+from tinybert_tf.runs.teacher_caching import cache_teacher
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
 
@@ -114,17 +116,25 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
         student = make_student(config, teacher)
         preprocessor, student.preprocessor = student.preprocessor, None
 
-        def batches_of(stage):
-            examples = train if stage.augmented is False else with_copies
-            return BucketedBatches(examples, stage.fit.tokens_per_batch, seed=config.seed)
-
         distiller = make_distiller(config, student, teacher)
+        cache = cache_teacher(config, run, distiller, with_copies)
+
+        def batches_of(stage):
+            # The copies stand behind the examples: a row is the same one in both.
+            examples = train if stage.augmented is False else with_copies
+            further = cache and cache.of_stage(stage.stage())
+            return BucketedBatches(
+                examples, stage.fit.tokens_per_batch, seed=config.seed, further=further
+            )
+
         evaluator = steps.make_evaluator(student, dev)
         sample = _start_sample(train, config.seed)
         fit_stages(
             config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
         )
     save_preset(student, preprocessor, run.student)
+    if not config.distillation.keep_teacher_cache:
+        shutil.rmtree(run.teacher_cache, ignore_errors=True)
 
 
 def evaluate(config: RunConfig, run: RunDirectory) -> dict:

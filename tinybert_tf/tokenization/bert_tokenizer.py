@@ -148,13 +148,7 @@ class BertTokenizer(PackagePresets, keras_nlp.tokenizers.Tokenizer):
             return {}
         with tf.init_scope():
             folded = [text.decode() for text in self._normalize(tf.constant(tokens)).numpy()]
-        for token, text in zip(tokens, folded, strict=True):
-            if not text.strip() or len(text) > MAX_CHARS_PER_WORD:
-                what = f"{len(text)} characters are" if text.strip() else "Nothing is"
-                raise TinyBertError(
-                    f"{what} left of the added token {token!r} once it is normalized as texts "
-                    f"are, expected 1 to {MAX_CHARS_PER_WORD}. Remove it from the tokenizer."
-                )
+        vocab.check_folded_tokens(dict(zip(tokens, folded, strict=True)))
         return {text: self._ids[token] for token, text in zip(tokens, folded, strict=True)}
 
     def _wordpiece_entries(self, folded: dict[str, int]) -> tuple[list[str], list[int]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from absl import logging
 
@@ -62,6 +62,32 @@ def check_added_tokens(tokens: Sequence[AddedToken], vocabulary: Container[str])
             raise TinyBertError(
                 f"The added token {shown(content)} {problem}. Remove it from the tokenizer."
             )
+
+
+def check_folded_tokens(folded: Mapping[str, str]) -> None:
+    """Checks what becomes of added tokens that are looked for in normalized text.
+
+    Args:
+        folded: the normalized text of each added token.
+
+    Raises:
+        TinyBertError: if nothing or too much is left of one, or two become the same text.
+    """
+    tokens: dict[str, str] = {}
+    for token, text in folded.items():
+        if not text.strip() or len(text) > MAX_CHARS_PER_WORD:
+            what = f"{len(text)} characters are" if text.strip() else "Nothing is"
+            raise TinyBertError(
+                f"{what} left of the added token {token!r} once it is normalized as texts "
+                f"are, expected 1 to {MAX_CHARS_PER_WORD}. Remove it from the tokenizer."
+            )
+        if text in tokens:
+            raise TinyBertError(
+                f"The added tokens {tokens[text]!r} and {token!r} are both {text!r} once they "
+                "are normalized as texts are: which of them a text has, nobody can tell. "
+                "Remove one from the tokenizer."
+            )
+        tokens[text] = token
 
 
 def load_vocabulary(path: str | os.PathLike, expected_size: int | None = None) -> list[str]:
