@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tinybert_tf.data.tables import read_table
+from tinybert_tf.data.tables import read_table, read_texts
 from tinybert_tf.data.tasks import Task
 from tinybert_tf.errors import TinyBertError
 
@@ -98,20 +98,102 @@ def test_scores(assert_examples, write, tmp_path):
     assert_examples(examples, (("a", "b", "c"),), [0.0, 2.25, 1.0], np.float32)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "text;label\none, two;good\nthree;bad\n"),
+        ("a.csv", "text|label\none, two|good\nthree|bad\n"),
+        ("a.csv", 'text\tlabel\n"one, two"\tgood\nthree\tbad\n'),
+        ("a.tsv", 'text,label\n"one, two",good\nthree,bad\n'),
+        ("a.txt", "text\tlabel\none, two\tgood\nthree\tbad\n"),
+        ("a.csv", "sep=;\r\ntext;label\r\none, two;good\r\nthree;bad\r\n"),
+        ("a.csv", '"sep=|"\ntext|label\none, two|good\nthree|bad\n'),
+        ("a.csv", 'text,label\r"one, two",good\rthree,bad\r'),
+        ("a.tsv", "text\tlabel\rone, two\tgood\rthree\tbad"),
+        ("a.csv", '\n text , label ,,\n"one, two",good,,\n,,,\n ,,,\nthree,bad,,\n,,,\n'),
+        (
+            "a.jsonl",
+            '{"text": "one, two", "label": "good"}\r{"text": "three", "label": "bad"}\r',
+        ),
+    ],
+    ids=[
+        *("semicolon", "pipe", "tab", "comma in .tsv", ".txt", "sep line", "quoted sep line"),
+        *("carriage returns", "carriage returns in .tsv", "Excel's blank cells", "jsonl"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_spreadsheets_write(assert_examples, write, tmp_path, name, content, encoding):
+    examples = read_table(MOOD, write(tmp_path / name, content.encode(encoding)))
+    assert_examples(examples, (("one, two", "three"),), [1, 0])
+
+
+def test_a_given_delimiter_goes_first(assert_examples, write, tmp_path):
+    path = write(tmp_path / "a.csv", "text~label\na,b;c~good\n")
+    assert_examples(read_table(MOOD, path, "~"), (("a,b;c",),), [1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "cells", "expected"),
+    [
+        (("bad", "good"), ("1.0", "0.0"), [1, 0]),
+        (("1", "2", "5"), ("5", "1.0"), [2, 0]),
+        (("1.0", "2.0"), ("2", "1"), [1, 0]),
+        (("false", "true"), ("TRUE", "False"), [1, 0]),
+        (("no", "yes"), (" Yes", "NO"), [1, 0]),
+    ],
+)
+def test_labels_as_spreadsheets_spell_them(write, tmp_path, labels, cells, expected):
+    task = Task("spelled", ("text",), "label", labels)
+    path = write(tmp_path / "a.csv", f"text,label\na,{cells[0]}\nb,{cells[1]}\n")
+    assert read_table(task, path).labels.tolist() == expected
+
+
+def test_json_truth_values(write, tmp_path):
+    task = Task("truth", ("text",), "label", ("false", "true"))
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "label": true}')
+    assert read_table(task, path).labels.tolist() == [1]
+
+
+def test_texts_without_labels(write, tmp_path):
+    path = write(tmp_path / "a.csv", "id;first;second\n1;a;b, c\n;;\n2;d;e\n")
+    assert read_texts(path, ("second", "first")) == (("b, c", "e"), ("a", "d"))
+    path = write(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": "b"}\n')
+    assert read_texts(path, ("text",)) == (("a", "b"),)
+    cases = {
+        "text,more\n ,x\n": r"b\.csv, line 2: a text is empty",
+        "text,more\na\n": "line 2: too few fields",
+        "text\n\u3000\n": "there are no rows",
+        "body\na\n": "there is no column 'text'",
+    }
+    for content, message in cases.items():
+        with pytest.raises(TinyBertError, match=message):
+            read_texts(write(tmp_path / "b.csv", content), ("text",))
+
+
 # === What is refused ===
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", "x", r"ends in '\.txt', expected one of: \.tsv, \.csv, \.jsonl"),
+        ("a.doc", "x", r"ends in '\.doc', expected one of: \.tsv, \.csv, \.txt, \.jsonl"),
         ("a.json", "x", r"ends in '\.json', expected one of"),
         ("a.tsv", "", r"a\.tsv is empty, expected rows"),
         ("a.jsonl", "\n \n", r"a\.jsonl is empty, expected rows"),
         ("a.tsv", "text\tlabel\n", r"a\.tsv: there are no rows"),
         ("a.csv", "text,label\n\n", r"a\.csv: there are no rows"),
         ("a.tsv", b"text\tlabel\nok\tgood\nf\xfcr\tbad\n", "line 3: byte 0xfc is not UTF-8"),
-        ("a.csv", "text,label\nok,good\n".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
+        (
+            "a.csv",
+            "text,label\nok,good\n".encode("utf-16-le"),
+            "holds zero bytes",
+        ),
+        (
+            "a.csv",
+            b"\xff\xfet",
+            r"begins like UTF-16, but is not\. Save the data",
+        ),
+        ("a.csv", b"PK\x03\x04....", r"a workbook of Excel, .*Save it as 'CSV UTF-8'"),
     ],
 )
 def test_an_unusable_file_is_refused(write, tmp_path, name, content, message):
@@ -140,7 +222,8 @@ def test_a_missing_file_and_a_folder_are_refused(write, tmp_path):
             r"a\.tsv: there is no column 'text'\. Columns found: 'texts', 'label'\. "
             r"Did you mean 'texts'\? Name the columns",
         ),
-        ("a.csv", "text;label\none;good\n", r"Columns found: 'text;label'\."),
+        ("a.csv", "text:label\none:good\n", r"Columns found: 'text:label'\."),
+        ("a.csv", "texts;label\none;good\n", r"'texts', 'label'\. Did you mean 'texts'\?"),
         ("a.csv", "text,text,label\na,b,good\n", "column 'text' is there 2 times"),
         (
             "a.tsv",
@@ -161,7 +244,7 @@ def test_a_missing_file_and_a_folder_are_refused(write, tmp_path):
         ),
         ("a.tsv", "text\tlabel\none\tgood\ntwo\t0\n", "line 3: unknown label '0'"),
         ("a.tsv", "text\tlabel\none\t0\ntwo\t2\n", "line 2: unknown label '0'"),
-        ("a.tsv", "text\tlabel\none\t1.0\n", r"line 2: unknown label '1\.0'"),
+        ("a.tsv", "text\tlabel\none\t1.5\n", r"line 2: unknown label '1\.5'"),
         (
             "a.csv",
             'text,label\nx,good\n"one\ntwo,bad\n',
@@ -194,20 +277,44 @@ def test_an_unusable_row_of_a_table_is_refused(write, tmp_path, name, text, mess
         ('{"text": "a \\ud83d", "label": "bad"}', r"line 2: 'text' holds '\\ud83d', half a ch"),
         ('{"text": "", "label": "bad"}', "line 2: the text in 'text' is empty"),
         ('{"text": "two", "label": null}', "line 2: the row has no label"),
-        (
-            '{"text": "two", "label": true}',
-            "line 2: 'label' is true, expected a string or a nu",
-        ),
+        ('{"text": "two", "label": true}', "line 2: unknown label 'true'"),
         (
             '{"text": "two", "label": ["bad"]}',
             "line 2: 'label' is .*, expected a string or a n",
         ),
-        ('{"text": "two", "label": 1.0}', r"line 2: unknown label '1\.0'"),
+        ('{"text": "two", "label": 1.5}', r"line 2: unknown label '1\.5'"),
     ],
 )
 def test_an_unusable_line_of_jsonl_is_refused(write, tmp_path, line, message):
     path = write(tmp_path / "a.jsonl", '{"text": "one", "label": "good"}\n' + line + "\n")
     with pytest.raises(TinyBertError, match=message):
+        read_table(MOOD, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            'text,label\na,"good,bad"\n',
+            r"line 2: the label is 'good,bad', .* 2 labels",
+        ),
+        ("a.csv", "text,label\na,good; bad\n", "line 2: the label is 'good; bad', .* 2 labels"),
+        ("a.csv", "text,label\na,0|1\n", r"line 2: the label is '0\|1', .* 2 labels"),
+        ("a.tsv", "text\tlabel\na\t['bad', 'good']\n", "line 2: the label is .* 2 labels"),
+        ("a.jsonl", '{"text": "a", "label": ["bad", "good"]}', r"'label' is \[.* 2 labels"),
+        ("a.csv", "text,bad,good\na,1,1\n", "but columns 'bad', 'good', one a label"),
+        ("a.jsonl", '{"text": "a", "bad": 1, "good": 0}', "but columns 'bad', 'good', one"),
+    ],
+)
+def test_several_labels_a_text_are_refused_by_name(write, tmp_path, name, content, message):
+    with pytest.raises(TinyBertError, match=rf"{message}.*several labels a text are not supp"):
+        read_table(MOOD, write(tmp_path / name, content))
+
+
+def test_what_excel_has_lost_is_refused(write, tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\n#NAME?,good\n")
+    with pytest.raises(TinyBertError, match=r"line 2: a text is #NAME\?, which Excel writes"):
         read_table(MOOD, path)
 
 

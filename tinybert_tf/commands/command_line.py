@@ -23,11 +23,13 @@ from tinybert_tf.errors import nearest_name
 _EXPORTING = ("export", "verify", "install", "benchmark")
 COMMANDS = (
     "run",
+    "check",
     "finetune",
     "augment",
     "distill",
     "evaluate",
     "report",
+    "classify",
     "predict",
     "corpus",
     "general-distill",
@@ -158,4 +160,7 @@ def _make_parsers(program: Program) -> tuple[CommandParser, dict[str, CommandPar
 
 @reporting_errors
 def _execute(arguments) -> None:
+    from tinybert_tf import backend
+
+    backend.check_versions()
     arguments.execute(arguments)

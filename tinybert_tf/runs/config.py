@@ -11,7 +11,9 @@ from tinybert_tf.data import GLUE_TASKS, SPAN_TASKS, SpanTask, Task
 from tinybert_tf.distillation import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.export import load_profile
+from tinybert_tf.files import PathString
 from tinybert_tf.models import ARCHITECTURES
+from tinybert_tf.runs.data_config import DataConfig
 from tinybert_tf.strict import strict_dataclass, strict_keyword_dataclass
 from tinybert_tf.training import FitConfig
 
@@ -21,8 +23,6 @@ _TAKEN = (
     "teacher_cache",
     *("evaluation", "export", "latency"),
 )
-# Tokens of a text, and of a question with a window of its context.
-_MAX_TOKENS, _MAX_WINDOW_TOKENS = 128, 384
 
 
 @strict_dataclass
@@ -35,70 +35,6 @@ class TaskConfig:
     labels: tuple[str, ...] | None = None
     score_range: tuple[float, float] | None = None
     metrics: tuple[str, ...] = ("accuracy",)
-
-
-@strict_dataclass
-class WindowsConfig:
-    """How a context that is longer than the model's length is seen, and answered from.
-
-    Args:
-        doc_stride: tokens from the start of a window to that of the next.
-        max_query_tokens: questions are cut to this many tokens.
-        max_answer_tokens: longer answers are not given.
-    """
-
-    doc_stride: pydantic.PositiveInt = 128
-    max_query_tokens: pydantic.PositiveInt = 64
-    max_answer_tokens: pydantic.PositiveInt = 30
-
-
-@strict_dataclass
-class DataConfig:
-    """Where the examples are.
-
-    Args:
-        format: `"table"`: TSV, CSV or JSONL files with named columns; `"glue"`: a GLUE task's
-            directory; `"tfds"`: TensorFlow Datasets; `"squad"`: JSON files of questions and
-            contexts, for the tasks `squad_v1` and `squad_v2`.
-        source: for `"glue"` the directory, for `"tfds"` the data set ("glue/sst2").
-        train: file (`table`, `squad`) or split.
-        dev: file or split that checkpoints are chosen on.
-        test: file or split of the final figures; `None` takes `dev`, as is usual for GLUE,
-            whose test labels are not public.
-        max_train_examples: take this many, chosen by the run's seed; `None` takes all.
-        max_dev_examples: the same of `dev`, where scoring all at each evaluation takes long.
-            `test` is always whole, as well where it is `dev`.
-        max_tokens: texts are truncated to this many tokens, special ones included; contexts
-            are cut into windows of it. `None` is 384 for `"squad"`, else 128.
-        windows: `WindowsConfig`, for `"squad"` alone.
-    """
-
-    format: Literal["table", "glue", "tfds", "squad"]
-    train: str
-    dev: str
-    test: str | None = None
-    source: str | None = None
-    max_train_examples: pydantic.PositiveInt | None = None
-    max_dev_examples: pydantic.PositiveInt | None = None
-    max_tokens: int | None = pydantic.Field(None, ge=3)
-    windows: WindowsConfig | None = None
-
-    def __post_init__(self):
-        has_files, is_squad = self.format in ("table", "squad"), self.format == "squad"
-        if (self.source is None) != has_files:
-            wanted = "no source" if has_files else "a source"
-            raise ValueError(f"data.format {self.format} wants {wanted}; got {self.source!r}")
-        if self.windows is not None and not is_squad:
-            raise ValueError(
-                f"data.format {self.format} wants no windows: its texts are truncated to "
-                "max_tokens. Only contexts of questions (data.format squad) have windows"
-            )
-        # In the file of the run they are numbers, whatever becomes of the defaults.
-        if self.max_tokens is None:
-            tokens = _MAX_WINDOW_TOKENS if is_squad else _MAX_TOKENS
-            object.__setattr__(self, "max_tokens", tokens)
-        if self.windows is None and is_squad:
-            object.__setattr__(self, "windows", WindowsConfig())
 
 
 @strict_dataclass
@@ -128,7 +64,7 @@ class StudentConfig:
     """
 
     architecture: str = "tinybert_4l_312d"
-    start: str = "teacher"
+    start: PathString = "teacher"
     dropout: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
     overrides: dict[str, int | float | str] = dataclasses.field(default_factory=dict)
 
@@ -213,7 +149,7 @@ class AugmentationConfig(AugmentationOptions):
     """
 
     masked_lm: WeightsConfig = dataclasses.field(kw_only=True)
-    word_vectors: str | None = None
+    word_vectors: PathString | None = None
     copies: pydantic.PositiveInt | None = None
     examples_per_shard: pydantic.PositiveInt = 512
 
@@ -239,7 +175,7 @@ class ExportConfig:
         license: of the weights.
     """
 
-    profiles: tuple[str, ...] = ("dynamic_int8",)
+    profiles: tuple[PathString, ...] = ("dynamic_int8",)
     sequence_length: int | None = pydantic.Field(None, ge=3)
     lengths: tuple[int, ...] | None = None
     name: str | None = None
@@ -302,7 +238,7 @@ class AnyRunConfig:
         checkpoint_minutes: how much work a killed run may lose.
     """
 
-    run_directory: str
+    run_directory: PathString
     seed: pydantic.NonNegativeInt = 42
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     strategy: Literal["none", "mirrored"] = "none"
@@ -365,7 +301,7 @@ class CorpusConfig:
         max_held_out_batches: held-out batches that the losses are measured on.
     """
 
-    directory: str
+    directory: PathString
     max_held_out_batches: pydantic.PositiveInt = 16
 
 

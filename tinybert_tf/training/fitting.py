@@ -1,6 +1,7 @@
 """Training that can be killed at any moment and goes on to the same weights."""
 
 import datetime
+import os
 import pathlib
 import re
 import sys
@@ -257,8 +258,8 @@ class StageFit:
                 epochs * self.batches.steps_per_epoch - first_step,
             ),
             shuffle=False,
-            # A progress bar for people, a line an epoch for log files.
-            verbose=1 if sys.stdout.isatty() else 2,
+            # A progress bar for people, a line an epoch for log files. The bar is coloured.
+            verbose=1 if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else 2,
             callbacks=[callback],
         )
 
