@@ -2,7 +2,7 @@
 # Installs what tools/build_apk.sh and the tests of the app need, on Debian or Ubuntu, as root.
 set -euo pipefail
 
-packages=(openjdk-17-jdk-headless maven aapt zipalign apksigner zip unzip)
+packages=(openjdk-17-jdk-headless maven gcc libc6-dev make aapt zipalign apksigner zip unzip)
 
 if ! command -v apt-get > /dev/null; then
   echo "install_tools.sh: apt-get is missing; install ${packages[*]} by other means." >&2
