@@ -9,6 +9,7 @@ import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URL;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
@@ -47,7 +48,7 @@ class ShrunkAppTest {
         Bundle bundle = Bundle.Companion.read(new Folder(), FACTORY.getRuntimeVersion());
         JSONArray examples = golden();
         try (TextClassifier classifier =
-                TextClassifier.Companion.open(bundle, FACTORY, 1, "model_multi.tflite")) {
+                TextClassifier.Companion.open(bundle, FACTORY, "model_multi.tflite")) {
             for (int i = 0; i < examples.length(); i++) {
                 JSONObject example = examples.getJSONObject(i);
                 List<String> texts = new ArrayList<>();
@@ -70,7 +71,7 @@ class ShrunkAppTest {
         Throwable failure =
                 assertThrows(
                         EngineException.class,
-                        () -> FACTORY.create(java.nio.ByteBuffer.allocateDirect(8), 1));
+                        () -> FACTORY.create(ByteBuffer.allocateDirect(8)));
         assertTrue(failure.getMessage().startsWith("TensorFlow Lite refuses the model"));
     }
 
@@ -92,5 +93,18 @@ class ShrunkAppTest {
         public InputStream open(String name) throws IOException {
             return new FileInputStream(new File(FOLDER, name));
         }
+
+        @Override
+        public ByteBuffer map(String name) {
+            return null;
+        }
+
+        @Override
+        public boolean isKnownWhole(String sha256) {
+            return false;
+        }
+
+        @Override
+        public void rememberWhole(String sha256) {}
     }
 }

@@ -40,7 +40,7 @@ class GoldenTest {
     }
 
     private fun largestDifference(bundle: Bundle, model: String): Float =
-        TextClassifier.open(bundle, TensorFlowLiteEngineFactory, threads = 1, model).use {
+        TextClassifier.open(bundle, TensorFlowLiteEngineFactory, model).use {
             bundle.golden().maxOf { example ->
                 val classification = it.classify(example.texts)
                 val tokens = example.tokenIds.map { id -> bundle.vocabulary.token(id) }

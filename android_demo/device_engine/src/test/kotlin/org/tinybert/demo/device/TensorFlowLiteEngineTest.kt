@@ -26,7 +26,7 @@ class TensorFlowLiteEngineTest {
     fun `what is no model is refused`() {
         val files = listOf(Random(0).nextBytes(5000), ByteArray(8), model.copyOf(model.size / 2))
         for (bytes in files) {
-            val failure = assertThrows<EngineException> { factory.create(direct(bytes), 1) }
+            val failure = assertThrows<EngineException> { factory.create(direct(bytes)) }
             assertStartsWith("TensorFlow Lite refuses the model: ", failure)
         }
     }
@@ -61,7 +61,7 @@ class TensorFlowLiteEngineTest {
 
     @Test
     fun `a closed engine says so, however often it is closed`() {
-        val engine = factory.create(direct(model), 1)
+        val engine = factory.create(direct(model))
         repeat(2) { engine.close() }
         val failure =
             assertThrows<EngineException> { engine.run("serving_default", zeros, zeros, zeros) }
@@ -71,7 +71,7 @@ class TensorFlowLiteEngineTest {
     @Test
     fun `opened two hundred times it takes no more memory`() {
         fun reopen(times: Int) = repeat(times) {
-            TextClassifier.open(bundle, factory, threads = 1 + it % 2).use { classifier ->
+            TextClassifier.open(bundle, factory).use { classifier ->
                 classifier.classify(listOf("a good film"))
             }
         }
@@ -87,7 +87,7 @@ class TensorFlowLiteEngineTest {
     @Test
     fun `engines of several threads do not disturb each other`() {
         val texts = listOf("good", "a bad film", "the story of a small town")
-        fun scores(): List<Float> = TextClassifier.open(bundle, factory, threads = 2).use {
+        fun scores(): List<Float> = TextClassifier.open(bundle, factory).use {
             texts.flatMap { text -> it.classify(listOf(text)).scores.map { label -> label.score } }
         }
         val expected = scores()
@@ -100,7 +100,7 @@ class TensorFlowLiteEngineTest {
         }
     }
 
-    private fun withEngine(test: (Engine) -> Unit) = factory.create(direct(model), 1).use(test)
+    private fun withEngine(test: (Engine) -> Unit) = factory.create(direct(model)).use(test)
 
     private fun direct(bytes: ByteArray): ByteBuffer =
         ByteBuffer.allocateDirect(bytes.size).order(ByteOrder.nativeOrder()).apply {
