@@ -129,7 +129,7 @@ class MainActivityTest {
         assertEquals(listOf("class 11, 15.4%", "class 10, 14.1%"), five.take(2))
         assertEquals(5, five.size)
         val all: Switch = screen.find(R.id.all_classes)
-        assertEquals("Show all 12 classes", all.text)
+        assertEquals("Show all 12 classes", all.text.toString())
         all.performClick()
         assertEquals((11 downTo 0).map { "class $it" }, screen.bars().map { it.first.split(",")[0] })
         all.performClick()

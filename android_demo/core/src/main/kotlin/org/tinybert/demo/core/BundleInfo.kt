@@ -98,7 +98,8 @@ internal fun bundleInfo(json: JsonFields): BundleInfo {
         output = outputInfo(json, task.type),
         quantization = quantizationInfo(json.fields("quantization")),
         minimumRuntime = runtime.text("minimum_tensorflow_lite"),
-        fastRuntime = if ("fast_litert" in runtime) RuntimeVersion.liteRt(runtime.text("fast_litert")) else null,
+        fastRuntime =
+            if (FAST_LITERT in runtime) RuntimeVersion.liteRt(runtime.text(FAST_LITERT)) else null,
         files = filesInfo(json.fields("files")),
         accuracy = accuracyInfo(json.fields("accuracy")),
         sha256 = json.text("sha256"),
@@ -217,6 +218,7 @@ private fun accuracyInfo(json: JsonFields): AccuracyInfo {
 
 internal val SHA256 = Regex("[0-9a-f]{64}")
 
+private const val FAST_LITERT = "fast_litert"
 private val INPUTS = listOf("ids", "segment_ids", "mask")
 internal const val MODEL = "model.tflite"
 internal const val MULTI_LENGTH_MODEL = "model_multi.tflite"
