@@ -21,8 +21,8 @@ _BUNDLES = flags.DEFINE_string("bundles", "runs/demo_benchmark", "A folder with 
 _SECONDS = flags.DEFINE_float("seconds", 1.0, "How long each model is run.")
 _OUTPUT = flags.DEFINE_string("output", "docs/results/litert_versions.json", "Where it goes.")
 
-# What stands for a time in which an app may have been built: TensorFlow Lite's last package, then
-# LiteRT. Old packages need the NumPy of their time.
+# Each stands for a time in which an app may have been built: TensorFlow Lite's last
+# package, then LiteRT. Old packages need the NumPy of their time.
 RUNTIMES = {
     "TensorFlow Lite 2.14.0": ("tflite_runtime", ["tflite-runtime==2.14.0", "numpy<2"]),
     "LiteRT 1.0.1": ("ai_edge_litert", ["ai-edge-litert==1.0.1"]),

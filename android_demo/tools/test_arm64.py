@@ -58,7 +58,9 @@ def run(program: pathlib.Path, model: pathlib.Path, inputs: np.ndarray) -> np.nd
         *(EMULATOR, "-L", SYSTEM, "-E", f"LD_LIBRARY_PATH={SHIM}:{LIBRARIES}"),
         *("-E", f"LD_PRELOAD={SHIM / 'libthread_slots.so'}", program, model),
     ]
-    process = subprocess.run(command, input=inputs.tobytes(), stdout=subprocess.PIPE, check=True)
+    process = subprocess.run(
+        command, input=inputs.tobytes(), stdout=subprocess.PIPE, check=True
+    )
     return np.frombuffer(process.stdout, np.float32).reshape(len(inputs), -1)
 
 
@@ -78,8 +80,10 @@ def main() -> int:
         allowed = TOLERANCE.get(info["quantization"]["activations"], OTHER_TOLERANCE)
         passes = difference <= allowed
         worst |= not passes
-        verdict = 'passes' if passes else 'fails'
-        print(f"{bundle.name}: {len(examples)} examples, {difference:.1e}, {verdict}", flush=True)
+        verdict = "passes" if passes else "fails"
+        print(
+            f"{bundle.name}: {len(examples)} examples, {difference:.1e}, {verdict}", flush=True
+        )
     return worst
 
 

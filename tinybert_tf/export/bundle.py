@@ -28,8 +28,8 @@ from tinybert_tf.tokenization import BertPreprocessor
 MODEL, MULTI_MODEL = "model.tflite", "model_multi.tflite"
 _SHORTEST = 16
 _HASH_PLACE = "0" * 64
-# The oldest runtime measured that runs every profile about as fast as the newest: before it, XNNPACK
-# leaves part of the operators to slower kernels (docs/results/demo_runtime.json).
+# The oldest runtime measured that runs every profile about as fast as the newest: before it,
+# XNNPACK leaves operators to slower kernels (docs/results/litert_versions.json).
 _FAST_LITERT = "1.1.2"
 
 

@@ -131,7 +131,8 @@ class MainActivityTest {
         val all: Switch = screen.find(R.id.all_classes)
         assertEquals("Show all 12 classes", all.text.toString())
         all.performClick()
-        assertEquals((11 downTo 0).map { "class $it" }, screen.bars().map { it.first.split(",")[0] })
+        val names = screen.bars().map { it.first.substringBefore(",") }
+        assertEquals((11 downTo 0).map { "class $it" }, names)
         all.performClick()
         assertEquals(five, screen.bars().map { it.first })
     }
@@ -143,11 +144,14 @@ class MainActivityTest {
         screen.waitForResult()
         assertFalse(screen.isShown(R.id.all_classes))
         assertEquals(
-            "TensorFlow Lite 2.16.1 in this app runs the model slower than LiteRT 1.1.2 or newer does.",
+            "TensorFlow Lite 2.16.1 in this app runs the model slower than LiteRT 1.1.2 or newer " +
+                "does.",
             screen.text(R.id.slow_runtime),
         )
         screen.pick(changed { getJSONObject("runtime").remove("fast_litert") })
-        screen.waitFor("no hint") { screen.isShown(R.id.result) && !screen.isShown(R.id.slow_runtime) }
+        screen.waitFor("no hint") {
+            screen.isShown(R.id.result) && !screen.isShown(R.id.slow_runtime)
+        }
     }
 
     @Test
@@ -401,7 +405,8 @@ class MainActivityTest {
             writeTestBundle(it) {
                 val added = JSONObject().put("content", "film").put("normalized", true)
                 getJSONObject("tokenizer").put("strip_accents", false)
-                    .put("tokenize_chinese_chars", false).put("added_tokens", JSONArray(listOf(added)))
+                    .put("tokenize_chinese_chars", false)
+                    .put("added_tokens", JSONArray(listOf(added)))
             }
         }
         screen.waitFor("the content") { screen.isShown(R.id.content) }
@@ -416,8 +421,8 @@ class MainActivityTest {
             "872", "validation", "0.0876", "99.8%", "2.9.0", "2.16.1", "model.tflite",
             "WordPiece, 9 entries, lower case, accents kept, " +
                 "Chinese words not split into characters, added tokens film",
-            "TensorFlow Lite 2.16.1 with XNNPACK; the bundle needs TensorFlow Lite 2.9.0 or newer, " +
-                "and is fast on LiteRT 1.1.2 or newer",
+            "TensorFlow Lite 2.16.1 with XNNPACK; the bundle needs TensorFlow Lite 2.9.0 or " +
+                "newer, and is fast on LiteRT 1.1.2 or newer",
         )
         ) {
             assertTrue("$fact in $all", fact in all)
