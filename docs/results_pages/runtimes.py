@@ -18,8 +18,8 @@ def _versions_part() -> list[str]:
         f"The general student with a random head, {rows[0]['tokens']} tokens, on published "
         "versions of the runtime for desktops (x86-64): milliseconds of processor time on one "
         "thread, the least of many runs. From LiteRT 1.1.2 on XNNPACK runs all that takes "
-        "time; before, no profile is as fast, and static_int8 loses least. `bundle.json` says so "
-        "in `runtime.fast_litert`.",
+        "time; before, no profile is as fast, and static_int8 loses least. `bundle.json` says "
+        "so in `runtime.fast_litert`.",
         f"    {figures['command']}",
         table(["runtime", *profiles], body),
     ]
