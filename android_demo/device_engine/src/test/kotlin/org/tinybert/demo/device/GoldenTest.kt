@@ -23,10 +23,15 @@ class GoldenTest {
     @Test fun `a tokenizer with settings`() = assertGolden(testBundle("keeping_bundle"))
 
     @Test
-    fun `bundles of real size`() {
-        val folders = File(System.getProperty("bundles")).listFiles().orEmpty().sorted()
-        assumeTrue(folders.isNotEmpty(), "needs tools/make_benchmark_bundles.py")
-        folders.forEach { assertGolden(it) }
+    fun `float32 of real size`() = assertGolden(realBundle("float32"))
+
+    @Test
+    fun `int8 of real size`() = assertGolden(realBundle("dynamic_int8"))
+
+    private fun realBundle(profile: String): File {
+        val folder = File(System.getProperty("bundles"), profile)
+        assumeTrue(folder.isDirectory, "$folder is not there: tools/make_benchmark_bundles.py")
+        return folder
     }
 
     /** The same tokens and labels, and outputs that differ by what [tolerance] allows at most. */
