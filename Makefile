@@ -10,6 +10,8 @@
 # make docs       the pages that quote results, from docs/results/*.json
 # make site       guides and API reference as a web site in site/
 # make demo-test  the Android demo's tests on the JVM (android_demo/tools/install_tools.sh)
+# make demo-test-arm64  the AAR's library for phones on the processor of phones, emulated; minutes
+# make demo-benchmark  milliseconds of the app's runtime and of others, by profile and length
 # make demo-cli   its classifier on the desktop: make demo-cli TEXT="a fine film" BUNDLE=...
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
 # make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
@@ -40,12 +42,15 @@ MPNET := data/teachers/all-mpnet-base-v2
 BUNDLE ?= runs/quickstart/export/dynamic_int8
 TEXT ?= A small film with a big heart.
 DEMO := android_demo
+# Bundles of the size that apps ship, a folder a profile.
+DEMO_BUNDLES := runs/demo_benchmark
+DEVICE := $(DEMO)/device_engine/target
 DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
 .PHONY: setup quickstart teacher-mpnet test test-slow test-beam lint format constraints docs site clean
 .PHONY: results results-general results-glue results-squad
-.PHONY: demo-test demo-desktop demo-cli demo-fuzz demo-apk
+.PHONY: demo-test demo-test-arm64 demo-benchmark demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
 
@@ -103,8 +108,22 @@ constraints: $(UV)
 		--extra benchmark --extra dev --extra docs --extra export --extra parquet
 	$(COMPILE) $(UPGRADE) setup.py --output-file constraints-beam.txt --extra beam --extra dev
 
-demo-test:
-	$(MVN) -f $(DEMO)/pom.xml test
+demo-test: $(DEMO_BUNDLES)/float32/bundle.json $(DEMO_BUNDLES)/dynamic_int8/bundle.json
+	$(MVN) -f $(DEMO)/pom.xml verify
+
+$(DEMO_BUNDLES)/%/bundle.json: $(VENV)/installed
+	$(BIN)/python $(DEMO)/tools/make_benchmark_bundles.py --output $(DEMO_BUNDLES) --profile $*
+
+demo-test-arm64: $(DEMO_BUNDLES)/float32/bundle.json $(DEMO_BUNDLES)/dynamic_int8/bundle.json
+	$(BIN)/python $(DEMO)/tools/test_arm64.py $(DEMO_BUNDLES)/*/
+
+demo-benchmark: setup
+	$(BIN)/python $(DEMO)/tools/make_benchmark_bundles.py --output $(DEMO_BUNDLES)
+	$(MVN) --quiet -f $(DEMO)/pom.xml -pl device_engine -am -DskipTests package
+	LD_LIBRARY_PATH=$(DEMO)/runtime/target/bionic:$(DEMO)/runtime/target/aar/jni/x86_64 \
+		java -cp '$(DEVICE)/classes:$(DEVICE)/lib/*' org.tinybert.demo.device.BenchmarkKt \
+		$(DEMO_BUNDLES) docs/results/demo_runtime.json
+	$(BIN)/python benchmarks/litert_versions.py --bundles $(DEMO_BUNDLES)
 
 demo-desktop:
 	$(MVN) --quiet -f $(DEMO)/pom.xml -pl desktop -am -DskipTests package

@@ -15,6 +15,7 @@ from results_pages.data import augmentation_section, corpus_section, masked_lm_s
 from results_pages.glue import ablation_section, retention_section, retention_table
 from results_pages.parts import load, table
 from results_pages.runs import model_table, run_section, squad_section, squad_table
+from results_pages.runtimes import runtimes_section
 from results_pages.speed import latency_section, onednn_section, speed_section
 from results_pages.starts import (
     general_section,
@@ -51,6 +52,7 @@ def results_page() -> str:
             "with others: its wall times say little.",
         ),
         *latency_section(),
+        *runtimes_section(),
         *corpus_section(),
         *general_section(),
         *student_start_section(),

@@ -98,7 +98,7 @@ def test_bundle_json_follows_its_schema(bundle):
             "embedding": "float32",
             "activations": "float32",
         },
-        "runtime": {"minimum_tensorflow_lite": "2.9.0"},
+        "runtime": {"minimum_tensorflow_lite": "2.9.0", "fast_litert": "1.1.2"},
     }
     assert made_by["seed"] == 0
     assert made_by["tensorflow"].startswith("2.")

@@ -28,6 +28,9 @@ from tinybert_tf.tokenization import BertPreprocessor
 MODEL, MULTI_MODEL = "model.tflite", "model_multi.tflite"
 _SHORTEST = 16
 _HASH_PLACE = "0" * 64
+# The oldest runtime measured that runs every profile about as fast as the newest: before it,
+# XNNPACK leaves operators to slower kernels (docs/results/litert_versions.json).
+_FAST_LITERT = "1.1.2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -351,7 +354,10 @@ def _info(
             "embedding": profile.embedding,
             "activations": profile.activations,
         },
-        "runtime": {"minimum_tensorflow_lite": check.minimum_runtime},
+        "runtime": {
+            "minimum_tensorflow_lite": check.minimum_runtime,
+            "fast_litert": _FAST_LITERT,
+        },
         "files": {
             name: _file_facts(files[name], export.plan.get(name)) for name in sorted(files)
         },

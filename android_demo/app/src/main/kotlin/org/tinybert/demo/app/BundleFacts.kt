@@ -4,6 +4,8 @@ import android.content.Context
 import android.text.format.Formatter
 import org.tinybert.demo.core.BundleInfo
 import org.tinybert.demo.core.FileInfo
+import org.tinybert.demo.core.RuntimeVersion
+import org.tinybert.demo.core.TokenizerInfo
 
 /** A line of the page about a model. */
 class Fact(val name: String, val value: String)
@@ -18,7 +20,6 @@ fun bundleFacts(context: Context, info: BundleInfo, runtimeVersion: String): Lis
     val accuracy = info.accuracy
     val tokenizer = info.tokenizer
     val quantization = info.quantization
-    val case = if (tokenizer.lowercase) R.string.about_lowercase else R.string.about_cased
     val difference = context.getString(
         R.string.about_difference_value,
         format.number(accuracy.maxDifference),
@@ -37,8 +38,9 @@ fun bundleFacts(context: Context, info: BundleInfo, runtimeVersion: String): Lis
         fact(R.string.about_labels, info.labels.joinToString()),
         fact(
             R.string.about_accuracy,
-            context.getString(
-                R.string.about_accuracy_value,
+            context.resources.getQuantityString(
+                R.plurals.about_accuracy_value,
+                accuracy.examples,
                 metrics(accuracy.model),
                 accuracy.examples,
                 accuracy.split,
@@ -56,23 +58,42 @@ fun bundleFacts(context: Context, info: BundleInfo, runtimeVersion: String): Lis
                 quantization.activations,
             ),
         ),
-        fact(
-            R.string.about_tokenizer,
-            context.getString(
-                R.string.about_tokenizer_value,
-                tokenizer.vocabularySize,
-                context.getString(case),
-            ),
-        ),
-        fact(
-            R.string.about_runtime,
-            context.getString(R.string.about_runtime_value, runtimeVersion, info.minimumRuntime),
-        ),
+        fact(R.string.about_tokenizer, tokenizerLine(context, tokenizer)),
+        fact(R.string.about_runtime, runtimeLine(context, info, RuntimeVersion.of(runtimeVersion))),
         fact(
             R.string.about_files,
             info.files.entries.joinToString("\n") { (name, file) -> fileLine(context, name, file) },
         ),
     ).filter { it.value.isNotEmpty() }
+}
+
+/** Size and case; the other settings where they are not BERT's own. */
+private fun tokenizerLine(context: Context, tokenizer: TokenizerInfo): String {
+    val size = context.resources.getQuantityString(
+        R.plurals.about_tokenizer_value,
+        tokenizer.vocabularySize,
+        tokenizer.vocabularySize,
+    )
+    val case = if (tokenizer.lowercase) R.string.about_lowercase else R.string.about_cased
+    val accents = when (tokenizer.stripAccents) {
+        tokenizer.lowercase -> null
+        true -> R.string.about_accents_dropped
+        false -> R.string.about_accents_kept
+    }
+    val chinese =
+        if (tokenizer.tokenizeChineseCharacters) null else R.string.about_chinese_words_kept
+    val settings = listOfNotNull(case, accents, chinese).map { context.getString(it) }
+    val added = tokenizer.addedTokens.map { it.content }
+    val addedTokens =
+        if (added.isEmpty()) null
+        else context.getString(R.string.about_added_tokens, added.joinToString(" "))
+    return (listOf(size) + settings + listOfNotNull(addedTokens)).joinToString()
+}
+
+private fun runtimeLine(context: Context, info: BundleInfo, present: RuntimeVersion): String {
+    val needed = context.getString(R.string.about_runtime_value, "$present", info.minimumRuntime)
+    val fast = info.fastRuntime ?: return needed
+    return needed + context.getString(R.string.about_fast_runtime, "$fast")
 }
 
 private fun fileLine(context: Context, name: String, file: FileInfo): String {

@@ -8,10 +8,14 @@ import java.io.FileNotFoundException
 import java.io.IOException
 import java.io.InputStream
 import java.io.OutputStream
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.nio.channels.FileChannel
 import org.tinybert.demo.core.Bundle
 import org.tinybert.demo.core.BundleException
 import org.tinybert.demo.core.BundleSource
 import org.tinybert.demo.core.EngineFactory
+import org.tinybert.demo.core.FolderSource
 import org.tinybert.demo.core.TextClassifier
 import org.tinybert.demo.core.ZipSource
 
@@ -21,7 +25,7 @@ import org.tinybert.demo.core.ZipSource
  * Its functions read files: call them off the main thread.
  */
 class BundleLibrary(private val context: Context, private val factory: EngineFactory) {
-    private val stored get() = File(context.filesDir, "bundle.zip")
+    private val stored = File(context.filesDir, "bundle")
     private val assets = AssetSource(context.assets)
 
     /** Whether the app was built with a bundle inside. */
@@ -32,7 +36,7 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
      *
      * @throws BundleException if there is neither
      */
-    fun current(): BundleSource = if (stored.exists()) ZipSource(stored) else builtIn()
+    fun current(): BundleSource = if (stored.exists()) storedSource() else builtIn()
 
     /**
      * Forgets the bundle that was picked.
@@ -41,7 +45,7 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
      */
     fun useBuiltIn(): BundleSource {
         val source = builtIn()
-        stored.delete()
+        stored.deleteRecursively()
         return source
     }
 
@@ -53,21 +57,41 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
      */
     fun import(uri: Uri): BundleSource {
         val picked = File(context.cacheDir, "picked.zip")
+        val unpacked = File(context.cacheDir, "picked")
         try {
             copy(uri, picked)
-            val bundle = Bundle.read(ZipSource(picked), factory.runtimeVersion)
-            TextClassifier.open(bundle, factory, threads = 1).close()
-            if (!picked.renameTo(stored)) throw unreadable("the app's storage is not writable")
+            unpacked.deleteRecursively()
+            unpack(picked, unpacked)
+            val bundle = Bundle.read(FolderSource(unpacked), factory.runtimeVersion)
+            TextClassifier.open(bundle, factory).close()
+            stored.deleteRecursively()
+            if (!unpacked.renameTo(stored)) throw notWritable()
         } finally {
             picked.delete()
+            unpacked.deleteRecursively()
         }
-        return ZipSource(stored)
+        return storedSource()
     }
+
+    private fun unpack(zip: File, folder: File) {
+        val bundle = Bundle.read(ZipSource(zip), factory.runtimeVersion)
+        try {
+            if (!folder.mkdirs()) throw notWritable()
+            bundle.copyTo(folder)
+        } catch (failure: IOException) {
+            throw unreadable(failure.message)
+        }
+    }
+
+    private fun storedSource() = OnceChecked(FolderSource(stored), record("stored"))
 
     private fun builtIn(): BundleSource {
         if (!hasBuiltIn) throw BundleException(context.getString(R.string.no_bundle))
-        return assets
+        return OnceChecked(assets, record("built_in"))
     }
+
+    /** Android empties this folder when the app is updated, and so when its assets change. */
+    private fun record(name: String) = File(context.codeCacheDir, "$name.checked")
 
     private fun copy(uri: Uri, target: File) {
         try {
@@ -96,6 +120,8 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
         }
     }
 
+    private fun notWritable() = unreadable("the app's storage is not writable")
+
     private fun unreadable(reason: String?) =
         BundleException(context.getString(R.string.bundle_unreadable, reason.orEmpty()))
 
@@ -111,7 +137,41 @@ private class AssetSource(private val assets: AssetManager) : BundleSource {
 
     override fun open(name: String): InputStream = assets.open("$FOLDER/$name")
 
+    override fun map(name: String): ByteBuffer? =
+        try {
+            assets.openFd("$FOLDER/$name").use { file ->
+                file.createInputStream().channel.use { channel ->
+                    channel.map(FileChannel.MapMode.READ_ONLY, file.startOffset, file.length)
+                        .order(ByteOrder.nativeOrder())
+                }
+            }
+        } catch (_: FileNotFoundException) {
+            // Compressed: there is nothing to map.
+            null
+        }
+
     private companion object {
         const val FOLDER = "bundle"
+    }
+}
+
+/**
+ * A source whose files only an installation or an import can change, so that their hashes are
+ * computed once for each.
+ *
+ * @param record where the hash of the bundle that was found whole is written down
+ */
+private class OnceChecked(private val source: BundleSource, private val record: File) :
+    BundleSource by source {
+    override fun isKnownWhole(sha256: String) = try {
+        record.readText() == sha256
+    } catch (_: IOException) {
+        false
+    }
+
+    override fun rememberWhole(sha256: String) = try {
+        record.writeText(sha256)
+    } catch (_: IOException) {
+        // The next start computes them again.
     }
 }

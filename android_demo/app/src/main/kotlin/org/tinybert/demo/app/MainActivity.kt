@@ -25,8 +25,8 @@ class MainActivity : Activity() {
         val retained = lastNonConfigurationInstance as Session?
         session = retained ?: Session(application as DemoApplication, saved(savedInstanceState))
         val root: View = findViewById(android.R.id.content)
-        screen = MainScreen(root, maxThreads(), session.library.hasBuiltIn)
-        screen.show(session.presenter.text, session.presenter.second, session.presenter.threads)
+        screen = MainScreen(root, session.library.hasBuiltIn, ::runtimeVersion)
+        screen.show(session.presenter.text, session.presenter.second)
         if (retained == null && savedInstanceState == null) takeSharedText(intent)
     }
 
@@ -34,7 +34,6 @@ class MainActivity : Activity() {
         super.onPostCreate(savedInstanceState)
         // Only now: restoring the views must not count as typing.
         screen.onText = session.presenter::onText
-        screen.onThreads = session.presenter::setThreads
         screen.onOpen = ::pickBundle
         screen.onBuiltIn = { open(session.library::useBuiltIn) }
     }
@@ -61,7 +60,6 @@ class MainActivity : Activity() {
         val saved = session.presenter.save()
         outState.putString(TEXT, saved.text)
         outState.putString(SECOND, saved.second)
-        outState.putInt(THREADS, saved.threads)
     }
 
     override fun onNewIntent(intent: Intent) {
@@ -104,9 +102,10 @@ class MainActivity : Activity() {
     }
 
     private fun showAbout(info: BundleInfo) {
-        val runtimeVersion = (application as DemoApplication).engineFactory.runtimeVersion
-        startActivity(AboutActivity.intent(this, info, runtimeVersion))
+        startActivity(AboutActivity.intent(this, info, runtimeVersion()))
     }
+
+    private fun runtimeVersion() = (application as DemoApplication).engineFactory.runtimeVersion
 
     private fun open(source: () -> BundleSource) = session.presenter.open(source)
 
@@ -123,8 +122,12 @@ class MainActivity : Activity() {
     }
 
     private fun takeSharedText(intent: Intent) {
-        if (intent.action != Intent.ACTION_SEND) return
-        val text = intent.getCharSequenceExtra(Intent.EXTRA_TEXT) ?: return
+        val extra = when (intent.action) {
+            Intent.ACTION_SEND -> Intent.EXTRA_TEXT
+            Intent.ACTION_PROCESS_TEXT -> Intent.EXTRA_PROCESS_TEXT
+            else -> return
+        }
+        val text = intent.getCharSequenceExtra(extra) ?: return
         screen.replaceText(text.toString())
         session.presenter.onText(screen.text, session.presenter.second)
     }
@@ -132,21 +135,14 @@ class MainActivity : Activity() {
     private fun saved(state: Bundle?) = SavedState(
         state?.getString(TEXT).orEmpty(),
         state?.getString(SECOND).orEmpty(),
-        state?.getInt(THREADS) ?: 1,
     )
-
-    private fun maxThreads() = Runtime.getRuntime().availableProcessors().coerceAtMost(MAX_THREADS)
 
     private companion object {
         const val TEXT = "text"
         const val SECOND = "second"
-        const val THREADS = "threads"
         const val PICK_BUNDLE = 1
 
         /** Not every provider of files knows that a .zip is one. */
         val ZIP_TYPES = arrayOf("application/zip", "application/octet-stream")
-
-        /** More threads than a phone has fast cores only wait for each other. */
-        const val MAX_THREADS = 8
     }
 }

@@ -3,9 +3,7 @@ package org.tinybert.demo.app
 import android.text.InputFilter
 import android.text.Spanned
 import android.view.View
-import android.widget.ArrayAdapter
 import android.widget.EditText
-import android.widget.Spinner
 import android.widget.TextView
 import org.tinybert.demo.core.BundleInfo
 import org.tinybert.demo.core.ClassifierState
@@ -14,13 +12,16 @@ import org.tinybert.demo.core.ClassifierState
  * The views of the main screen: shows states, reports what the user does, decides nothing.
  *
  * @param root holds the views of `activity_main.xml`
- * @param maxThreads the largest number of threads that the user can choose
  * @param hasBuiltIn whether there is a built-in model to offer
+ * @param runtimeVersion of the runtime in the app
  */
-class MainScreen(private val root: View, maxThreads: Int, hasBuiltIn: Boolean) {
+class MainScreen(
+    private val root: View,
+    hasBuiltIn: Boolean,
+    runtimeVersion: () -> String,
+) {
     /** Called with both texts when one has changed. */
     var onText: (String, String) -> Unit = { _, _ -> }
-    var onThreads: (Int) -> Unit = {}
     var onOpen: () -> Unit = {}
     var onBuiltIn: () -> Unit = {}
 
@@ -31,8 +32,7 @@ class MainScreen(private val root: View, maxThreads: Int, hasBuiltIn: Boolean) {
     private val textBox: EditText = root.findViewById(R.id.text)
     private val secondBox: EditText = root.findViewById(R.id.second_text)
     private val notice: TextView = root.findViewById(R.id.notice)
-    private val threads: Spinner = root.findViewById(R.id.threads)
-    private val result = ResultView(root.findViewById(R.id.result))
+    private val result = ResultView(root.findViewById(R.id.result), runtimeVersion)
 
     /** What is in the first box. */
     val text: String get() = textBox.text.toString()
@@ -42,12 +42,6 @@ class MainScreen(private val root: View, maxThreads: Int, hasBuiltIn: Boolean) {
             box.filters = arrayOf(LimitFilter(::showTextCut))
             box.addTextChangedListener(AfterTextChanged { reportText() })
         }
-        threads.adapter = ArrayAdapter(
-            root.context,
-            android.R.layout.simple_spinner_item,
-            (1..maxThreads).toList(),
-        ).apply { setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item) }
-        threads.onItemSelectedListener = OnItemSelected { onThreads(it + 1) }
         failure.findViewById<View>(R.id.failure_open).setOnClickListener { onOpen() }
         val builtIn: View = failure.findViewById(R.id.failure_built_in)
         builtIn.setShown(hasBuiltIn)
@@ -55,10 +49,9 @@ class MainScreen(private val root: View, maxThreads: Int, hasBuiltIn: Boolean) {
     }
 
     /** Fills in what the presenter holds. */
-    fun show(text: String, second: String, threadCount: Int) {
+    fun show(text: String, second: String) {
         textBox.setText(text)
         secondBox.setText(second)
-        threads.setSelection((threadCount - 1).coerceIn(0, threads.count - 1))
     }
 
     /** Puts a text into the first box as if it had been pasted. */

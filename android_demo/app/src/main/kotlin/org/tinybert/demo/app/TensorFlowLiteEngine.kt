@@ -14,9 +14,10 @@ object TensorFlowLiteEngineFactory : EngineFactory {
     override val runtimeVersion: String
         get() = orEngineException("cannot be loaded") { TensorFlowLite.runtimeVersion() }
 
-    override fun create(model: ByteBuffer, threads: Int): Engine =
+    override fun create(model: ByteBuffer): Engine =
         orEngineException("refuses the model") {
-            val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true)
+            // One thread: in this API the number of threads does not reach XNNPACK.
+            val options = Interpreter.Options().setNumThreads(1).setUseXNNPACK(true)
             TensorFlowLiteEngine(Interpreter(model, options))
         }
 }

@@ -8,7 +8,7 @@ import org.tinybert.demo.core.EngineFactory
 
 /**
  * Stands in for a model: of two outputs, the second is 0.9 if the word "good" is among the tokens,
- * otherwise 0.2; of one output, the number of tokens.
+ * otherwise 0.2; of one output, the number of tokens; of more, they rise from first to last.
  */
 class FakeEngine(private val factory: FakeEngineFactory, private val outputCount: Int) : Engine {
     override val signatures = mapOf("serving_default" to LENGTH)
@@ -21,6 +21,10 @@ class FakeEngine(private val factory: FakeEngineFactory, private val outputCount
     ): FloatArray {
         factory.failure?.let { throw EngineException(it) }
         if (outputCount == 1) return floatArrayOf(mask.sum().toFloat())
+        if (outputCount > 2) {
+            val sum = outputCount * (outputCount + 1) / 2f
+            return FloatArray(outputCount) { (it + 1) / sum }
+        }
         val isGood = VOCABULARY.indexOf("good") in ids
         return if (isGood) floatArrayOf(0.1f, 0.9f) else floatArrayOf(0.8f, 0.2f)
     }
@@ -45,13 +49,11 @@ class FakeEngineFactory : EngineFactory {
     @Volatile
     var failure: String? = null
 
-    /** The number of threads of each engine that was made. */
-    val created = CopyOnWriteArrayList<Int>()
+    val created = CopyOnWriteArrayList<FakeEngine>()
     val closed = CopyOnWriteArrayList<FakeEngine>()
 
-    override fun create(model: ByteBuffer, threads: Int): Engine {
-        created += threads
-        return FakeEngine(this, outputCount)
+    override fun create(model: ByteBuffer): Engine {
+        return FakeEngine(this, outputCount).also { created += it }
     }
 }
 

@@ -14,10 +14,10 @@ import android.view.ViewGroup
 import android.view.WindowInsets
 import android.widget.EditText
 import android.widget.ProgressBar
-import android.widget.Spinner
 import android.widget.Switch
 import android.widget.TextView
 import java.io.File
+import org.json.JSONArray
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -118,16 +118,50 @@ class MainActivityTest {
     }
 
     @Test
-    fun `runs with the threads that are chosen`() {
+    fun `shows the five likeliest of many classes, and all on demand`() {
+        engines.outputCount = 12
+        val labels = List(12) { "class $it" }
+        val screen = startWithBundle { writeTestBundle(it, labels) }
+        screen.type("a good film")
+        screen.waitForResult()
+        assertEquals("class 11, 15.4%", screen.text(R.id.headline))
+        val five = screen.bars().map { it.first }
+        assertEquals(listOf("class 11, 15.4%", "class 10, 14.1%"), five.take(2))
+        assertEquals(5, five.size)
+        val all: Switch = screen.find(R.id.all_classes)
+        assertEquals("Show all 12 classes", all.text.toString())
+        all.performClick()
+        val names = screen.bars().map { it.first.substringBefore(",") }
+        assertEquals((11 downTo 0).map { "class $it" }, names)
+        all.performClick()
+        assertEquals(five, screen.bars().map { it.first })
+    }
+
+    @Test
+    fun `says that the runtime is slow, if the bundle knows a faster one`() {
         val screen = startWithBundle()
         screen.type("good")
         screen.waitForResult()
-        val threads: Spinner = screen.find(R.id.threads)
-        threads.setSelection(1)
-        screen.waitFor("an engine of two threads") { engines.created.lastOrNull() == 2 }
+        assertFalse(screen.isShown(R.id.all_classes))
+        assertEquals(
+            "TensorFlow Lite 2.16.1 in this app runs the model slower than LiteRT 1.1.2 or newer " +
+                "does.",
+            screen.text(R.id.slow_runtime),
+        )
+        screen.pick(changed { getJSONObject("runtime").remove("fast_litert") })
+        screen.waitFor("no hint") {
+            screen.isShown(R.id.result) && !screen.isShown(R.id.slow_runtime)
+        }
+    }
+
+    @Test
+    @Config(qualifiers = "ko")
+    fun `speaks Korean`() {
+        val screen = startWithBundle()
+        screen.type("a film ".repeat(20))
         screen.waitForResult()
-        assertEquals(listOf(1, 2), engines.created)
-        assertEquals(1, engines.closed.size)
+        assertEquals("토큰 보기", screen.text(R.id.show_tokens))
+        assertTrue(screen.text(R.id.truncated), "처음 16개 토큰" in screen.text(R.id.truncated))
     }
 
     // === Life of the screen ===
@@ -152,13 +186,12 @@ class MainActivityTest {
     }
 
     @Test
-    fun `keeps text, second text and threads when its process ends`() {
+    fun `keeps text and second text when its process ends`() {
         val bundle: (File) -> Unit = { writeTestBundle(it, textCount = 2) }
         val screen = startWithBundle(write = bundle)
         screen.type("a film")
         screen.waitFor("the second box") { screen.isShown(R.id.second_text) }
         screen.type("good", R.id.second_text)
-        screen.find<Spinner>(R.id.threads).setSelection(1)
         screen.waitForResult()
         val saved = Bundle()
         screen.controller.pause().stop().saveInstanceState(saved).destroy()
@@ -168,7 +201,6 @@ class MainActivityTest {
         assertEquals("positive, 90.0%", again.text(R.id.headline))
         assertEquals("a film", again.text(R.id.text))
         assertEquals("good", again.text(R.id.second_text))
-        assertEquals(2, engines.created.last())
     }
 
     @Test
@@ -217,6 +249,17 @@ class MainActivityTest {
         screen.waitForResult()
         assertEquals("a good film", screen.text(R.id.text))
         assertEquals("positive, 90.0%", screen.text(R.id.headline))
+    }
+
+    @Test
+    fun `takes the text that is selected in another app`() {
+        val intent = Intent(Intent.ACTION_PROCESS_TEXT).setType("text/plain")
+            .putExtra(Intent.EXTRA_PROCESS_TEXT, "a good film")
+        val screen = startWithBundle(intent = intent)
+        screen.waitForResult()
+        assertEquals("a good film", screen.text(R.id.text))
+        val takers = application.packageManager.queryIntentActivities(intent, 0)
+        assertEquals(1, takers.count { it.activityInfo.name == MainActivity::class.java.name })
     }
 
     @Test
@@ -332,7 +375,7 @@ class MainActivityTest {
 
     @Test
     fun `offers the built-in model if the one that was kept is damaged`() {
-        File(application.filesDir, "bundle.zip").writeText("no zip")
+        File(application.filesDir, "bundle").mkdir()
         val screen = startWithBundle()
         screen.waitFor("the message") { screen.isShown(R.id.failure) }
         screen.find<View>(R.id.failure_built_in).performClick()
@@ -358,7 +401,14 @@ class MainActivityTest {
 
     @Test
     fun `tells about the bundle`() {
-        val screen = startWithBundle()
+        val screen = startWithBundle {
+            writeTestBundle(it) {
+                val added = JSONObject().put("content", "film").put("normalized", true)
+                getJSONObject("tokenizer").put("strip_accents", false)
+                    .put("tokenize_chinese_chars", false)
+                    .put("added_tokens", JSONArray(listOf(added)))
+            }
+        }
         screen.waitFor("the content") { screen.isShown(R.id.content) }
         shadowOf(screen.activity).clickMenuItem(R.id.about)
         val intent = shadowOf(screen.activity).nextStartedActivity
@@ -368,7 +418,11 @@ class MainActivityTest {
         for (
         fact in listOf(
             "Tells good films from bad ones.", "MIT", "negative, positive", "accuracy 0.8991",
-            "872", "validation", "0.0876", "99.8%", "2.9.0", "2.16.1", "model.tflite", "lower case",
+            "872", "validation", "0.0876", "99.8%", "2.9.0", "2.16.1", "model.tflite",
+            "WordPiece, 9 entries, lower case, accents kept, " +
+                "Chinese words not split into characters, added tokens film",
+            "TensorFlow Lite 2.16.1 with XNNPACK; the bundle needs TensorFlow Lite 2.9.0 or " +
+                "newer, and is fast on LiteRT 1.1.2 or newer",
         )
         ) {
             assertTrue("$fact in $all", fact in all)
@@ -431,8 +485,6 @@ class MainActivityTest {
             val view: View = screen.find(id)
             assertEquals(View.ACCESSIBILITY_LIVE_REGION_POLITE, view.accessibilityLiveRegion)
         }
-        val label = screen.activity.contentView.tree().single { it.labelFor == R.id.threads }
-        assertEquals(application.getString(R.string.threads), (label as TextView).text.toString())
     }
 
     @Test
@@ -442,7 +494,7 @@ class MainActivityTest {
         screen.waitForResult()
         val targets = screen.activity.contentView.tree()
             .filter { it.isShown && it.isClickable }.toList()
-        val known = setOf(R.id.text, R.id.show_tokens, R.id.threads)
+        val known = setOf(R.id.text, R.id.show_tokens)
         assertEquals(known, known.intersect(targets.map { it.id }.toSet()))
         for (target in targets) {
             // xhdpi: two pixels a dp. The toolbar's button has Android's own width.

@@ -13,23 +13,18 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
-import org.tinybert.demo.core.EngineFactory
-import org.tinybert.demo.desktop.DesktopEngineFactory
 
 /**
- * Draws the screens with Android's own graphics code, a real bundle, and the desktop's runtime.
+ * Draws the screens with Android's own graphics code, real bundles, and the app's own runtime.
  *
- * Not among the tests: `-Dtest=Pictures -Dpictures.bundle=FOLDER -Dpictures.output=FOLDER` runs it.
- * The times in the pictures and the version of the runtime are of the computer that draws them.
+ * Not among the tests: `-Dtest=Pictures -Dpictures.bundle=FOLDER -Dpictures.classes=FOLDER
+ * -Dpictures.output=FOLDER` runs it; the second bundle has many classes. The times in the pictures
+ * are of the computer that draws them.
  */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
-@Config(sdk = [34], application = Pictures.DesktopApplication::class, qualifiers = PHONE)
+@Config(sdk = [34], application = DemoApplication::class, qualifiers = PHONE)
 class Pictures {
-    class DesktopApplication : DemoApplication() {
-        override val engineFactory: EngineFactory = DesktopEngineFactory()
-    }
-
     private val bundle = folder("pictures.bundle")
     private val output = folder("pictures.output")
 
@@ -49,6 +44,17 @@ class Pictures {
     fun largeText() = drawResult("large_text")
 
     @Test
+    @Config(qualifiers = TABLET)
+    fun tablet() = drawResult("tablet")
+
+    @Test
+    @Config(qualifiers = "+ko")
+    fun korean() = drawResult("korean")
+
+    @Test
+    fun manyClasses() = drawResult("many_classes", folder("pictures.classes"))
+
+    @Test
     fun failure() {
         val screen = Screen.start()
         screen.waitFor("the message") { screen.isShown(R.id.failure) }
@@ -66,7 +72,7 @@ class Pictures {
         draw(about.get(), "about")
     }
 
-    private fun drawResult(name: String, act: Screen.() -> Unit = {}) {
+    private fun drawResult(name: String, bundle: File = this.bundle, act: Screen.() -> Unit = {}) {
         addToAssets(bundle)
         val screen = Screen.start(shared(TEXT))
         screen.waitForResult()
@@ -104,4 +110,5 @@ class Pictures {
 }
 
 private const val PHONE = "w393dp-h786dp-port-hdpi"
+private const val TABLET = "w800dp-h1000dp-port-mdpi"
 private const val LANDSCAPE = "w786dp-h393dp-land-hdpi"

@@ -59,7 +59,10 @@ fun writeTestBundle(
             JSONObject().put("profile", "dynamic_int8").put("weights", "int8")
                 .put("embedding", "int8").put("activations", "float32"),
         )
-        .put("runtime", JSONObject().put("minimum_tensorflow_lite", "2.9.0"))
+        .put(
+            "runtime",
+            JSONObject().put("minimum_tensorflow_lite", "2.9.0").put("fast_litert", "1.1.2"),
+        )
         .put("files", files)
         .put(
             "accuracy",

@@ -1,5 +1,6 @@
 package org.tinybert.demo.core
 
+import java.io.File
 import java.io.IOException
 import java.io.InputStream
 import java.math.BigInteger
@@ -14,7 +15,8 @@ internal const val BUNDLE_JSON = "bundle.json"
  * bundle.json says of them, as `python -m tinybert_tf.export` wrote it.
  *
  * A bundle that could be read is whole: every file is there, has the size and the hash that
- * bundle.json gives, and the files agree with each other.
+ * bundle.json gives, and the files agree with each other. Where the source knows that it was found
+ * whole before, the hashes of the models are not computed again.
  */
 class Bundle
 private constructor(
@@ -33,14 +35,26 @@ private constructor(
         get() = listOf(MULTI_LENGTH_MODEL, MODEL).filter { it in info.files }
 
     /**
-     * Loads a model into a direct buffer in native byte order.
+     * Maps a model into memory, or copies it where it cannot be mapped: a direct buffer in native
+     * byte order.
      *
      * @param name one of [models]
-     * @throws BundleException if the file has changed since the bundle was read, or there is not
-     *   enough memory
+     * @throws BundleException if the file cannot be read, or there is not enough memory
      */
     fun model(name: String = preferredModel): ByteBuffer {
         val file = info.files.getValue(name)
+        val mapped =
+            try {
+                source.map(name)
+            } catch (failure: IOException) {
+                throw unreadable(name, failure)
+            }
+        if (mapped == null) return copied(name, file)
+        if (mapped.remaining().toLong() != file.bytes) throw altered(name)
+        return mapped
+    }
+
+    private fun copied(name: String, file: FileInfo): ByteBuffer {
         val buffer =
             try {
                 ByteBuffer.allocateDirect(file.bytes.toInt()).order(ByteOrder.nativeOrder())
@@ -55,6 +69,23 @@ private constructor(
         source.readChecked(name, file) { bytes, count -> buffer.put(bytes, 0, count) }
         buffer.rewind()
         return buffer
+    }
+
+    /**
+     * Writes the files of the bundle into a folder, where its models can be mapped.
+     *
+     * @throws BundleException if a file cannot be read or has changed since the bundle was read
+     * @throws IOException if the folder cannot be written
+     */
+    fun copyTo(folder: File) {
+        File(folder, BUNDLE_JSON).outputStream().use { output ->
+            source.reading(BUNDLE_JSON) { it.copyTo(output) }
+        }
+        for ((name, file) in info.files) {
+            File(folder, name).outputStream().use { output ->
+                source.readChecked(name, file) { bytes, count -> output.write(bytes, 0, count) }
+            }
+        }
     }
 
     /** The examples that the exporter ran. @throws BundleException if golden.json cannot be used */
@@ -97,7 +128,10 @@ private constructor(
         fun read(source: BundleSource, runtimeVersion: String): Bundle {
             val info = readInfo(source)
             checkRuntime(info.minimumRuntime, runtimeVersion)
-            for ((name, file) in info.files) source.readChecked(name, file) { _, _ -> }
+            if (!source.isKnownWhole(info.sha256)) {
+                for ((name, file) in info.files) source.readChecked(name, file) { _, _ -> }
+                source.rememberWhole(info.sha256)
+            }
             checkLabels(source, info)
             return Bundle(info, readVocabulary(source, info), source)
         }
@@ -138,21 +172,12 @@ private constructor(
         }
 
         private fun checkRuntime(minimum: String, actual: String) {
-            fun parts(version: String): List<Int> {
-                val numbers = version.split('.', '-', '+').take(3).map { it.toIntOrNull() }
-                if (numbers.size < 3 || null in numbers) {
-                    throw BundleException(
-                        "$BUNDLE_JSON: the runtime $version cannot be compared, expected a " +
-                            "version such as 2.9.0."
-                    )
-                }
-                return numbers.filterNotNull()
-            }
-            val difference = parts(actual).zip(parts(minimum)) { a, b -> a.compareTo(b) }
-            if (difference.firstOrNull { it != 0 } ?: 0 < 0) {
+            val needed = RuntimeVersion.tensorFlowLite(minimum)
+            val present = RuntimeVersion.of(actual)
+            if (present < needed) {
                 throw BundleException(
-                    "$BUNDLE_JSON: the models need TensorFlow Lite $minimum, this app has " +
-                        "$actual. Update the app, or export with a profile for older runtimes."
+                    "$BUNDLE_JSON: the models need $needed, this app has $present. Update the " +
+                        "app, or export with a profile for older runtimes."
                 )
             }
         }
@@ -244,10 +269,7 @@ private fun <T> BundleSource.reading(name: String, read: (InputStream) -> T): T?
     try {
         if (name in names()) open(name).use(read) else null
     } catch (failure: IOException) {
-        throw BundleException(
-            "$name cannot be read (${failure.message}). Copy the bundle again.",
-            failure,
-        )
+        throw unreadable(name, failure)
     }
 
 /** Reads a stream to its end, or to one byte more than [limit]. */
@@ -261,6 +283,9 @@ private fun readAtMost(stream: InputStream, limit: Int): ByteArray {
     }
     return bytes.copyOf(end)
 }
+
+private fun unreadable(name: String, failure: IOException) =
+    BundleException("$name cannot be read (${failure.message}). Copy the bundle again.", failure)
 
 private fun altered(name: String) =
     BundleException(

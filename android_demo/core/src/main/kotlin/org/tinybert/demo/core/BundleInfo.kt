@@ -17,9 +17,13 @@ class BundleInfo(
     val quantization: QuantizationInfo,
     /** The oldest TensorFlow Lite that runs the models, such as `"2.9.0"`. */
     val minimumRuntime: String,
+    /** The oldest runtime known to run the models fast; null if the bundle does not say. */
+    val fastRuntime: RuntimeVersion?,
     /** Every file but bundle.json, by name. */
     val files: Map<String, FileInfo>,
     val accuracy: AccuracyInfo,
+    /** Of bundle.json, and through it of every file. */
+    val sha256: String,
 )
 
 /** What a model does; [textCount] is 1, or 2 for pairs. */
@@ -81,6 +85,7 @@ internal fun bundleInfo(json: JsonFields): BundleInfo {
     }
     val inputs = json.texts("inputs")
     if (inputs != INPUTS) throw json.wrong("inputs", inputs, "$INPUTS")
+    val runtime = json.fields("runtime")
     return BundleInfo(
         name = json.text("name"),
         version = json.text("version"),
@@ -92,9 +97,12 @@ internal fun bundleInfo(json: JsonFields): BundleInfo {
         tokenizer = tokenizerInfo(json.fields("tokenizer")),
         output = outputInfo(json, task.type),
         quantization = quantizationInfo(json.fields("quantization")),
-        minimumRuntime = json.fields("runtime").text("minimum_tensorflow_lite"),
+        minimumRuntime = runtime.text("minimum_tensorflow_lite"),
+        fastRuntime =
+            if (FAST_LITERT in runtime) RuntimeVersion.liteRt(runtime.text(FAST_LITERT)) else null,
         files = filesInfo(json.fields("files")),
         accuracy = accuracyInfo(json.fields("accuracy")),
+        sha256 = json.text("sha256"),
     )
 }
 
@@ -210,6 +218,7 @@ private fun accuracyInfo(json: JsonFields): AccuracyInfo {
 
 internal val SHA256 = Regex("[0-9a-f]{64}")
 
+private const val FAST_LITERT = "fast_litert"
 private val INPUTS = listOf("ids", "segment_ids", "mask")
 internal const val MODEL = "model.tflite"
 internal const val MULTI_LENGTH_MODEL = "model_multi.tflite"

@@ -5,6 +5,9 @@ import java.io.FileNotFoundException
 import java.io.FilterInputStream
 import java.io.IOException
 import java.io.InputStream
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.nio.channels.FileChannel
 import java.util.zip.ZipFile
 
 /** Where the files of a bundle come from: a folder, a zip, the assets of an app. */
@@ -19,6 +22,20 @@ interface BundleSource {
      * @throws IOException if it cannot be read
      */
     fun open(name: String): InputStream
+
+    /**
+     * Maps a file into memory, in native byte order; null where its bytes are not stored as they
+     * are, such as in a zip that compresses.
+     *
+     * @throws IOException if it cannot be read
+     */
+    fun map(name: String): ByteBuffer? = null
+
+    /** Whether the files of a bundle were found whole before, and cannot have changed since. */
+    fun isKnownWhole(sha256: String): Boolean = false
+
+    /** Called when every file has the hash that a bundle.json with the hash [sha256] gives. */
+    fun rememberWhole(sha256: String) = Unit
 }
 
 /** A bundle in a folder. @throws BundleException if there is no such folder */
@@ -36,12 +53,17 @@ class FolderSource(private val folder: File) : BundleSource {
         if (name !in names()) throw FileNotFoundException("There is no $name in $folder.")
         return File(folder, name).inputStream()
     }
+
+    override fun map(name: String): ByteBuffer =
+        File(folder, name).inputStream().channel.use {
+            it.map(FileChannel.MapMode.READ_ONLY, 0, it.size()).order(ByteOrder.nativeOrder())
+        }
 }
 
 /**
  * A bundle in a zip file: its files, or one folder with its files.
  *
- * Nothing is unpacked to the disk.
+ * Nothing is unpacked to the disk, so its models are copied into memory to run.
  *
  * @throws BundleException if the file is no zip, or has entries that no bundle has
  */

@@ -4,7 +4,7 @@ import java.util.concurrent.Executor
 import java.util.concurrent.atomic.AtomicInteger
 
 /** What the user has entered and chosen, to make the presenter again after its process ended. */
-class SavedState(val text: String = "", val second: String = "", val threads: Int = 1)
+class SavedState(val text: String = "", val second: String = "")
 
 /**
  * Classifies what the user types: between a view that shows states and a classifier that takes
@@ -38,9 +38,6 @@ class ClassifierPresenter(
     var second: String = saved.second
         private set
 
-    var threads: Int = saved.threads
-        private set
-
     // === Of the main thread ===
 
     private var view: ((ClassifierState) -> Unit)? = null
@@ -48,8 +45,6 @@ class ClassifierPresenter(
     /** Of the open bundle; null before there is one. */
     private var info: BundleInfo? = null
 
-    /** Of the bundle that is being opened. */
-    private var opening: (() -> BundleSource)? = null
     private var isLoading = false
     private var pending: Cancellation? = null
     private val latency = LatencyStatistics()
@@ -82,10 +77,20 @@ class ClassifierPresenter(
      * @param source called on the worker's thread, where copying a file may take its time
      */
     fun open(source: () -> BundleSource) {
-        val threads = threads
-        opening = source
-        reload {
-            TextClassifier.open(Bundle.read(source(), factory.runtimeVersion), factory, threads)
+        val request = cancelRun()
+        isLoading = true
+        show(ClassifierState.Loading)
+        worker.schedule(0) {
+            // A later bundle is on its way.
+            if (request != latest.get()) return@schedule
+            val outcome = runCatching {
+                TextClassifier.open(Bundle.read(source(), factory.runtimeVersion), factory)
+            }
+            outcome.onSuccess { opened ->
+                classifier?.close()
+                classifier = opened
+            }
+            main.execute { onOpened(request, outcome.map { it.bundle.info }) }
         }
     }
 
@@ -98,21 +103,8 @@ class ClassifierPresenter(
         classify(DEBOUNCE_MILLISECONDS)
     }
 
-    /** Sets the number of threads of a run, at least 1, and runs the present text again. */
-    fun setThreads(threads: Int) {
-        require(threads >= 1) { "threads is $threads, expected at least 1." }
-        if (threads == this.threads) return
-        this.threads = threads
-        val opening = opening
-        if (opening != null) {
-            open(opening)
-        } else if (info != null) {
-            reload { TextClassifier.open(checkNotNull(classifier).bundle, factory, threads) }
-        }
-    }
-
     /** Returns what a new presenter needs to show the same. */
-    fun save(): SavedState = SavedState(text, second, threads)
+    fun save(): SavedState = SavedState(text, second)
 
     /** Ends all work and frees the model; the presenter is not used afterwards. */
     fun close() {
@@ -121,31 +113,13 @@ class ClassifierPresenter(
         worker.schedule(0) { classifier?.close() }
     }
 
-    /** Replaces the classifier by what [load] makes, on the worker's thread. */
-    private fun reload(load: () -> TextClassifier) {
-        val request = cancelRun()
-        isLoading = true
-        show(ClassifierState.Loading)
-        worker.schedule(0) {
-            // A later reload is on its way.
-            if (request != latest.get()) return@schedule
-            val outcome = runCatching(load)
-            outcome.onSuccess { loaded ->
-                classifier?.close()
-                classifier = loaded
-            }
-            main.execute { onReloaded(request, outcome.map { it.bundle.info }) }
-        }
-    }
-
-    private fun onReloaded(request: Int, outcome: Result<BundleInfo>) {
+    private fun onOpened(request: Int, outcome: Result<BundleInfo>) {
         outcome.onSuccess {
             info = it
             latency.clear()
         }
         if (request != latest.get()) return
         isLoading = false
-        opening = null
         outcome.onSuccess { classify(0) }.onFailure { showError(it) }
     }
 

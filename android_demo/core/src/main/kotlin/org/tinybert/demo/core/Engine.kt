@@ -24,18 +24,17 @@ interface Engine : Closeable {
 
 /** Makes engines of one inference runtime. */
 interface EngineFactory {
-    /** The version of the runtime, such as `"2.16.1"`, compared with what a bundle requires. */
+    /** What the runtime says its version is, such as `"2.16.1"`; see [RuntimeVersion]. */
     val runtimeVersion: String
 
     /**
-     * Loads a model.
+     * Loads a model, to run on one thread.
      *
      * @param model the TensorFlow Lite file: a direct buffer in native byte order, which the engine
      *   keeps and nobody may change
-     * @param threads how many threads a run may use, at least 1
      * @throws EngineException if the runtime refuses the model
      */
-    fun create(model: ByteBuffer, threads: Int): Engine
+    fun create(model: ByteBuffer): Engine
 }
 
 /** The inference runtime cannot load or run a model; the message is for the user. */

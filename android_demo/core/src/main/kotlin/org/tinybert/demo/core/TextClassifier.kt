@@ -132,10 +132,9 @@ class TextClassifier(
         fun open(
             bundle: Bundle,
             factory: EngineFactory,
-            threads: Int,
             model: String = bundle.preferredModel,
         ): TextClassifier {
-            val engine = factory.create(bundle.model(model), threads)
+            val engine = factory.create(bundle.model(model))
             try {
                 return TextClassifier(bundle, engine, model)
             } catch (failure: Throwable) {

@@ -2,6 +2,7 @@ package org.tinybert.demo.core
 
 import java.io.File
 import java.io.FileNotFoundException
+import java.nio.MappedByteBuffer
 import java.util.zip.ZipEntry
 import java.util.zip.ZipOutputStream
 import org.junit.jupiter.api.Assertions.assertArrayEquals
@@ -52,6 +53,51 @@ class BundleSourceTest {
         assertEquals(bundle.files.keys, source.names())
         assertThrows<FileNotFoundException> { source.open("../outside.txt") }
         assertThrows<FileNotFoundException> { source.open("inner") }
+    }
+
+    /** A folder that remembers what was found whole, and counts what is read. */
+    private inner class Remembering : BundleSource by FolderSource(folder) {
+        val known = HashSet<String>()
+        val opened = ArrayList<String>()
+
+        override fun open(name: String) = FolderSource(folder).open(name).also { opened += name }
+
+        override fun isKnownWhole(sha256: String) = sha256 in known
+
+        override fun rememberWhole(sha256: String) {
+            known += sha256
+        }
+    }
+
+    @Test
+    fun `a model is mapped, and its hash computed once`() {
+        for ((name, bytes) in bundle.files) File(folder, name).writeBytes(bytes)
+        val source = Remembering()
+        assertTrue(Bundle.read(source, "2.16.1").model() is MappedByteBuffer)
+        assertTrue("model_multi.tflite" in source.opened)
+        source.opened.clear()
+        assertReadable(source)
+        assertEquals(setOf("bundle.json", "vocab.txt", "labels.txt"), source.opened.toSet())
+    }
+
+    @Test
+    fun `another bundle is not known, and a model that was cut is found`() {
+        for ((name, bytes) in bundle.files) File(folder, name).writeBytes(bytes)
+        val source = Remembering()
+        val read = Bundle.read(source, "2.16.1")
+        File(folder, "model_multi.tflite").writeBytes(ByteArray(69_999))
+        assertRefused("model_multi.tflite is not the file") { read.model() }
+        source.known.clear()
+        assertRefused("model_multi.tflite has 69999 bytes") { Bundle.read(source, "2.16.1") }
+        assertEquals(emptySet<String>(), source.known)
+    }
+
+    @Test
+    fun `a zip is copied into a folder`() {
+        val target = File(folder, "copy").apply { mkdir() }
+        Bundle.read(ZipSource(zip(bundle.files)), "2.16.1").copyTo(target)
+        assertReadable(FolderSource(target))
+        assertEquals(bundle.files.keys, target.list()!!.toSet())
     }
 
     @Test

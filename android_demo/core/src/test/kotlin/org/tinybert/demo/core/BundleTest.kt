@@ -238,19 +238,30 @@ class BundleTest {
                 .apply { json.getJSONObject("runtime").put("minimum_tensorflow_lite", version) }
                 .seal()
         }
-        for (actual in listOf("2.9.0", "2.9.1", "2.16.1", "3.0.0", "2.20.0-dev")) minimum("2.9.0")
-            .read(actual)
-        for (actual in listOf("2.8.9", "1.15.0", "2.8.0-rc1")) {
-            assertMessage("the models need TensorFlow Lite 2.9.0, this app has $actual", "Update") {
+        val newEnough = listOf("2.9.0", "2.9.1", "2.16.1", "2.20.0-dev", "1.4.2", "2.1.5")
+        for (actual in newEnough) minimum("2.9.0").read(actual)
+        for (actual in listOf("2.8.9", "2.5.0-rc1")) {
+            val numbers = actual.removeSuffix("-rc1")
+            assertMessage(
+                "the models need TensorFlow Lite 2.9.0, this app has TensorFlow Lite $numbers",
+                "Update",
+            ) {
                 minimum("2.9.0").read(actual)
             }
         }
-        assertMessage("the models need TensorFlow Lite 2.17.0, this app has 2.16.1") {
+        assertMessage("need TensorFlow Lite 2.17.0, this app has TensorFlow Lite 2.16.1") {
             minimum("2.17.0").read("2.16.1")
         }
-        assertMessage("bundle.json: the runtime newest cannot be compared") {
+        assertMessage("The version newest of a runtime cannot be compared") {
             minimum("newest").read()
         }
+    }
+
+    @Test
+    fun `says on which runtime it is fast, if it knows`() {
+        assertNull(TestBundle().seal().read().info.fastRuntime)
+        val bundle = TestBundle().apply { json.getJSONObject("runtime").put("fast_litert", "1.1.2") }
+        assertEquals("LiteRT 1.1.2", "${bundle.seal().read().info.fastRuntime}")
     }
 
     @Test

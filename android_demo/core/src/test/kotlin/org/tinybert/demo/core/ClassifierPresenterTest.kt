@@ -104,7 +104,7 @@ class ClassifierPresenterTest {
     }
 
     @Test
-    fun `a result that waits for the main thread is dropped by a newer text, bundle or setting`() {
+    fun `a result that waits for the main thread is dropped by a newer text or bundle`() {
         presenter.attach { shown += it }
         open()
         val newer =
@@ -112,7 +112,6 @@ class ClassifierPresenterTest {
                 { presenter.onText("bad") },
                 { presenter.onText("") },
                 { presenter.open { TestBundle().seal() } },
-                { presenter.setThreads(2) },
             )
         for (change in newer) {
             presenter.onText("good")
@@ -137,12 +136,11 @@ class ClassifierPresenterTest {
                 presenter.onText("good ${typed.size}").also { typed += presenter.text }
         }
         repeat(10_000) {
-            when (random.nextInt(5)) {
+            when (random.nextInt(4)) {
                 0,
                 1 -> presenter.onText("good ${typed.size}").also { typed += presenter.text }
                 2 -> worker.advance(random.nextLong(300))
                 3 -> main.runAll()
-                4 -> if (random.nextInt(20) == 0) presenter.setThreads(1 + random.nextInt(4))
             }
         }
         duringRun = {}
@@ -301,7 +299,6 @@ class ClassifierPresenterTest {
 
     @Test
     fun `what was saved makes another presenter show the same`() {
-        presenter.setThreads(3)
         presenter.attach { shown += it }
         open()
         type("good", "second")
@@ -313,53 +310,7 @@ class ClassifierPresenterTest {
         restored.open { TestBundle().seal() }
         settle()
         assertEquals(listOf("good"), (states.last() as ClassifierState.Result).texts)
-        assertEquals(listOf("good", "second", 3), restored.run { listOf(text, second, threads) })
-        assertEquals(listOf(3, 3), factory.threads)
-    }
-
-    @Test
-    fun `other threads make another engine, whose times begin anew`() {
-        presenter.attach { shown += it }
-        open()
-        type("good")
-        type("bad")
-        assertEquals(2, last<ClassifierState.Result>().latency.count)
-        presenter.setThreads(4)
-        settle()
-        assertEquals(listOf(1, 4), factory.threads)
-        assertEquals(listOf(true, false), factory.engines.map { it.isClosed })
-        assertEquals(1, last<ClassifierState.Result>().latency.count)
-        presenter.setThreads(4)
-        settle()
-        assertEquals(2, factory.engines.size)
-        assertThrows<IllegalArgumentException> { presenter.setThreads(0) }
-    }
-
-    @Test
-    fun `threads set while a bundle is opened count for it, and its error is still shown`() {
-        presenter.attach { shown += it }
-        presenter.open { TestBundle().seal() }
-        presenter.setThreads(2)
-        settle()
-        assertEquals(listOf(2), factory.threads)
-        last<ClassifierState.Ready>()
-
-        presenter.open { TestBundle() }
-        presenter.setThreads(3)
-        settle()
-        assertTrue("bundle.json is missing" in last<ClassifierState.Error>().message)
-    }
-
-    @Test
-    fun `an engine that other threads cannot have is shown, and the one before goes on`() {
-        presenter.attach { shown += it }
-        open()
-        factory.failure = EngineException("too many threads")
-        presenter.setThreads(8)
-        settle()
-        assertEquals("too many threads", last<ClassifierState.Error>().message)
-        type("good")
-        last<ClassifierState.Result>()
+        assertEquals(listOf("good", "second"), restored.run { listOf(text, second) })
     }
 
     @Test

@@ -78,12 +78,10 @@ class FakeEngine(
 class FakeFactory(private val output: (IntArray) -> FloatArray) : EngineFactory {
     override val runtimeVersion = "2.16.1"
     val engines = ArrayList<FakeEngine>()
-    val threads = ArrayList<Int>()
     var failure: Throwable? = null
 
-    override fun create(model: ByteBuffer, threads: Int): Engine {
+    override fun create(model: ByteBuffer): Engine {
         failure?.let { throw it }
-        this.threads += threads
         return FakeEngine(mapOf("length_8" to 8, "length_16" to 16), output).also { engines += it }
     }
 }

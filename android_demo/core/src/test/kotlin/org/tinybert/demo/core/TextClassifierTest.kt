@@ -130,7 +130,7 @@ class TextClassifierTest {
     fun `closes the engine of a model that it refuses`() {
         val factory = FakeFactory { floatArrayOf(1f) }
         assertThrows<BundleException> {
-            TextClassifier.open(TestBundle().seal().read(), factory, 1)
+            TextClassifier.open(TestBundle().seal().read(), factory)
         }
         assertTrue(factory.engines.single().isClosed)
     }

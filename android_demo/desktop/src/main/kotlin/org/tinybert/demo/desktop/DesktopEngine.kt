@@ -28,11 +28,11 @@ import org.tinybert.demo.core.EngineFactory
 class DesktopEngineFactory : EngineFactory {
     override val runtimeVersion: String by lazy { TfLiteVersion().string }
 
-    override fun create(model: ByteBuffer, threads: Int): Engine = DesktopEngine(model, threads)
+    override fun create(model: ByteBuffer): Engine = DesktopEngine(model)
 }
 
 /** Over the C++ interface, which lets a resolver with XNNPACK be chosen. */
-private class DesktopEngine(buffer: ByteBuffer, threads: Int) : Engine {
+private class DesktopEngine(buffer: ByteBuffer) : Engine {
     private val bytes = BytePointer(buffer)
     private val resolver = BuiltinOpResolverWithXNNPACK()
     private val model: FlatBufferModel? =
@@ -44,7 +44,7 @@ private class DesktopEngine(buffer: ByteBuffer, threads: Int) : Engine {
 
     init {
         try {
-            build(threads)
+            build()
             val keys = interpreter.signature_keys()
             signatures =
                 List(keys.size().toInt()) { keys.get(it.toLong()).string }
@@ -55,12 +55,12 @@ private class DesktopEngine(buffer: ByteBuffer, threads: Int) : Engine {
         }
     }
 
-    private fun build(threads: Int) {
+    private fun build() {
         if (model == null || model.isNull) {
             throw EngineException("The file is no TensorFlow Lite model.")
         }
         InterpreterBuilder(model, resolver).use { builder ->
-            builder.SetNumThreads(threads)
+            builder.SetNumThreads(1)
             if (builder.apply(interpreter) != kTfLiteOk || interpreter.isNull) {
                 throw EngineException(
                     "TensorFlow Lite ${TfLiteVersion().string} cannot run the model: an operator " +

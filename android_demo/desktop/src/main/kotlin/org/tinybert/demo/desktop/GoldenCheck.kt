@@ -26,7 +26,7 @@ class GoldenCheck(
         /** Runs the golden examples of a bundle through one of its models. */
         fun run(bundle: Bundle, factory: EngineFactory, model: String): GoldenCheck {
             val examples = bundle.golden()
-            TextClassifier.open(bundle, factory, threads = 1, model).use { classifier ->
+            TextClassifier.open(bundle, factory, model).use { classifier ->
                 return GoldenCheck(
                     model,
                     examples.size,

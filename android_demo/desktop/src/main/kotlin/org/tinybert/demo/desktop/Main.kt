@@ -95,7 +95,7 @@ private fun classify(
         )
     }
     val latency = LatencyStatistics()
-    TextClassifier.open(bundle, factory, threads = 1).use { classifier ->
+    TextClassifier.open(bundle, factory).use { classifier ->
         repeat(LatencyStatistics.WINDOW) { latency.add(classifier.classify(texts).nanoseconds) }
         out.print(report(classifier.classify(texts), latency))
     }

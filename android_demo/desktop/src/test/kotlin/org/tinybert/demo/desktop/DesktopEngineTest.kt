@@ -70,7 +70,7 @@ class DesktopEngineTest {
 
     @Test
     fun `the outputs of random weights differ between texts and labels`() {
-        TextClassifier.open(read(resource("classification_bundle")), factory, threads = 2).use {
+        TextClassifier.open(read(resource("classification_bundle")), factory).use {
             val scores =
                 listOf("good", "bad thing").map { text -> it.classify(listOf(text)).scores }
             for (score in scores) assertEquals(1.0, score.sumOf { it.score.toDouble() }, 1e-5)
@@ -88,7 +88,7 @@ class DesktopEngineTest {
         val model = resource("classification_bundle/model_multi.tflite").readBytes()
         val files = listOf(Random(0).nextBytes(5000), ByteArray(8), model.copyOf(model.size / 2))
         for (bytes in files) {
-            val failure = assertThrows<EngineException> { factory.create(direct(bytes), 1) }
+            val failure = assertThrows<EngineException> { factory.create(direct(bytes)) }
             assertEquals("The file is no TensorFlow Lite model.", failure.message)
         }
     }
@@ -96,7 +96,7 @@ class DesktopEngineTest {
     @Test
     fun `a signature that the model does not have is refused`() {
         val model = resource("classification_bundle/model.tflite").readBytes()
-        factory.create(direct(model), 1).use { engine ->
+        factory.create(direct(model)).use { engine ->
             assertEquals(mapOf("serving_default" to 32), engine.signatures)
             val inputs = IntArray(32)
             assertThrows<EngineException> { engine.run("length_32", inputs, inputs, inputs) }
@@ -114,7 +114,7 @@ class DesktopEngineTest {
                 tokenizer.put("vocabulary_size", tokenizer.getInt("vocabulary_size") + 1)
                 File(copy, "bundle.json").writeText(json.toString())
             }
-        assertThrows<EngineException> { TextClassifier.open(read(bundle), factory, threads = 1) }
+        assertThrows<EngineException> { TextClassifier.open(read(bundle), factory) }
     }
 
     @Test
@@ -128,7 +128,7 @@ class DesktopEngineTest {
             }
         val failure =
             assertThrows<BundleException> {
-                TextClassifier.open(read(bundle), factory, threads = 1)
+                TextClassifier.open(read(bundle), factory)
             }
         assertTrue("has 3 outputs, bundle.json says 4" in failure.message!!, failure.message)
     }

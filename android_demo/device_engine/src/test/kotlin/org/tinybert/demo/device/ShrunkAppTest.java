@@ -1,0 +1,110 @@
+package org.tinybert.demo.device;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URL;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.json.JSONArray;
+import org.json.JSONObject;
+import org.junit.jupiter.api.Test;
+import org.tinybert.demo.app.TensorFlowLiteEngineFactory;
+import org.tinybert.demo.core.Bundle;
+import org.tinybert.demo.core.BundleSource;
+import org.tinybert.demo.core.EngineException;
+import org.tinybert.demo.core.LabelScore;
+import org.tinybert.demo.core.TextClassifier;
+
+/**
+ * The classes that ProGuard left for the APK. In Java, as Kotlin's own library is shrunk, too: what
+ * a test in Kotlin needs of it may not be there.
+ */
+class ShrunkAppTest {
+    private static final File FOLDER =
+            new File("../desktop/src/test/resources/classification_bundle");
+    private static final TensorFlowLiteEngineFactory FACTORY = TensorFlowLiteEngineFactory.INSTANCE;
+
+    @Test
+    void theClassesAreThoseOfTheApk() {
+        URL place = FACTORY.getClass().getProtectionDomain().getCodeSource().getLocation();
+        assertTrue(place.getPath().endsWith("shrunk.jar"), place.getPath());
+        assertThrows(
+                ClassNotFoundException.class, () -> Class.forName("kotlin.random.XorWowRandom"));
+    }
+
+    @Test
+    void resultsAreThoseOfPython() throws IOException {
+        Bundle bundle = Bundle.Companion.read(new Folder(), FACTORY.getRuntimeVersion());
+        JSONArray examples = golden();
+        try (TextClassifier classifier =
+                TextClassifier.Companion.open(bundle, FACTORY, "model_multi.tflite")) {
+            for (int i = 0; i < examples.length(); i++) {
+                JSONObject example = examples.getJSONObject(i);
+                List<String> texts = new ArrayList<>();
+                for (Object text : example.getJSONArray("texts")) texts.add((String) text);
+                JSONArray expected =
+                        example.getJSONObject("outputs")
+                                .getJSONObject("model_multi.tflite")
+                                .getJSONArray("probability");
+                List<LabelScore> actual = classifier.classify(texts).getScores();
+                for (int label = 0; label < expected.length(); label++) {
+                    assertEquals(expected.getFloat(label), actual.get(label).getScore(), 1e-5f);
+                }
+            }
+        }
+        assertTrue(examples.length() >= 8);
+    }
+
+    @Test
+    void refusalsHaveTheirMessages() {
+        Throwable failure =
+                assertThrows(
+                        EngineException.class,
+                        () -> FACTORY.create(ByteBuffer.allocateDirect(8)));
+        assertTrue(failure.getMessage().startsWith("TensorFlow Lite refuses the model"));
+    }
+
+    private static JSONArray golden() throws IOException {
+        byte[] bytes = Files.readAllBytes(new File(FOLDER, "golden.json").toPath());
+        return new JSONObject(new String(bytes, StandardCharsets.UTF_8)).getJSONArray("examples");
+    }
+
+    /** The app reads no folders, so the shrunk classes have no reader of them. */
+    private static final class Folder implements BundleSource {
+        @Override
+        public Set<String> names() {
+            Set<String> names = new HashSet<>();
+            for (File file : FOLDER.listFiles()) names.add(file.getName());
+            return names;
+        }
+
+        @Override
+        public InputStream open(String name) throws IOException {
+            return new FileInputStream(new File(FOLDER, name));
+        }
+
+        @Override
+        public ByteBuffer map(String name) {
+            return null;
+        }
+
+        @Override
+        public boolean isKnownWhole(String sha256) {
+            return false;
+        }
+
+        @Override
+        public void rememberWhole(String sha256) {}
+    }
+}
