@@ -65,6 +65,7 @@ setup(
     package_dir={"tinybert_tf.export.contract_files": "export"},
     package_data={
         "tinybert_tf": ["py.typed"],
+        "tinybert_tf.data.reviews": ["*.tsv", "*.md"],
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
         "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],

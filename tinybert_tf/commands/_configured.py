@@ -30,7 +30,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 @contextlib.contextmanager
 def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterator[tuple]:
-    """Reads the config, prints it, and makes or finds the run directory.
+    """Reads the config, and makes or finds the run directory, which keeps it.
 
     Args:
         arguments: of `add_arguments`.
@@ -43,7 +43,6 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
     Raises:
         TinyBertError: if the config or the run directory cannot be used.
     """
-    from tinybert_tf.reports.tables import print_config
     from tinybert_tf.runs.config_file import load_config
     from tinybert_tf.runs.directory import RunDirectory
 
@@ -53,7 +52,6 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
             f"{arguments.command} needs the config of {purpose}; {arguments.config} is that of "
             f"{config.purpose}."
         )
-    print_config(config)
     if creates:
         opening = RunDirectory.creating(config, resume=arguments.resume)
     else:
@@ -62,4 +60,5 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
         opening = contextlib.nullcontext(existing)
     with opening as run:
         run.record_command(config.seed)
+        print(f"settings: {run.config_file}", flush=True)
         yield config, run

@@ -2,22 +2,14 @@
 
 import dataclasses
 
-import yaml
 from rich.console import Console
 from rich.measure import Measurement
-from rich.syntax import Syntax
 from rich.table import Table
 
 from tinybert_tf.runs.config import RunConfig
 
 # Columns of the widest thing that is printed to a file.
 _WIDEST = 400
-
-
-def print_config(config: RunConfig) -> None:
-    """Prints the resolved config as the YAML that the run saves."""
-    text = yaml.safe_dump(config.to_dict(), sort_keys=False)
-    _print(Syntax(text, "yaml", theme="ansi_dark", background_color="default"))
 
 
 def _print(content) -> None:
