@@ -2,8 +2,8 @@
 
     python benchmarks/augmented_examples.py --masked_lm runs/masked_lm/masked_lm
 
-Sentences are those of the reviews in the package, evenly spaced; of each the first copy is taken,
-good or bad.
+Sentences are those of the reviews in the package, evenly spaced; of each the first copy is
+taken, good or bad.
 """
 
 import pathlib

@@ -4,7 +4,13 @@ import datetime
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 # Between lines of a log file, beside those of the scores.
 _LINE_SECONDS = 60.0
@@ -44,7 +50,8 @@ class StageProgress:
             step: int. Steps that are done.
             loss: float. The mean of this epoch.
         """
-        self._bar.update(self._task, completed=step, description=f"{self._name} loss {loss:.4f}")
+        description = f"{self._name} loss {loss:.4f}"
+        self._bar.update(self._task, completed=step, description=description)
         now = time.monotonic()
         if self._has_bar or now - self._shown < _LINE_SECONDS:
             return
