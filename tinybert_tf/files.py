@@ -5,21 +5,23 @@ TensorFlow knows. TensorFlow is imported for a URL alone: commands that have non
 """
 
 import builtins
+import codecs
 import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import types
 import uuid
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic
 
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, nearest_name
 
 _PARTIAL = ".partial-"
 _READ_BYTES = 1 << 20
@@ -174,21 +176,80 @@ def to_json(value) -> dict:
 # === Reading ===
 
 
+def expand_path(path: str) -> str:
+    """Returns a path with `~`, `~user`, `$VAR` and `${VAR}` replaced, as a shell does.
+
+    Args:
+        path: str.
+
+    Raises:
+        TinyBertError: if a variable is not set, or there is no such home.
+    """
+    expanded = os.path.expanduser(os.path.expandvars(path))
+    variable = re.search(r"\$(\w+|\{\w+\})", expanded)
+    if variable:
+        raise TinyBertError(
+            f"The path {path} has {variable[0]}, which is not set. Set the variable, or write "
+            "the path in full."
+        )
+    if expanded.startswith("~") and not os.path.lexists(expanded):
+        raise TinyBertError(
+            f"The path {path} begins with a home that is not known. Write the path in full, or "
+            "./ before a name that begins with ~."
+        )
+    return expanded
+
+
+PathString = Annotated[str, pydantic.AfterValidator(expand_path)]
+"""A path of a config, or what stands in its place; `~` and `$VAR` in it are replaced."""
+
+
+def missing_hint(path: str | os.PathLike) -> str:
+    """Returns where a missing file was looked for, and the nearest name that is there.
+
+    Args:
+        path: str or path. On a local disk.
+    """
+    path = pathlib.Path(path)
+    place = path.absolute()
+    missing = [part for part in (place, *place.parents) if not part.exists()]
+    top = missing[-1] if missing else place
+    siblings = os.listdir(top.parent) if os.access(top.parent, os.R_OK) else []
+    where = "" if path.is_absolute() else f" It was looked for at {place}."
+    folder = f" There is no folder {top}." if top != place else ""
+    return f"{where}{folder}{nearest_name(top.name, siblings)} Check the path."
+
+
 def read_text_file(path: str | os.PathLike, what: str) -> str:
-    """Reads a whole UTF-8 file of a local disk.
+    """Reads a whole text file of a local disk: UTF-8, or UTF-16 with a byte order mark.
 
     Args:
         path: str or path. The file.
         what: str. What the file is to the user ("vocabulary", "config"), for the message.
 
+    Returns:
+        str. A byte order mark of UTF-8 is left in.
+
     Raises:
-        TinyBertError: if the file is missing, unreadable, or not UTF-8 (with the line).
+        TinyBertError: if the file is missing, unreadable, or of another encoding (with the
+            line).
     """
     path = pathlib.Path(path)
     try:
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise TinyBertError(
+            f"Cannot read the {what} {path}: {error.strerror}.{missing_hint(path)}"
+        ) from error
     except OSError as error:
         raise TinyBertError(f"Cannot read the {what} {path}: {error.strerror}.") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise TinyBertError(
+                f"{path} begins like UTF-16, but is not. Save the {what} as UTF-8."
+            ) from error
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

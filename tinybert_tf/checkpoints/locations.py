@@ -12,7 +12,7 @@ from tinybert_tf.checkpoints._model_garden import PARAMS_NAME
 from tinybert_tf.checkpoints._preset_files import load_preset
 from tinybert_tf.checkpoints._tensor_files import config_path, read_config, read_json_object
 from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.files import read_text_file
+from tinybert_tf.files import PathString, missing_hint, read_text_file
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
 from tinybert_tf.strict import strict_dataclass
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
@@ -40,8 +40,8 @@ class WeightsConfig:
         lowercase: whether the model is uncased.
     """
 
-    weights: str
-    vocabulary: str | None = None
+    weights: PathString
+    vocabulary: PathString | None = None
     lowercase: bool = True
 
 
@@ -329,9 +329,11 @@ def from_keras_hub_location(load, location: str):
         raise
     except (ValueError, OSError) as error:
         known = [*keras_nlp.models.BertBackbone.presets]
+        looks_like_path = "/" in location and "://" not in location
+        hint = missing_hint(location) if looks_like_path else ""
         raise TinyBertError(
             f"weights '{location}' is no directory and not to be had as a KerasHub "
-            f"preset.{nearest_name(location, known)} KerasHub says: {error}"
+            f"preset.{nearest_name(location, known)}{hint} KerasHub says: {error}"
         ) from error
 
 

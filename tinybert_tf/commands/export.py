@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tinybert_tf.commands._parser import CommandParser, positive_integers
+from tinybert_tf.commands._parser import CommandParser, path, positive_integers
 from tinybert_tf.errors import TinyBertError
 
 HELP = "export the student: TFLite bundle, SavedModel or Keras"
@@ -25,13 +25,26 @@ def add_arguments(parser: CommandParser) -> None:
             f"--{kind}", dest="format", action="store_const", const=name, help=what
         )
     add = parser.add_argument
-    add("--run", required=True, metavar="DIR", help="the run directory of the student")
-    add("--output", required=True, metavar="PATH", help="the folder or .keras file to write")
+    add(
+        "--run",
+        type=path,
+        required=True,
+        metavar="DIR",
+        help="the run directory of the student",
+    )
+    add(
+        "--output",
+        type=path,
+        required=True,
+        metavar="PATH",
+        help="the folder or .keras file to write",
+    )
     bundle = parser.add_argument_group("with --tflite")
     add = bundle.add_argument
     add(
         "--profile",
         "--quantization",
+        type=path,
         metavar="NAME",
         help=f"a name of export/profiles, or a YAML file of your own (default: {_PROFILE})",
     )
@@ -51,7 +64,12 @@ def add_arguments(parser: CommandParser) -> None:
     add("--model_version", dest="version", metavar="VERSION", help="of the model")
     add("--author", help="who made the model")
     add("--license", help="of the weights")
-    add("--android", metavar="DIR", help="the folder of the Android demo, to put the bundle in")
+    add(
+        "--android",
+        type=path,
+        metavar="DIR",
+        help="the folder of the Android demo, to put the bundle in",
+    )
 
 
 def execute(arguments) -> None:

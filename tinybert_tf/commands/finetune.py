@@ -1,5 +1,6 @@
 """The command `finetune`."""
 
+from tinybert_tf.commands._checking import check_begun
 from tinybert_tf.commands._configured import add_arguments, open_run
 
 __all__ = ["HELP", "add_arguments", "execute"]
@@ -12,4 +13,5 @@ def execute(arguments) -> None:
     with open_run(arguments, creates=True) as (config, run):
         from tinybert_tf.runs import recipes
 
+        check_begun(config, run)
         recipes.finetune(config, run)

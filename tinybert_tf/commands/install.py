@@ -1,15 +1,19 @@
 """The command `install`."""
 
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 
 HELP = "put a bundle into the Android demo"
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Adds the bundle and `--android`."""
-    parser.add_argument("bundle", metavar="BUNDLE", help="the folder of the bundle")
+    parser.add_argument("bundle", type=path, metavar="BUNDLE", help="the folder of the bundle")
     parser.add_argument(
-        "--android", required=True, metavar="DIR", help="the folder of the Android demo"
+        "--android",
+        type=path,
+        required=True,
+        metavar="DIR",
+        help="the folder of the Android demo",
     )
 
 

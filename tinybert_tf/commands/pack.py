@@ -1,7 +1,7 @@
 """The command `pack`."""
 
 from tinybert_tf.commands import _finished
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 
 HELP = "save a general student as a preset in 8 bits"
 
@@ -9,7 +9,9 @@ HELP = "save a general student as a preset in 8 bits"
 def add_arguments(parser: CommandParser) -> None:
     """Adds its flags."""
     _finished.add_run(parser)
-    parser.add_argument("--output", required=True, metavar="DIR", help="the preset to make")
+    parser.add_argument(
+        "--output", type=path, required=True, metavar="DIR", help="the preset to make"
+    )
 
 
 def execute(arguments) -> None:

@@ -1,7 +1,7 @@
 """The command `predict`."""
 
 from tinybert_tf.commands import _finished
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 
 HELP = "answer GLUE's test sets with the student, for its site"
 
@@ -9,7 +9,9 @@ HELP = "answer GLUE's test sets with the student, for its site"
 def add_arguments(parser: CommandParser) -> None:
     """Adds its flags."""
     _finished.add_run(parser)
-    parser.add_argument("--output", required=True, metavar="DIR", help="the folder to make")
+    parser.add_argument(
+        "--output", type=path, required=True, metavar="DIR", help="the folder to make"
+    )
 
 
 def execute(arguments) -> None:

@@ -1,7 +1,7 @@
 """The command `report`."""
 
 from tinybert_tf.commands._finished import add_run
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 from tinybert_tf.errors import TinyBertError
 
 HELP = "make the page of a run again, or compare several runs"
@@ -11,7 +11,12 @@ def add_arguments(parser: CommandParser) -> None:
     """Adds its flags."""
     add_run(parser, "the run directory; given several times, the runs to compare")
     add = parser.add_argument
-    add("--output", metavar="FILE", help="the page of several runs; that of one stands in it")
+    add(
+        "--output",
+        type=path,
+        metavar="FILE",
+        help="the page of several runs; that of one stands in it",
+    )
     add("--text", help="the text whose attention is shown, in place of a test example")
     add("--text_pair", metavar="TEXT", help="the second text of a pair")
 

@@ -1,5 +1,6 @@
 """The command `run`."""
 
+from tinybert_tf.commands._checking import check_begun
 from tinybert_tf.commands._configured import add_arguments, open_run
 
 __all__ = ["HELP", "add_arguments", "execute"]
@@ -13,9 +14,8 @@ def execute(arguments) -> None:
         from tinybert_tf.reports import run_page, tables
         from tinybert_tf.runs import augmenting, exporting, recipes
 
+        check_begun(config, run)
         augmenting.check_augmentation(config, run)
-        if "evaluation" not in run.read_results():
-            recipes.check_test(config)
         recipes.finetune(config, run)
         if config.augmentation is not None:
             augmenting.augment(config, run)

@@ -1,13 +1,15 @@
 """The command `verify`."""
 
-from tinybert_tf.commands._parser import CommandParser
+from tinybert_tf.commands._parser import CommandParser, path
 
 HELP = "check that bundles are whole and give what they should"
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Adds the bundles."""
-    parser.add_argument("bundles", nargs="+", metavar="BUNDLE", help="the folder of a bundle")
+    parser.add_argument(
+        "bundles", type=path, nargs="+", metavar="BUNDLE", help="the folder of a bundle"
+    )
 
 
 def execute(arguments) -> None:

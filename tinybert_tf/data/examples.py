@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tinybert_tf.data.labels import LabelNames
+from tinybert_tf.data.labels import LabelNames, several_labels
 from tinybert_tf.data.tasks import Task
 from tinybert_tf.errors import TinyBertError, nearest_name
 
@@ -176,8 +176,9 @@ def _class_indices(
     distinct = set(labels)
     names = LabelNames(task.labels)
     index = {label: names.position(label) for label in distinct}
-    by_position = {str(i): i for i in range(len(task.labels))}
-    if by_position.keys() >= distinct and not _has_integer_names(task):
+    positions = LabelNames([str(i) for i in range(len(task.labels))])
+    by_position = {label: positions.position(label) for label in distinct}
+    if None not in by_position.values() and not _has_integer_names(task):
         index = by_position
     for number, label in zip(numbers, labels, strict=True):
         if index[label] is None:
@@ -197,6 +198,8 @@ def _bad_label(task: Task, label: str) -> str:
             "Remove the row, or name a labelled split."
         )
     indices = f" Indices 0 to {len(task.labels) - 1} do as well, if all rows have them."
+    if several := several_labels(task.labels, label):
+        return f"the label is {label!r}, {known}.{several}"
     return (
         f"unknown label {label!r}, {known}.{nearest_name(label, task.labels)}"
         f"{'' if _has_integer_names(task) else indices}"
@@ -220,9 +223,11 @@ def _scores(
         except ValueError:
             score = float("nan")
         if not low <= score <= high:  # not a number is never within
+            way_out = "Correct the row, or the score_range of the task."
+            if re.fullmatch(r"[+-]?\d+,\d+", label.strip()):
+                way_out = "Write decimals with a point, not with a comma."
             raise TinyBertError(
-                f"{where} {number}: the score is {label!r}, {expected}. Correct the row, or "
-                "the score_range of the task."
+                f"{where} {number}: the score is {label!r}, {expected}. {way_out}"
             )
         scores[i] = score
     return scores

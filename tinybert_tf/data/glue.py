@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinybert_tf.data._dialect import Dialect, tsv_records
 from tinybert_tf.data.examples import Examples, find_columns, to_examples
-from tinybert_tf.data.tables import pick_columns, read_data_file, tsv_records
+from tinybert_tf.data.tables import pick_columns, read_data_file
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
 from tinybert_tf.errors import TinyBertError, nearest_name
 
@@ -79,7 +80,7 @@ def read_glue(task: Task, directory: str | os.PathLike, split: str) -> Examples:
     path = _glue_path(layout, layout.splits, pathlib.Path(directory), split)
     records = tsv_records(read_data_file(path))
     header = layout.header or next(records)[1]
-    rows = pick_columns(path, header, layout.columns, records)
+    rows = pick_columns(path, header, layout.columns, records, Dialect("\t", False))
     # Where the files hold 0 and 1, these count in GLUE's order of the labels.
     by_glue = dataclasses.replace(task, labels=official.labels)
     examples = to_examples(by_glue, f"{path}, line", rows, MAX_UNUSABLE_SHARE)

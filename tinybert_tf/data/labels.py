@@ -1,6 +1,7 @@
 """Names of classes as people spell them: in configs, in files and in checkpoints."""
 
 import collections
+import re
 from collections.abc import Sequence
 
 from tinybert_tf.errors import TinyBertError
@@ -9,7 +10,8 @@ from tinybert_tf.errors import TinyBertError
 class LabelNames:
     """Finds labels by name, whatever the case and the space around them.
 
-    An exact name goes first. Labels that differ in case alone are found by exact name only.
+    `1.0`, which spreadsheets and pandas make of 1, is `1`. An exact name goes first. Labels
+    that differ in case alone are found by exact name only.
 
     Args:
         labels: sequence of str. In index order.
@@ -52,8 +54,28 @@ def match_labels(theirs: Sequence[str], labels: Sequence[str], owner: str) -> li
     return [positions.index(i) for i in range(len(labels))]
 
 
+def several_labels(labels: Sequence[str] | None, found: str | Sequence) -> str:
+    """Returns what is to be said of a cell that holds several labels, or `""`.
+
+    Args:
+        labels: sequence of str or `None`. The task's.
+        found: str or sequence. The cell: `"sports,politics"`, `"['a', 'b']"`, `"0|2"`, a list.
+    """
+    parts = re.split(r"[,;|/\[\]'\"\s]+", found) if isinstance(found, str) else map(str, found)
+    parts, names = [part for part in parts if part], LabelNames(labels or ())
+    indices = set(map(str, range(len(labels or ()))))
+    is_known = all(names.position(p) is not None for p in parts) or {*parts} <= indices
+    if len(parts) < 2 or not is_known:
+        return ""
+    return (
+        f" These are {len(parts)} labels: a text has one label here; tasks of several labels a "
+        "text are not supported yet. Choose one label a text, or make a task of each label."
+    )
+
+
 def _fold(name: str) -> str:
-    return name.strip().casefold()
+    """Returns a name as it is compared: without case and, of a number, without `.0`."""
+    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", name.strip().casefold())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,31 +1,40 @@
-"""Labelled texts from files with named columns: TSV, CSV, JSON lines."""
+"""Labelled texts from files with named columns: delimited text, JSON lines, Parquet."""
 
-import csv
-import io
 import json
 import operator
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
+from tinybert_tf.data import _arrow
+from tinybert_tf.data._dialect import Dialect, find_dialect, read_records, split_lines
 from tinybert_tf.data.examples import Examples, Row, find_columns, to_examples
+from tinybert_tf.data.labels import several_labels
 from tinybert_tf.data.tasks import Task
-from tinybert_tf.errors import TinyBertError, nearest_name
-from tinybert_tf.files import read_text_file
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import missing_hint, read_text_file
 
-# What to do about a row with too few or too many fields.
-_FIELD_HINTS = {
-    ".tsv": "in a .tsv file no text can hold a tab or a line break; .csv and .jsonl can",
-    ".csv": "quote the cells that hold a comma",
-}
+_DELIMITED = (".tsv", ".csv", ".txt")
+_JSON_LINES = (".jsonl", ".ndjson")
+# The first bytes of Excel's workbooks, new and old.
+_WORKBOOK_MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+# What Excel shows and saves in place of a text that begins with "=", "+" or "-".
+_EXCEL_ERRORS = {"#NAME?", "#VALUE!", "#REF!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!"}
 
 
-def read_table(task: Task, path: str | os.PathLike) -> Examples:
-    """Reads a `.tsv`, `.csv` or `.jsonl` file (UTF-8) with the task's columns.
+def read_table(task: Task, path: str | os.PathLike, delimiter: str | None = None) -> Examples:
+    """Reads a file with the task's columns: delimited text, JSON lines, Parquet.
 
-    Columns are found by name; further columns are ignored, as are empty lines. A `.tsv` file
-    has no quoting: a quote is a character like any other, and a text cannot hold a tab or a
-    line break. A `.csv` file quotes with `"`. A `.jsonl` file has one object per line.
+    Columns are found by name; further columns are ignored, as are blank rows. Text is UTF-8,
+    or UTF-16 with a byte order mark.
+
+    - `.csv`, `.txt`: comma, tab, semicolon or pipe, told from the header or from Excel's line
+      `sep=;`; `"` quotes.
+    - `.tsv`: the same, but between tabs there is no quoting: a quote is a character like any
+      other, and a text cannot hold a tab or a line break.
+    - `.jsonl`, `.ndjson`: an object a line.
+    - `.parquet`, or the folder of a split that `save_to_disk` of Hugging Face's `datasets`
+      wrote; these need pyarrow.
 
     A class label is one of `task.labels`, or an index into them if all labels of the file are
     such indices and the names themselves are not integers. A score lies in
@@ -34,21 +43,27 @@ def read_table(task: Task, path: str | os.PathLike) -> Examples:
     Args:
         task: Task. The columns to read and the labels to expect.
         path: str or path. The file.
+        delimiter: str or `None`. The character between cells; `None` tells it from the header.
 
     Raises:
         TinyBertError: if the file cannot be read, lacks a column, or has a row without a
             usable text or label (with its line).
     """
     path = pathlib.Path(path)
-    rows_of = {".tsv": _read_tsv_table, ".csv": _read_csv_table, ".jsonl": _read_jsonl_table}
     suffix = path.suffix.lower()
-    if suffix not in rows_of and not os.path.isdir(path):
+    if _arrow.is_arrow(path):
+        return to_examples(task, f"{path}, row", _arrow.read_rows(task, path))
+    if suffix not in (*_DELIMITED, *_JSON_LINES) and not os.path.isdir(path):
+        kinds = ", ".join((*_DELIMITED, *_JSON_LINES, ".parquet"))
         raise TinyBertError(
-            f"{path} ends in '{suffix}', expected one of: {', '.join(rows_of)}. Convert it, or "
-            "rename it if only the name is wrong."
+            f"{path} ends in '{suffix}', expected one of: {kinds}. Convert it, or rename it if "
+            "only the name is wrong."
         )
     text = read_data_file(path)
-    rows = rows_of[suffix](path, text, (*task.text_fields, task.label_field))
+    if suffix in _JSON_LINES:
+        rows = _read_jsonl_table(task, path, text)
+    else:
+        rows = _read_delimited_table(task, path, text, delimiter)
     return to_examples(task, f"{path}, line", rows)
 
 
@@ -56,19 +71,26 @@ def read_table(task: Task, path: str | os.PathLike) -> Examples:
 
 
 def read_data_file(path: pathlib.Path) -> str:
-    """Returns the text of a file without a byte order mark; refuses an empty one."""
+    """Returns the text of a file without a byte order mark; refuses what holds no text."""
     if os.path.isdir(path):
         raise TinyBertError(f"{path} is a folder, expected a data file. Name the file in it.")
     if not os.path.exists(path):
-        siblings = [entry.name for entry in path.parent.glob("*")]
-        raise TinyBertError(
-            f"There is no data file {path}. Check the path.{nearest_name(path.name, siblings)}"
-        )
+        raise TinyBertError(f"There is no data file {path}.{missing_hint(path)}")
+    with open(path, "rb") as file:
+        if file.read(4) in _WORKBOOK_MAGIC:
+            raise TinyBertError(
+                f"{path} is a workbook of Excel, expected text. Save it as 'CSV UTF-8'."
+            )
     # Excel and the original MRPC files begin with a byte order mark; left in, it would be
     # part of the first column's name.
     text = read_text_file(path, "data file").removeprefix("\ufeff")
     if not text.strip():
         raise TinyBertError(f"{path} is empty, expected rows of text and label.")
+    if "\0" in text:
+        raise TinyBertError(
+            f"{path} holds zero bytes: it is UTF-16 without a byte order mark, or no text. "
+            "Save it as UTF-8."
+        )
     return text
 
 
@@ -77,61 +99,53 @@ def pick_columns(
     header: Sequence[str],
     wanted: Sequence[str],
     records: Iterable[tuple[int, list[str]]],
+    dialect: Dialect,
 ) -> Iterator[Row]:
     """Yields the wanted cells of each record, or how its number of fields is wrong."""
     pick = operator.itemgetter(*find_columns(path, tuple(header), wanted))
     width = len(header)
-    hint = _FIELD_HINTS[path.suffix.lower()]
     for line, fields in records:
         if len(fields) == width:
             yield line, pick(fields), ""
         else:
             much = "few" if len(fields) < width else "many"
-            yield line, (), f"too {much} fields: {len(fields)}, expected {width} ({hint})"
+            problem = f"too {much} fields: {len(fields)}, expected {width} ({dialect.hint})"
+            yield line, (), problem
 
 
-def tsv_records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields line number and fields of every line that is not empty."""
-    # Not str.splitlines: it also breaks lines at U+0085, U+2028 and other characters that
-    # occur inside of texts.
-    for line, record in enumerate(text.split("\n"), start=1):
-        record = record.removesuffix("\r")
-        if record:
-            yield line, record.split("\t")
+def _read_delimited_table(
+    task: Task, path: pathlib.Path, text: str, delimiter: str | None
+) -> Iterator[Row]:
+    wanted = (*task.text_fields, task.label_field)
+    dialect = find_dialect(text, path.suffix.lower(), wanted, delimiter)
+    records = read_records(path, text, dialect)
+    header = [name.strip() for name in next(records, (1, []))[1]]
+    _check_label_column(task, path, header)
+    for line, cells, problem in pick_columns(path, header, wanted, records, dialect):
+        lost = next((cell for cell in cells[:-1] if cell in _EXCEL_ERRORS), None)
+        if lost:
+            problem = (
+                f"a text is {lost}, which Excel writes in place of one that begins with '=', "
+                "'+' or '-'; the text itself is lost"
+            )
+        yield line, cells, problem
 
 
-def _csv_records(path: pathlib.Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields first line number and fields of every record that is not empty."""
-    # The whole file is in memory: no cell is too long. The module knows one limit for all.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise TinyBertError(
-                f"{path}, line {line}: the quoting is broken in the record that begins here "
-                f"({error}). Close every quoted cell, and write a quote inside of one twice."
-            ) from error
-        if fields:
-            yield line, fields
+def _check_label_column(task: Task, where: object, names: Sequence[str]) -> None:
+    """Raises TinyBertError if there is a column a label in place of one for all."""
+    columns = [label for label in task.labels or () if label in names]
+    if task.label_field not in names and len(columns) > 1:
+        raise TinyBertError(
+            f"{where}: there is no column '{task.label_field}', but columns "
+            f"{', '.join(map(repr, columns))}, one a label. A text has one label here; tasks "
+            f"of several labels a text are not supported yet. Write one column "
+            f"'{task.label_field}' with the name of the label."
+        )
 
 
-def _read_tsv_table(path: pathlib.Path, text: str, wanted: Sequence[str]) -> Iterator[Row]:
-    records = tsv_records(text)
-    return pick_columns(path, next(records)[1], wanted, records)
-
-
-def _read_csv_table(path: pathlib.Path, text: str, wanted: Sequence[str]) -> Iterator[Row]:
-    records = _csv_records(path, text)
-    return pick_columns(path, next(records)[1], wanted, records)
-
-
-def _read_jsonl_table(path: pathlib.Path, text: str, wanted: Sequence[str]) -> Iterator[Row]:
-    for number, record in enumerate(text.split("\n"), start=1):
+def _read_jsonl_table(task: Task, path: pathlib.Path, text: str) -> Iterator[Row]:
+    wanted = (*task.text_fields, task.label_field)
+    for number, record in enumerate(split_lines(text), start=1):
         if not record.strip():
             continue
         where = f"{path}, line {number}"
@@ -146,11 +160,12 @@ def _read_jsonl_table(path: pathlib.Path, text: str, wanted: Sequence[str]) -> I
                 f"{where}: holds a {type(row).__name__}, expected an object with "
                 f"{', '.join(map(repr, wanted))}."
             )
+        _check_label_column(task, where, tuple(row))
         find_columns(where, tuple(row), wanted)
         *texts, label = (row[name] for name in wanted)
         for name, cell in zip(wanted, texts, strict=False):
             _check_json_text(where, name, cell)
-        yield number, (*texts, _json_label(where, wanted[-1], label)), ""
+        yield number, (*texts, _json_label(task, where, label)), ""
 
 
 def _check_json_text(where: str, name: str, cell: object) -> None:
@@ -168,12 +183,14 @@ def _check_json_text(where: str, name: str, cell: object) -> None:
         ) from error
 
 
-def _json_label(where: str, name: str, cell: object) -> str:
-    """Returns a JSON string or number as the text a table would hold, null as no label."""
+def _json_label(task: Task, where: str, cell: object) -> str:
+    """Returns a JSON value as the text a table would hold, null as no label."""
     if cell is None:
         return ""
-    if isinstance(cell, bool) or not isinstance(cell, str | int | float):
+    if isinstance(cell, list | dict):
+        several = several_labels(task.labels, cell) if isinstance(cell, list) else ""
         raise TinyBertError(
-            f"{where}: '{name}' is {json.dumps(cell)[:80]}, expected a string or a number."
+            f"{where}: '{task.label_field}' is {json.dumps(cell)[:80]}, expected a string or a "
+            f"number.{several}"
         )
-    return str(cell)
+    return json.dumps(cell) if isinstance(cell, bool) else str(cell)

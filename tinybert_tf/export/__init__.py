@@ -10,7 +10,7 @@ from tinybert_tf.errors import TinyBertError
 # What is public, by module. Loaded when it is asked for: a mistake on the command line does
 # not wait for TensorFlow, and training does not want LiteRT.
 _MODULES = {
-    "bundle": ("TaskCard", "check_app", "export_bundle", "put_into_app"),
+    "bundle": ("TaskCard", "check_app", "export_bundle", "plan_lengths", "put_into_app"),
     "verify": ("verify_bundle",),
     "conversion": ("convert",),
     "metadata": ("ModelCard",),

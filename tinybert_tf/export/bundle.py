@@ -93,7 +93,7 @@ def export_bundle(
     export = _Export(
         model,
         profile if isinstance(profile, Profile) else load_profile(profile),
-        _plan(model, length, lengths),
+        plan_lengths(model, length, lengths),
         BertPreprocessor(model.preprocessor.tokenizer, length),
         task or TaskCard(),
         card or ModelCard("tinybert"),
@@ -154,8 +154,19 @@ def _check(model, output) -> None:
     check_absent(output)
 
 
-def _plan(model, length: int, lengths: Sequence[int] | None) -> dict[str, tuple[int, ...]]:
-    """Returns the lengths of each file, after a look whether the model takes them."""
+def plan_lengths(
+    model, length: int, lengths: Sequence[int] | None
+) -> dict[str, tuple[int, ...]]:
+    """Returns the lengths of each file, after a look whether the model takes them.
+
+    Args:
+        model: `BertTextClassifier` or `BertSpanClassifier`.
+        length: int. See `sequence_length` of `export_bundle`.
+        lengths: sequence of int or `None`. See `export_bundle`.
+
+    Raises:
+        TinyBertError: if the model does not take one of them.
+    """
     lengths = multi_lengths(length) if lengths is None else tuple(sorted({*lengths, length}))
     if lengths[-1] > length:
         raise TinyBertError(

@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import numpy as np
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from tinybert_tf.runs.checking import Findings, SplitFacts
 from tinybert_tf.runs.config import RunConfig
 
 # Columns of the widest thing that is printed to a file.
@@ -99,6 +101,51 @@ def _result_rows(results: dict, metric: str) -> dict[str, dict]:
     return rows
 
 
+def check_tables(findings: Findings, max_tokens: int) -> list[ResultsTable]:
+    """Makes the tables of a check: splits, models, and stages with time and disk.
+
+    Args:
+        findings: `Findings`.
+        max_tokens: int. `data.max_tokens`.
+    """
+    splits = tuple(
+        (name, f"{facts.examples:,}", *_lengths(facts), facts.labels)
+        for name, facts in findings.splits.items()
+    )
+    columns = ("split", "examples", "tokens", "99 %", "longest", f"cut at {max_tokens}")
+    tables = [ResultsTable("", "", (*columns, "labels"), splits)]
+    if findings.models:
+        tables.append(ResultsTable("", "", ("model", "is"), tuple(findings.models.items())))
+    if findings.stages:
+        stages = tuple(
+            (plan.name, str(plan.epochs), f"{plan.steps:,}", _about(plan.seconds))
+            for plan in findings.stages
+        )
+        caption = f"About {findings.disk_bytes / 1e9:.2g} GB of disk"
+        if findings.seconds is not None:
+            caption += f" and, with evaluation and export, {_about(findings.seconds)}"
+        caption += "; augmentation is not counted."
+        tables.append(ResultsTable("", caption, ("stage", "epochs", "steps", "time"), stages))
+    return tables
+
+
+def _lengths(facts: SplitFacts) -> tuple[str, ...]:
+    if not len(facts.lengths):
+        return ("", "", "", "")
+    middle, most = np.quantile(facts.lengths, (0.5, 0.99))
+    return (f"{middle:.0f}", f"{most:.0f}", f"{facts.lengths.max()}", f"{facts.cut:.1%}")
+
+
+def _about(seconds: float | None) -> str:
+    """Returns a time of an estimate, in two digits."""
+    if seconds is None:
+        return ""
+    units = {"h": 3600, "min": 60, "s": 1}
+    unit = next((unit for unit, size in units.items() if seconds >= size), "s")
+    value = seconds / units[unit]
+    return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
+
+
 def print_export(output: str, report: dict) -> None:
     """Prints what was exported.
 
@@ -185,7 +232,7 @@ def packed_table(output: str, scores: dict) -> ResultsTable:
 
 def print_table(content: ResultsTable) -> None:
     """Prints a table."""
-    table = Table(title=content.title, caption=content.caption)
+    table = Table(title=content.title or None, caption=content.caption or None)
     for i, column in enumerate(content.columns):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     for row in content.rows:

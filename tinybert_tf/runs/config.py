@@ -11,6 +11,7 @@ from tinybert_tf.data import GLUE_TASKS, SPAN_TASKS, SpanTask, Task
 from tinybert_tf.distillation import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.export import load_profile
+from tinybert_tf.files import PathString
 from tinybert_tf.models import ARCHITECTURES
 from tinybert_tf.strict import strict_dataclass, strict_keyword_dataclass
 from tinybert_tf.training import FitConfig
@@ -51,14 +52,18 @@ class WindowsConfig:
     max_answer_tokens: pydantic.PositiveInt = 30
 
 
+def _is_delimiter(text: str) -> bool:
+    return len(text) == 1 and text not in '\r\n"'
+
+
 @strict_dataclass
 class DataConfig:
     """Where the examples are.
 
     Args:
-        format: `"table"`: TSV, CSV or JSONL files with named columns; `"glue"`: a GLUE task's
-            directory; `"tfds"`: TensorFlow Datasets; `"squad"`: JSON files of questions and
-            contexts, for the tasks `squad_v1` and `squad_v2`.
+        format: `"table"`: files with named columns, see `tinybert_tf.data.read_table`;
+            `"glue"`: a GLUE task's directory; `"tfds"`: TensorFlow Datasets; `"squad"`: JSON
+            files of questions and contexts, for the tasks `squad_v1` and `squad_v2`.
         source: for `"glue"` the directory, for `"tfds"` the data set ("glue/sst2").
         train: file (`table`, `squad`) or split.
         dev: file or split that checkpoints are chosen on.
@@ -70,19 +75,29 @@ class DataConfig:
         max_tokens: texts are truncated to this many tokens, special ones included; contexts
             are cut into windows of it. `None` is 384 for `"squad"`, else 128.
         windows: `WindowsConfig`, for `"squad"` alone.
+        delimiter: the character between the cells of `"table"` files of delimited text; `None`
+            tells it from their header.
     """
 
     format: Literal["table", "glue", "tfds", "squad"]
-    train: str
-    dev: str
-    test: str | None = None
-    source: str | None = None
+    train: PathString
+    dev: PathString
+    test: PathString | None = None
+    source: PathString | None = None
     max_train_examples: pydantic.PositiveInt | None = None
     max_dev_examples: pydantic.PositiveInt | None = None
     max_tokens: int | None = pydantic.Field(None, ge=3)
     windows: WindowsConfig | None = None
+    delimiter: str | None = None
 
     def __post_init__(self):
+        if self.delimiter is not None and not _is_delimiter(self.delimiter):
+            raise ValueError(
+                f"data.delimiter is {self.delimiter!r}, expected one character in quotes, such "
+                'as ";" or "\\t"'
+            )
+        if self.delimiter is not None and self.format != "table":
+            raise ValueError(f"data.format {self.format} has no delimiter; format table has")
         has_files, is_squad = self.format in ("table", "squad"), self.format == "squad"
         if (self.source is None) != has_files:
             wanted = "no source" if has_files else "a source"
@@ -127,7 +142,7 @@ class StudentConfig:
     """
 
     architecture: str = "tinybert_4l_312d"
-    start: str = "teacher"
+    start: PathString = "teacher"
     dropout: float = pydantic.Field(0.1, ge=0.0, lt=1.0)
     overrides: dict[str, int | float | str] = dataclasses.field(default_factory=dict)
 
@@ -199,7 +214,7 @@ class AugmentationConfig(AugmentationOptions):
     """
 
     masked_lm: WeightsConfig = dataclasses.field(kw_only=True)
-    word_vectors: str | None = None
+    word_vectors: PathString | None = None
     copies: pydantic.PositiveInt | None = None
     examples_per_shard: pydantic.PositiveInt = 512
 
@@ -225,7 +240,7 @@ class ExportConfig:
         license: of the weights.
     """
 
-    profiles: tuple[str, ...] = ("dynamic_int8",)
+    profiles: tuple[PathString, ...] = ("dynamic_int8",)
     sequence_length: int | None = pydantic.Field(None, ge=3)
     lengths: tuple[int, ...] | None = None
     name: str | None = None
@@ -288,7 +303,7 @@ class AnyRunConfig:
         checkpoint_minutes: how much work a killed run may lose.
     """
 
-    run_directory: str
+    run_directory: PathString
     seed: pydantic.NonNegativeInt = 42
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     strategy: Literal["none", "mirrored"] = "none"
@@ -351,7 +366,7 @@ class CorpusConfig:
         max_held_out_batches: held-out batches that the losses are measured on.
     """
 
-    directory: str
+    directory: PathString
     max_held_out_batches: pydantic.PositiveInt = 16
 
 

@@ -37,7 +37,7 @@ def read_split(task: Task | SpanTask, data: DataConfig, split: str) -> Examples 
         return read_glue(task, resolve_path(data.source), name)
     if data.format == "tfds":
         return read_tfds(task, data.source, name)
-    return read_table(task, resolve_path(name))
+    return read_table(task, resolve_path(name), data.delimiter)
 
 
 def read_further_splits(task: Task | SpanTask, data: DataConfig) -> dict[str, Examples]:
