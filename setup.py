@@ -69,6 +69,7 @@ setup(
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
         "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],
+        "tinybert_tf.runs": ["*.jinja"],
         "tinybert_tf.reports": ["page.css", "templates/*.jinja"],
     },
     entry_points={
