@@ -19,6 +19,7 @@ INSTALL_REQUIRES = [
     "keras-nlp>=0.32,<0.33",
     "matplotlib>=3.9",
     "ml-dtypes>=0.5",
+    "packaging>=24.0",
     "pydantic>=2.10",
     "pyyaml>=6.0",
     "rich>=13.7",
@@ -36,6 +37,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     "beam": ["apache-beam>=2.77"],
+    "parquet": ["pyarrow>=18"],
     "export": ["ai-edge-litert>=2.3", "flatbuffers>=25.2", "jsonschema>=4.23"],
     "dev": [
         "mediapipe>=1.2",

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tinybert_tf"
 # From the bottom up, as in docs/architecture.md: a room imports itself and those before it.
 ROOMS = (
-    *("errors", "strict", "files", "beam", "resumable", "presets"),
+    *("errors", "backend", "strict", "files", "beam", "resumable", "presets"),
     *("tokenization", "models", "data"),
     *("checkpoints", "distillation", "augmentation", "corpus"),
     *("training", "evaluation"),

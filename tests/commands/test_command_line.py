@@ -71,7 +71,7 @@ def test_a_mistake_is_one_message_and_does_not_wait_for_tensorflow(name):
 # Of those that do not take a config.
 FLAG_OF = {
     **dict.fromkeys(("report", "predict", "pack", "export", "benchmark"), "--run"),
-    **{"corpus": "--input", "install": "--android", "verify": "--help"},
+    **{"corpus": "--input", "install": "--android", "verify": "--help", "init": "--train"},
 }
 
 

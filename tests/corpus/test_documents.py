@@ -11,6 +11,7 @@ from tinybert_tf.corpus import _documents as documents
 from tinybert_tf.corpus._documents import (
     find_files,
     held_out,
+    is_one_document,
     read_documents,
     split_file,
     split_tfds,
@@ -80,8 +81,62 @@ def test_globs(tmp_path):
     assert find_files(f"{tmp_path}/[odd].txt") == [f"{tmp_path}/[odd].txt"]
     with pytest.raises(TinyBertError, match=r"\*.csv: there is no such file"):
         find_files(f"{tmp_path}/*.csv")
-    with pytest.raises(TinyBertError, match="is a directory"):
-        find_files(str(tmp_path))
+    assert len(find_files(str(tmp_path))) == 3
+    with pytest.raises(TinyBertError, match="is a directory without files that end in"):
+        find_files(str(tmp_path / "d.txt"))
+
+
+# === Documents of a line ===
+
+
+def documents_of(path, content, shard_bytes=1_000_000, **options):
+    path.write_bytes(content)
+    _, parts = split_file(str(path), shard_bytes, **options)
+    return [document.paragraphs for part in parts for document in read_documents(part)]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("shard_bytes", [10, 1000])
+def test_a_document_a_line(tmp_path, pack, shard_bytes):
+    content = pack(b"one thing\r\n\ntwo\n  \nthree is the last\n")
+    found = documents_of(tmp_path / "a.txt", content, shard_bytes, document="line")
+    assert found == [[b"one thing"], [b"two"], [b"three is the last"]]
+
+
+@pytest.mark.parametrize("shard_bytes", [10, 1000])
+def test_json_lines(tmp_path, shard_bytes):
+    content = b'{"id": 1, "body": "one\\n\\ntwo"}\n\n{"body": "  "}\n{"body": "caf\xc3\xa9"}\n'
+    found = documents_of(tmp_path / "a.jsonl", content, shard_bytes, json_field="body")
+    assert found == [[b"one", b"two"], ["café".encode()]]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"text": 3}', "line 2: there is no text 'text', only 'text'"),
+        (b'{"txt": "a"}', "line 2: there is no text 'text', only 'txt'. --json_field names"),
+        (b"[1]", "line 2: there is no text 'text', only list"),
+        (b'{"text": "a"', r"line 2: not valid JSON"),
+    ],
+)
+def test_an_unusable_json_line(tmp_path, line, message):
+    with pytest.raises(TinyBertError, match=message):
+        documents_of(tmp_path / "a.jsonl", b'{"text": "a"}\n' + line + b"\n")
+
+
+def test_many_lines_that_are_one_document(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a line\n" * 30)
+    assert is_one_document(str(path)) == 30
+    path.write_text("a line\n" * 30 + "\n" + "a line\n")
+    assert is_one_document(str(path)) == 0
+    path.write_text("a line\n" * 5)
+    assert is_one_document(str(path)) == 0
+
+
+def test_zstandard_is_named(tmp_path):
+    with pytest.raises(TinyBertError, match=r"compressed with Zstandard, .*zstd -d"):
+        documents_of(tmp_path / "a.txt", b"\x28\xb5\x2f\xfd....")
 
 
 # === Files that are no text ===

@@ -66,11 +66,14 @@ def test_questions_without_an_answer(tmp_path):
     ("changes", "message"),
     [
         ({"id": "q2"}, "question q2: its id is there twice"),
-        ({"id": 7}, r"paragraph 1, question 1: 'id' is 7, expected a string"),
+        ({"id": 7.5}, r"paragraph 1, question 1: 'id' is 7.5, expected a string"),
         ({"id": ...}, r"paragraph 1, question 1: there is no 'id', only 'question', 'answers'"),
         ({"question": " "}, r"question q1: 'question' is empty"),
         ({"question": "\ud83d"}, r"question q1: 'question' holds '.ud83d', half a char"),
-        ({"answers": []}, r"question q1: has no answer\. Add one"),
+        (
+            {"answers": [], "is_impossible": False},
+            r"question q1: has no answer\. Add one",
+        ),
         ({"answers": ...}, r"question q1: there is no 'answers', only 'id', 'question'"),
         ({"answers": "Zoë"}, r"question q1: 'answers' is .*, expected a list"),
         ({"answers": ["Zoë"]}, r"question q1: there is no 'text', only 'Zoë'"),
@@ -105,7 +108,8 @@ def test_an_unusable_question_is_refused(tmp_path, changes, message):
     [
         ("", "is not valid JSON"),
         ('{"data": [', "is not valid JSON: .*line 1 column"),
-        ("[]", r"a\.json: there is no 'data', only \[\]\. Expected the layout of SQuAD"),
+        ("3", r"a\.json: there is no 'data', only 3\. Expected the layout of SQuAD"),
+        ("[]", "there are no questions"),
         ('{"data": {}}', "'data' is {}, expected a list"),
         ('{"data": []}', "there are no questions"),
         ('{"data": [3]}', "article '1': there is no 'paragraphs', only 3"),
@@ -120,8 +124,56 @@ def test_an_unusable_squad_file_is_refused(tmp_path, content, message):
 
 
 def test_a_missing_squad_file_is_refused(tmp_path):
-    with pytest.raises(TinyBertError, match=r"Cannot read the SQuAD file .*a\.json"):
+    with pytest.raises(TinyBertError, match=r"There is no SQuAD file .*a\.json"):
         read_squad(V1, tmp_path / "a.json")
+
+
+FLAT = {
+    "id": 12,
+    "context": "Our Zoë sings.",
+    "question": "Who sings?",
+    "answers": {"text": ["Zoë", " Zoë "], "answer_start": [4, 3]},
+}
+PARAGRAPH = {"context": FLAT["context"], "qas": [FLAT]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"data": [FLAT]}),
+        json.dumps([FLAT]),
+        json.dumps(FLAT),
+        json.dumps([PARAGRAPH]),
+        json.dumps([{"paragraphs": [PARAGRAPH]}]),
+        "\ufeff" + json.dumps({"data": [{"paragraphs": [PARAGRAPH]}]}),
+        "\n".join(json.dumps({**FLAT, "id": i}) for i in (12, "b")) + "\n",
+    ],
+    ids=["data", "list", "one", "paragraphs", "articles", "byte order mark", "lines"],
+)
+def test_what_other_tools_write(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_text(content, "utf-8")
+    examples = read_squad(V1, path).examples
+    answers = (Answer("Zoë", 4), Answer("Zoë", 4))
+    assert examples[0] == SpanExample("12", "Who sings?", "Our Zoë sings.", answers)
+    assert [e.id for e in examples[1:]] == (["b"] if content.count("\n") > 1 else [])
+
+
+@pytest.mark.parametrize("answers", [[], {"text": [], "answer_start": []}])
+def test_empty_answers_are_none_where_a_task_has_such(tmp_path, answers):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{**FLAT, "answers": answers}]), "utf-8")
+    assert read_squad(V2, path).examples[0].answers == ()
+    with pytest.raises(TinyBertError, match="question 12: has no answer"):
+        read_squad(V1, path)
+
+
+def test_one_answer_as_an_object(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps([{**FLAT, "answers": {"text": "Zoë", "answer_start": 4}}]), "utf-8"
+    )
+    assert read_squad(V1, path).examples[0].answers == (Answer("Zoë", 4),)
 
 
 @pytest.mark.parametrize(

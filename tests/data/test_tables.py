@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tinybert_tf.data.tables import read_table
+from tinybert_tf.data.tables import read_table, read_texts
 from tinybert_tf.data.tasks import Task
 from tinybert_tf.errors import TinyBertError
 
@@ -96,6 +96,72 @@ def test_scores(assert_examples, write, tmp_path):
     )
     examples = read_table(SCORED, write(tmp_path / "a.jsonl", text))
     assert_examples(examples, (("a", "b", "c"),), [0.0, 2.25, 1.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "text;label\none, two;good\nthree;bad\n"),
+        ("a.csv", "text|label\none, two|good\nthree|bad\n"),
+        ("a.csv", 'text\tlabel\n"one, two"\tgood\nthree\tbad\n'),
+        ("a.tsv", 'text,label\n"one, two",good\nthree,bad\n'),
+        ("a.txt", "text\tlabel\none, two\tgood\nthree\tbad\n"),
+        ("a.csv", "sep=;\r\ntext;label\r\none, two;good\r\nthree;bad\r\n"),
+        ("a.csv", '\ufeff"sep=|"\ntext|label\none, two|good\nthree|bad\n'),
+        ("a.csv", 'text,label\r"one, two",good\rthree,bad\r'),
+        ("a.tsv", "text\tlabel\rone, two\tgood\rthree\tbad"),
+        ("a.csv", '\n text , label ,,\n"one, two",good,,\n,,,\n ,,,\nthree,bad,,\n,,,\n'),
+        (
+            "a.jsonl",
+            '{"text": "one, two", "label": "good"}\r{"text": "three", "label": "bad"}\r',
+        ),
+    ],
+    ids=[
+        *("semicolon", "pipe", "tab", "comma in .tsv", ".txt", "sep line", "quoted sep line"),
+        *("carriage returns", "carriage returns in .tsv", "Excel's blank cells", "jsonl"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_spreadsheets_write(assert_examples, write, tmp_path, name, content, encoding):
+    examples = read_table(MOOD, write(tmp_path / name, content.encode(encoding)))
+    assert_examples(examples, (("one, two", "three"),), [1, 0])
+
+
+def test_a_given_delimiter_goes_first(assert_examples, write, tmp_path):
+    path = write(tmp_path / "a.csv", "text~label\na,b;c~good\n")
+    assert_examples(read_table(MOOD, path, "~"), (("a,b;c",),), [1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "cells", "expected"),
+    [
+        (("bad", "good"), ("1.0", "0.0"), [1, 0]),
+        (("1", "2", "5"), ("5", "1.0"), [2, 0]),
+        (("1.0", "2.0"), ("2", "1"), [1, 0]),
+        (("false", "true"), ("TRUE", "False"), [1, 0]),
+        (("no", "yes"), (" Yes", "NO"), [1, 0]),
+    ],
+)
+def test_labels_as_spreadsheets_spell_them(write, tmp_path, labels, cells, expected):
+    task = Task("spelled", ("text",), "label", labels)
+    path = write(tmp_path / "a.csv", f"text,label\na,{cells[0]}\nb,{cells[1]}\n")
+    assert read_table(task, path).labels.tolist() == expected
+
+
+def test_json_truth_values(write, tmp_path):
+    task = Task("truth", ("text",), "label", ("false", "true"))
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "label": true}')
+    assert read_table(task, path).labels.tolist() == [1]
+
+
+def test_texts_without_labels(write, tmp_path):
+    path = write(tmp_path / "a.csv", "id;first;second\n1;a;b, c\n;;\n2;d;e\n")
+    assert read_texts(path, ("second", "first")) == (("b, c", "e"), ("a", "d"))
+    path = write(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": "b"}\n')
+    assert read_texts(path, ("text",)) == (("a", "b"),)
+    for content in ("text\n\u3000,\n", "text,more\n ,x\n"):
+        with pytest.raises(TinyBertError, match=r"line 2: "):
+            read_texts(write(tmp_path / "b.csv", content), ("text",))
 
 
 # === What is refused ===
@@ -216,6 +282,33 @@ def test_an_unusable_row_of_a_table_is_refused(write, tmp_path, name, text, mess
 def test_an_unusable_line_of_jsonl_is_refused(write, tmp_path, line, message):
     path = write(tmp_path / "a.jsonl", '{"text": "one", "label": "good"}\n' + line + "\n")
     with pytest.raises(TinyBertError, match=message):
+        read_table(MOOD, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            'text,label\na,"good,bad"\n',
+            r"line 2: the label is 'good,bad', .* 2 labels",
+        ),
+        ("a.csv", "text,label\na,good; bad\n", "line 2: the label is 'good; bad', .* 2 labels"),
+        ("a.csv", "text,label\na,0|1\n", r"line 2: the label is '0\|1', .* 2 labels"),
+        ("a.tsv", "text\tlabel\na\t['bad', 'good']\n", "line 2: the label is .* 2 labels"),
+        ("a.jsonl", '{"text": "a", "label": ["bad", "good"]}', r"'label' is \[.* 2 labels"),
+        ("a.csv", "text,bad,good\na,1,1\n", "but columns 'bad', 'good', one a label"),
+        ("a.jsonl", '{"text": "a", "bad": 1, "good": 0}', "but columns 'bad', 'good', one"),
+    ],
+)
+def test_several_labels_a_text_are_refused_by_name(write, tmp_path, name, content, message):
+    with pytest.raises(TinyBertError, match=rf"{message}.*several labels a text are not supp"):
+        read_table(MOOD, write(tmp_path / name, content))
+
+
+def test_what_excel_has_lost_is_refused(write, tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\n#NAME?,good\n")
+    with pytest.raises(TinyBertError, match=r"line 2: a text is #NAME\?, which Excel writes"):
         read_table(MOOD, path)
 
 

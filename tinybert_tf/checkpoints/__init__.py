@@ -1,5 +1,6 @@
 """Weights in and out: Hugging Face layout, Google's and Huawei's, KerasHub, Model Garden."""
 
+from tinybert_tf import backend  # noqa: F401 - before Keras is imported
 from tinybert_tf.checkpoints.hugging_face import (
     load_encoder,
     load_masked_lm,

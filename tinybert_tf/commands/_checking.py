@@ -1,12 +1,11 @@
 """The check that is a command of its own, and with which `run` and others begin."""
 
 
-def check(config, measure: bool = True) -> None:
+def check(config) -> None:
     """Looks at everything that a run needs and prints it, warnings behind.
 
     Args:
         config: `RunConfig`.
-        measure: bool. Whether a few steps are measured, to estimate the time.
 
     Raises:
         TinyBertError: if the run cannot be done, with every reason.
@@ -14,7 +13,7 @@ def check(config, measure: bool = True) -> None:
     from tinybert_tf.reports import tables
     from tinybert_tf.runs.checking import check_run
 
-    findings = check_run(config, measure)
+    findings = check_run(config)
     for table in tables.check_tables(findings, config.data.max_tokens):
         tables.print_table(table)
     for warning in findings.warnings:
@@ -27,10 +26,10 @@ def check_begun(config, run) -> None:
 
     Args:
         config: `RunConfig`.
-        run: `RunDirectory`. Of one that goes on, the time is not estimated again.
+        run: `RunDirectory`.
 
     Raises:
         TinyBertError: see `check`.
     """
     if not (run.teacher.exists() and run.student.exists()):
-        check(config, measure=not run.checkpoints.exists())
+        check(config)

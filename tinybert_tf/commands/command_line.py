@@ -30,6 +30,7 @@ COMMANDS = (
     "distill",
     "evaluate",
     "report",
+    "classify",
     "predict",
     "corpus",
     "general-distill",
@@ -160,4 +161,7 @@ def _make_parsers(program: Program) -> tuple[CommandParser, dict[str, CommandPar
 
 @reporting_errors
 def _execute(arguments) -> None:
+    from tinybert_tf import backend
+
+    backend.check_versions()
     arguments.execute(arguments)

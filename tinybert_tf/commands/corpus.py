@@ -8,8 +8,8 @@ from tinybert_tf.errors import TinyBertError
 HELP = "make a corpus out of plain text"
 
 _DESCRIPTION = """Make a corpus of token ids out of plain text, for general distillation. A line
-of text is a paragraph, blank lines stand between documents. The same command goes on with a
-corpus that was interrupted."""
+of text is a paragraph, blank lines stand between documents, unless --document says otherwise.
+The same command goes on with a corpus that was interrupted."""
 _EPILOG = """What follows `--` are the runner's own options, as in
 `--runner FlinkRunner -- --flink_master=host:8081`."""
 _IN_PROCESS = "in_process"
@@ -28,7 +28,8 @@ def add_arguments(parser: CommandParser) -> None:
         nargs="+",
         required=True,
         metavar="FILE",
-        help="text files, plain or gzipped, globs, or tfds:NAME of TensorFlow Datasets",
+        help="text or .jsonl files, plain or gzipped, folders of them, globs, or tfds:NAME of "
+        "TensorFlow Datasets",
     )
     add(
         "--output",
@@ -65,6 +66,13 @@ def add_arguments(parser: CommandParser) -> None:
         default=0.0,
         help="share of the tokens to mask; BERT's is 0.15",
     )
+    add(
+        "--document",
+        choices=("paragraphs", "line"),
+        default="paragraphs",
+        help="of a text file: lines up to a blank one, or each line",
+    )
+    add("--json_field", default="text", help="of .jsonl files: the member that is a document")
     add("--seed", type=int, default=0, help="of short lengths and masks")
     add(
         "--shard_megabytes",
@@ -104,9 +112,11 @@ def _open_corpus(arguments):
         mask_probability=arguments.mask_probability,
         seed=arguments.seed,
         shard_megabytes=arguments.shard_megabytes,
+        document=arguments.document,
+        json_field=arguments.json_field,
     )
     tokenizer = _load_tokenizer(arguments)
-    inputs, parts = _divide_inputs(arguments, options.shard_bytes)
+    inputs, parts = _divide_inputs(arguments, options)
     header = Header(
         version=FORMAT_VERSION,
         options=options,
@@ -155,7 +165,7 @@ def _load_tokenizer(arguments):
     return load_tokenizer(WeightsConfig(weights=arguments.teacher, lowercase=lowercase))
 
 
-def _divide_inputs(arguments, shard_bytes: int):
+def _divide_inputs(arguments, options):
     """Returns the inputs, each once, and their parts."""
     from tinybert_tf.corpus import _documents
 
@@ -167,11 +177,26 @@ def _divide_inputs(arguments, shard_bytes: int):
                 arguments.tfds_split,
                 arguments.tfds_field,
                 arguments.tfds_data_dir,
-                shard_bytes,
+                options.shard_bytes,
             )
             parts_of[source] = parts
             continue
         for file in _documents.find_files(name):
-            source, parts = _documents.split_file(file, shard_bytes)
+            if options.document == "paragraphs":
+                _hint_at_documents(file)
+            source, parts = _documents.split_file(
+                file, options.shard_bytes, options.document, options.json_field
+            )
             parts_of[source] = parts
     return tuple(parts_of), [part for parts in parts_of.values() for part in parts]
+
+
+def _hint_at_documents(file: str) -> None:
+    from tinybert_tf.corpus import _documents
+
+    if lines := _documents.is_one_document(file):
+        print(
+            f"warning: {file} has no blank line among its first {lines:,}: they are one "
+            "document. If each line is one, give --document line.",
+            flush=True,
+        )

@@ -1,6 +1,7 @@
 """Documents out of text files and TensorFlow Datasets, in parts that are read apart.
 
-A line is a paragraph, blank lines stand between documents.
+Of a text file, a line is a paragraph and blank lines stand between documents, or each line is a
+document. Of JSON lines, a member of each line is one.
 """
 
 import contextlib
@@ -9,7 +10,9 @@ import gzip
 import hashlib
 import io
 import itertools
+import json
 import math
+import os
 import zlib
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -26,6 +29,12 @@ MAX_PARAGRAPH_BYTES = 1_000_000
 MAX_DOCUMENT_BYTES = 16_000_000
 _READ_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_JSON_LINES = (".jsonl", ".ndjson")
+# Of the files of a directory, those that are read.
+_TEXT_FILES = (".txt", ".text", *_JSON_LINES)
+# So many lines without a blank one are hardly one document.
+_MANY_LINES = 20
 
 
 class Document(NamedTuple):
@@ -56,7 +65,8 @@ class Part:
         end: int. The first byte that is another's; of TensorFlow Datasets, the number of parts.
         size: int. About the bytes to be read.
         tfds_split: str.
-        tfds_field: str.
+        field: str. Of TensorFlow Datasets or JSON lines, what holds the text.
+        document: str. What a document of a file is: `"paragraphs"`, `"line"` or `"json"`.
     """
 
     kind: Literal["text", "gzip", "tfds"]
@@ -65,7 +75,8 @@ class Part:
     end: int
     size: int
     tfds_split: str = ""
-    tfds_field: str = ""
+    field: str = ""
+    document: Literal["paragraphs", "line", "json"] = "paragraphs"
 
 
 def held_out(document_digest: int, share: float) -> bool:
@@ -77,13 +88,13 @@ def held_out(document_digest: int, share: float) -> bool:
 
 
 def find_files(pattern: str) -> list[str]:
-    """Returns the file of a path or the files of a glob, in order.
+    """Returns the file of a path, a directory's text files or a glob's files, in order.
 
     Raises:
-        TinyBertError: if there is none, or a directory is named.
+        TinyBertError: if there is none.
     """
     if tf.io.gfile.isdir(pattern):
-        raise TinyBertError(f"{pattern} is a directory. Name its files: '{pattern}/*'.")
+        return _find_text_files(pattern)
     if tf.io.gfile.exists(pattern):
         return [pattern]
     paths = [path for path in sorted(tf.io.gfile.glob(pattern)) if not tf.io.gfile.isdir(path)]
@@ -92,29 +103,79 @@ def find_files(pattern: str) -> list[str]:
     return paths
 
 
-def split_file(path: str, shard_bytes: int) -> tuple[Input, list[Part]]:
+def _find_text_files(directory: str) -> list[str]:
+    paths = [
+        os.path.join(folder, name)
+        for folder, _, names in tf.io.gfile.walk(directory)
+        for name in names
+        if name.removesuffix(".gz").endswith(_TEXT_FILES) and not name.startswith(".")
+    ]
+    if not paths:
+        raise TinyBertError(
+            f"{directory} is a directory without files that end in {', '.join(_TEXT_FILES)} "
+            f"(.gz behind or not). Name its files: '{directory}/*'."
+        )
+    return sorted(paths)
+
+
+def is_one_document(path: str) -> int:
+    """Returns how many lines a text file begins with that are one document, if they are many.
+
+    Args:
+        path: str.
+
+    Returns:
+        int. 0 if there is a blank line among the first ones, or the file has few lines.
+
+    Raises:
+        TinyBertError: if the file is no text.
+    """
+    if path.removesuffix(".gz").endswith(_JSON_LINES):
+        return 0
+    count = 0
+    with contextlib.closing(_TextFile(path)) as file:
+        while file.offset < _READ_BYTES and (line := file.next_line()):
+            if not line.strip():
+                return 0
+            count += 1
+    return count if count >= _MANY_LINES else 0
+
+
+def split_file(
+    path: str,
+    shard_bytes: int,
+    document: Literal["paragraphs", "line"] = "paragraphs",
+    json_field: str = "text",
+) -> tuple[Input, list[Part]]:
     """Divides a file at documents' ends.
 
     Args:
         path: str.
         shard_bytes: int. About the bytes of a part. A gzip file is one part: it can only be
             read from the beginning.
+        document: str. See `CorpusOptions`.
+        json_field: str. See `CorpusOptions`.
 
     Raises:
         TinyBertError: if the file is no text, or has lines or documents out of all measure.
     """
     size = tf.io.gfile.stat(path).length
     source = Input(name=path, size=size)
+    is_json = path.removesuffix(".gz").endswith(_JSON_LINES)
+    kind = "json" if is_json else document
+    made = {"field": json_field if is_json else "", "document": kind}
     with contextlib.closing(_TextFile(path)) as file:
         # What is no text shows in its first line.
         file.next_line()
         if file.is_gzip:
-            return source, [Part("gzip", path, 0, size, size)]
+            return source, [Part("gzip", path, 0, size, size, **made)]
         count = max(-(-size // shard_bytes), 1)
-        starts = {file.next_document(size * i // count) for i in range(count)}
+        step = file.next_document if kind == "paragraphs" else file.next_start
+        starts = {step(size * i // count) for i in range(count)}
     bounds = sorted({*starts, size})
     return source, [
-        Part("text", path, start, end, end - start) for start, end in itertools.pairwise(bounds)
+        Part("text", path, start, end, end - start, **made)
+        for start, end in itertools.pairwise(bounds)
     ]
 
 
@@ -162,6 +223,11 @@ class _TextFile:
         self._path = path
         self._stored = io.BufferedReader(_RawFile(path), _READ_BYTES)
         self._lines: io.BufferedIOBase = self._stored
+        if self._stored.peek(4).startswith(_ZSTD_MAGIC):
+            raise TinyBertError(
+                f"{path} is compressed with Zstandard, which is not read. Unpack it (zstd -d), "
+                "or pack it with gzip."
+            )
         self.is_gzip = self._stored.peek(2).startswith(_GZIP_MAGIC)
         if self.is_gzip:
             self._lines = gzip.GzipFile(fileobj=self._stored)
@@ -189,12 +255,17 @@ class _TextFile:
         self.offset += len(line)
         return line
 
-    def next_document(self, offset: int) -> int:
-        """Returns where the first document starts at or after `offset`."""
+    def next_start(self, offset: int) -> int:
+        """Returns where the first line starts after `offset`; 0 for 0."""
         self.seek(offset)
         if offset:
             # The rest of a line, which may be blank where the line is not.
             self.offset += len(self._read_line())
+        return self.offset
+
+    def next_document(self, offset: int) -> int:
+        """Returns where the first document of paragraphs starts at or after `offset`."""
+        if self.next_start(offset):
             while self.next_line().strip():
                 self.check_document_size(offset)
         return self.offset
@@ -204,7 +275,8 @@ class _TextFile:
         if self.offset - start > MAX_DOCUMENT_BYTES:
             raise self._error(
                 f"there were {MAX_DOCUMENT_BYTES:,} bytes without a blank line before this. "
-                "Blank lines stand between documents: put them in."
+                "Blank lines stand between documents: put them in, or give --document line if "
+                "each line is a document."
             )
 
     def _read_line(self) -> bytes:
@@ -220,6 +292,11 @@ class _TextFile:
                 "it into several."
             )
         return line
+
+    def error_before(self, size: int, problem: str) -> TinyBertError:
+        """Returns an error at the line of `size` bytes that was read last."""
+        self.offset -= size
+        return self._error(problem)
 
     def _error(self, problem: str) -> TinyBertError:
         """Returns an error at the line of `offset`."""
@@ -278,13 +355,19 @@ def _read_tfds(part: Part) -> Iterator[Document]:
         # One file after the other: the order of the examples is that of the files.
         read_config=tfds.ReadConfig(interleave_cycle_length=1),
     )
-    texts = examples.map(lambda example: example[part.tfds_field])
+    texts = examples.map(lambda example: example[part.field])
     # In batches, because the step from TensorFlow to Python costs more than an example.
     for batch in texts.batch(64).prefetch(1).as_numpy_iterator():
         for text in batch:
-            paragraphs = [line.strip() for line in text.split(b"\n")]
-            if paragraphs := [paragraph for paragraph in paragraphs if paragraph]:
-                yield Document(paragraphs)
+            if document := _to_document(text):
+                yield document
+
+
+def _to_document(text: bytes) -> Document | None:
+    """Returns the lines of a text as paragraphs; `None` if all are blank."""
+    paragraphs = [line.strip() for line in text.split(b"\n")]
+    paragraphs = [paragraph for paragraph in paragraphs if paragraph]
+    return Document(paragraphs) if paragraphs else None
 
 
 # === Documents ===
@@ -296,7 +379,37 @@ def read_documents(part: Part) -> Iterator[Document]:
     Raises:
         TinyBertError: if the input is no text; file and line are named.
     """
-    return _read_tfds(part) if part.kind == "tfds" else _read_text(part)
+    if part.kind == "tfds":
+        return _read_tfds(part)
+    return _read_text(part) if part.document == "paragraphs" else _read_lines(part)
+
+
+def _read_lines(part: Part) -> Iterator[Document]:
+    """Yields a document for each line that is not blank."""
+    with contextlib.closing(_TextFile(part.source)) as file:
+        file.seek(part.start)
+        end = math.inf if file.is_gzip else part.end
+        while file.offset < end and (line := file.next_line()):
+            if part.document == "line":
+                text = line.strip()
+            else:
+                text = _text_of_json(line, part.field, file) if line.strip() else b""
+            if document := _to_document(text):
+                yield document
+
+
+def _text_of_json(line: bytes, field: str, file: _TextFile) -> bytes:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise file.error_before(len(line), f"not valid JSON ({error}).") from error
+    text = row.get(field) if isinstance(row, dict) else None
+    if not isinstance(text, str):
+        known = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
+        raise file.error_before(
+            len(line), f"there is no text '{field}', only {known}. --json_field names another."
+        )
+    return text.encode("utf-8", "replace")
 
 
 def _read_text(part: Part) -> Iterator[Document]:

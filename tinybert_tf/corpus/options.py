@@ -30,6 +30,9 @@ class CorpusOptions:
         mask_probability: float. Share of the tokens that are to be predicted; 0.15 is BERT's.
         seed: int. Of short lengths and masks.
         shard_megabytes: float. Text of a shard, in 10^6 bytes.
+        document: str. What a document of a text file is: `"paragraphs"`, lines up to a blank
+            one, or `"line"`, each line.
+        json_field: str. The member of a line of JSON lines that holds the document.
     """
 
     sequence_length: int = pydantic.Field(128, ge=4)
@@ -38,6 +41,9 @@ class CorpusOptions:
     mask_probability: float = pydantic.Field(0.0, ge=0, lt=1)
     seed: int = pydantic.Field(0, ge=0)
     shard_megabytes: float = pydantic.Field(32.0, gt=0)
+    # Corpora from before there was a choice have these.
+    document: Literal["paragraphs", "line"] = "paragraphs"
+    json_field: str = "text"
 
     @property
     def shard_bytes(self) -> int:

@@ -17,7 +17,7 @@ from tinybert_tf.data.examples import Examples, check_training_labels
 from tinybert_tf.data.glue import further_dev_splits, read_glue, read_glue_test
 from tinybert_tf.data.labels import match_labels
 from tinybert_tf.data.squad import SPAN_TASKS, SpanExamples, SpanTask, read_squad
-from tinybert_tf.data.tables import read_table
+from tinybert_tf.data.tables import read_table, read_texts
 from tinybert_tf.data.tasks import GLUE_TASKS, Task
 from tinybert_tf.data.tfds import read_tfds
 from tinybert_tf.data.windows import SpanWindows, encode_windows
@@ -47,5 +47,6 @@ __all__ = [
     "read_glue_test",
     "read_squad",
     "read_table",
+    "read_texts",
     "read_tfds",
 ]

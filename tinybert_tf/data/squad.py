@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import read_text_file
+from tinybert_tf.files import missing_hint, read_text_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,31 +94,33 @@ class SpanExamples:
 
 # === Files ===
 
+# Of an article, of a paragraph, and of a question beside its context.
+_LEVELS = {"paragraphs", "qas", "question"}
+
 
 def read_squad(task: SpanTask, path: str | os.PathLike) -> SpanExamples:
-    """Reads a file in the JSON layout of SQuAD v1.1 and v2.0.
+    """Reads a file in the JSON layout of SQuAD v1.1 and v2.0, or one of its relatives.
+
+    Other tools write the articles, paragraphs or questions as a bare list or as JSON lines; a
+    question beside its context; ids as integers; the answers as one object, of lists or of a
+    single answer; and of questions without an answer, `answers` that are empty and no
+    `is_impossible`. An answer with space at its ends is read without it.
 
     Args:
         task: `SpanTask`. Says whether questions without an answer (`is_impossible`) may occur.
         path: str or path. The file.
 
     Raises:
-        TinyBertError: if the file is not of that layout, an id comes twice, a question has no
-            answer and is not marked as such, or an answer is not where it is said to be in
+        TinyBertError: if the file is not of these layouts, an id comes twice, a question has
+            no answer and is not marked as such, or an answer is not where it is said to be in
             its context. Article and question are named.
     """
-    try:
-        content = json.loads(read_text_file(path, "SQuAD file"))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise TinyBertError(
-            f"{path} is not valid JSON: {error}. Is it complete? Get it again."
-        ) from error
     examples = {}
-    for number, article in enumerate(_get(content, "data", list, str(path)), start=1):
+    for number, article in enumerate(_read_articles(path), start=1):
         title = article.get("title", number) if isinstance(article, dict) else number
         where = f"{path}, article '{title}'"
-        for i, paragraph in enumerate(_get(article, "paragraphs", list, where), start=1):
-            for example in _read_paragraph(task, paragraph, f"{where}, paragraph {i}", where):
+        for paragraph, paragraph_where in _paragraphs(article, where):
+            for example in _read_paragraph(task, paragraph, paragraph_where, where):
                 if example.id in examples:
                     raise TinyBertError(
                         f"{where}, question {example.id}: its id is there twice. "
@@ -130,16 +132,63 @@ def read_squad(task: SpanTask, path: str | os.PathLike) -> SpanExamples:
     return SpanExamples(tuple(examples.values()))
 
 
+def _read_articles(path: str | os.PathLike) -> list:
+    """Returns the list of a file, or of its JSON lines."""
+    if not os.path.exists(path):
+        raise TinyBertError(f"There is no SQuAD file {path}.{missing_hint(path)}")
+    text = read_text_file(path, "SQuAD file").removeprefix("\ufeff")
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        lines = [line for line in text.split("\n") if line.strip()]
+        try:
+            # A file of one long line is no JSON lines: the first message says where it breaks.
+            articles = [json.loads(line) for line in lines] if len(lines) > 1 else []
+        except (json.JSONDecodeError, RecursionError):
+            articles = []
+        if not articles:
+            raise TinyBertError(
+                f"{path} is not valid JSON: {error}. Is it complete? Get it again."
+            ) from error
+        return articles
+    if isinstance(content, list):
+        return content
+    # A file of JSON lines may have a single one.
+    if isinstance(content, dict) and "data" not in content and _LEVELS & content.keys():
+        return [content]
+    return _get(content, "data", list, str(path))
+
+
+def _paragraphs(article: object, where: str) -> Iterator[tuple[object, str]]:
+    """Yields the paragraphs of an article, a paragraph, or a question beside its context."""
+    if isinstance(article, dict) and "paragraphs" not in article:
+        if "qas" in article:
+            yield article, where
+            return
+        if {"question", "context"} <= article.keys():
+            yield {"context": article["context"], "qas": [article]}, where
+            return
+    for i, paragraph in enumerate(_get(article, "paragraphs", list, where), start=1):
+        yield paragraph, f"{where}, paragraph {i}"
+
+
 def _read_paragraph(
     task: SpanTask, paragraph: object, where: str, article: str
 ) -> Iterator[SpanExample]:
     context = _get_text(paragraph, "context", where)
     for number, qa in enumerate(_get(paragraph, "qas", list, where), start=1):
-        question_id = _get_text(qa, "id", f"{where}, question {number}")
+        question_id = _get_id(qa, f"{where}, question {number}")
         question_where = f"{article}, question {question_id}"
         question = _get_text(qa, "question", question_where)
         answers = _read_answers(task, qa, context, question_where)
         yield SpanExample(question_id, question, context, answers)
+
+
+def _get_id(qa: object, where: str) -> str:
+    number = qa.get("id") if isinstance(qa, dict) else None
+    if isinstance(number, int) and not isinstance(number, bool):
+        return str(number)
+    return _get_text(qa, "id", where)
 
 
 def _read_answers(task: SpanTask, qa: dict, context: str, where: str) -> tuple[Answer, ...]:
@@ -151,9 +200,13 @@ def _read_answers(task: SpanTask, qa: dict, context: str, where: str) -> tuple[A
             )
         return ()
     answers = tuple(
-        Answer(_get_text(answer, "text", where), _get(answer, "answer_start", int, where))
-        for answer in _get(qa, "answers", list, where)
+        _strip(
+            Answer(_get_text(answer, "text", where), _get(answer, "answer_start", int, where))
+        )
+        for answer in _list_answers(qa, where)
     )
+    if not answers and task.has_unanswerable and "is_impossible" not in qa:
+        return ()
     if not answers:
         raise TinyBertError(
             f"{where}: has no answer. Add one, remove the question, or where the context has "
@@ -169,6 +222,26 @@ def _read_answers(task: SpanTask, qa: dict, context: str, where: str) -> tuple[A
                 f"which reads {found!r}.{hint} Correct answer_start, counted in characters."
             )
     return answers
+
+
+def _list_answers(qa: dict, where: str) -> list:
+    """Returns the answers as a list of objects, also where they are one object."""
+    answers = qa.get("answers")
+    if not isinstance(answers, dict):
+        return _get(qa, "answers", list, where)
+    texts, starts = answers.get("text"), answers.get("answer_start")
+    if isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
+        return [
+            {"text": text, "answer_start": start}
+            for text, start in zip(texts, starts, strict=True)
+        ]
+    return [answers]
+
+
+def _strip(answer: Answer) -> Answer:
+    """Returns an answer without the space at its ends."""
+    text = answer.text.lstrip()
+    return Answer(text.rstrip(), answer.start + len(answer.text) - len(text))
 
 
 def _get(value: object, name: str, kind: type, where: str):

@@ -1,7 +1,6 @@
 """Labelled texts from files with named columns: delimited text, JSON lines, Parquet."""
 
 import json
-import operator
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,6 +66,44 @@ def read_table(task: Task, path: str | os.PathLike, delimiter: str | None = None
     return to_examples(task, f"{path}, line", rows)
 
 
+def read_texts(
+    path: str | os.PathLike, columns: Sequence[str], delimiter: str | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """Reads texts without labels from a file as `read_table` takes them, Parquet aside.
+
+    Args:
+        path: str or path. The file.
+        columns: sequence of str. Those of the texts.
+        delimiter: str or `None`. See `read_table`.
+
+    Returns:
+        tuple of tuples of str, one for each column.
+
+    Raises:
+        TinyBertError: if the file cannot be read, lacks a column, or has a row without text.
+    """
+    path, columns = pathlib.Path(path), tuple(columns)
+    text = read_data_file(path)
+    if path.suffix.lower() in _JSON_LINES:
+        rows = (
+            (number, _json_texts(where, row, columns), "")
+            for number, where, row in _json_objects(path, text, columns)
+        )
+    else:
+        dialect = find_dialect(text, path.suffix.lower(), columns, delimiter)
+        records = read_records(path, text, dialect)
+        header = [name.strip() for name in next(records, (1, []))[1]]
+        rows = pick_columns(path, header, columns, records, dialect)
+    texts = []
+    for number, cells, problem in rows:
+        if problem or not all(map(str.strip, cells)):
+            raise TinyBertError(f"{path}, line {number}: {problem or 'a text is empty'}.")
+        texts.append(cells)
+    if not texts:
+        raise TinyBertError(f"{path}: there are no rows, expected one or more.")
+    return tuple(zip(*texts, strict=True))
+
+
 # === Files and columns ===
 
 
@@ -102,11 +139,11 @@ def pick_columns(
     dialect: Dialect,
 ) -> Iterator[Row]:
     """Yields the wanted cells of each record, or how its number of fields is wrong."""
-    pick = operator.itemgetter(*find_columns(path, tuple(header), wanted))
+    positions = find_columns(path, tuple(header), wanted)
     width = len(header)
     for line, fields in records:
         if len(fields) == width:
-            yield line, pick(fields), ""
+            yield line, tuple(fields[i] for i in positions), ""
         else:
             much = "few" if len(fields) < width else "many"
             problem = f"too {much} fields: {len(fields)}, expected {width} ({dialect.hint})"
@@ -145,6 +182,17 @@ def _check_label_column(task: Task, where: object, names: Sequence[str]) -> None
 
 def _read_jsonl_table(task: Task, path: pathlib.Path, text: str) -> Iterator[Row]:
     wanted = (*task.text_fields, task.label_field)
+    for number, where, row in _json_objects(path, text, wanted):
+        _check_label_column(task, where, tuple(row))
+        texts = _json_texts(where, row, task.text_fields)
+        find_columns(where, tuple(row), wanted)
+        yield number, (*texts, _json_label(task, where, row[task.label_field])), ""
+
+
+def _json_objects(
+    path: pathlib.Path, text: str, wanted: Sequence[str]
+) -> Iterator[tuple[int, str, dict]]:
+    """Yields line number, place for messages, and object of every line that is not blank."""
     for number, record in enumerate(split_lines(text), start=1):
         if not record.strip():
             continue
@@ -160,12 +208,14 @@ def _read_jsonl_table(task: Task, path: pathlib.Path, text: str) -> Iterator[Row
                 f"{where}: holds a {type(row).__name__}, expected an object with "
                 f"{', '.join(map(repr, wanted))}."
             )
-        _check_label_column(task, where, tuple(row))
-        find_columns(where, tuple(row), wanted)
-        *texts, label = (row[name] for name in wanted)
-        for name, cell in zip(wanted, texts, strict=False):
-            _check_json_text(where, name, cell)
-        yield number, (*texts, _json_label(task, where, label)), ""
+        yield number, where, row
+
+
+def _json_texts(where: str, row: dict, columns: Sequence[str]) -> tuple[str, ...]:
+    find_columns(where, tuple(row), columns)
+    for name in columns:
+        _check_json_text(where, name, row[name])
+    return tuple(row[name] for name in columns)
 
 
 def _check_json_text(where: str, name: str, cell: object) -> None:

@@ -1,5 +1,6 @@
 """TinyBERT's distillation: losses, layer mapping, the student's start, the Distiller."""
 
+from tinybert_tf import backend  # noqa: F401 - before Keras is imported
 from tinybert_tf.distillation.distiller import TinyBertDistiller
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.losses import (

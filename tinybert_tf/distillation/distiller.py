@@ -11,6 +11,7 @@ from tinybert_tf.distillation import losses
 from tinybert_tf.distillation._kinds import check_pair, kind_of
 from tinybert_tf.distillation._least_squares import LinearFit
 from tinybert_tf.distillation._projections import check_choice, make_projections
+from tinybert_tf.distillation._text_inputs import TextInputs
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.stages import TERMS, Stage
 from tinybert_tf.errors import TinyBertError
@@ -29,7 +30,7 @@ class _Untracked:
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
-class TinyBertDistiller(keras.Model):
+class TinyBertDistiller(TextInputs, keras.Model):
     """Trains a student to behave like its teacher, layer by layer (arXiv 1909.10351).
 
     One step is one forward pass of the teacher (inference mode, outside the gradient) and one
@@ -37,7 +38,8 @@ class TinyBertDistiller(keras.Model):
     of the stage given to `compile`; see `tinybert_tf.distillation.losses` for the terms.
 
     Works under `fit`, callbacks, `jit_compile`, mixed precision and `tf.distribute`: masked
-    means are taken over the global batch, whatever number of replicas it is split over.
+    means are taken over the global batch, whatever number of replicas it is split over. `fit`
+    takes text as well, where the student has a preprocessor. The distiller is not saved whole.
     Weights are those of the student and of the projections; the teacher's are not among them.
 
     Args:
@@ -111,6 +113,12 @@ class TinyBertDistiller(keras.Model):
     def teacher(self):
         """The teacher. Not a part of this model's weights."""
         return self._teacher_holder.model
+
+    @property
+    def preprocessor(self):
+        """What encodes text that `fit` is given: the student's, or the teacher's, or `None`."""
+        own = getattr(self.student, "preprocessor", None)
+        return own or getattr(self.teacher, "preprocessor", None)
 
     def __dir__(self):
         # Keras saves the weights of every model that it finds in `dir()`.
@@ -204,7 +212,7 @@ class TinyBertDistiller(keras.Model):
         return self.student(inputs, training=training)
 
     def train_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = _unpack(data)
         shares, counts = self._shares(x, sample_weight)
         # Outside the tape: nothing of the teacher is kept for a gradient.
         teacher_outputs = self._teacher_model.model(x, training=False)
@@ -223,7 +231,7 @@ class TinyBertDistiller(keras.Model):
         return self._update_metrics(loss, parts, counts, student_outputs, (y, sample_weight))
 
     def test_step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = _unpack(data)
         shares, counts = self._shares(x, sample_weight)
         teacher_outputs = self._teacher_model.model(x, training=False)
         student_outputs = self._student_model.model(x, training=False)
@@ -424,6 +432,18 @@ class TinyBertDistiller(keras.Model):
                 f"{teacher.num_heads}: they cannot be compared one by one. Compare their means "
                 'with attention_heads="mean", or drop the term with attention=0 in the stage.'
             )
+
+
+def _unpack(data) -> tuple:
+    """Returns encoder inputs, labels and sample weights of a batch."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if not isinstance(x, dict) or "padding_mask" not in x:
+        raise TinyBertError(
+            "The distiller was given batches of something else than token_ids, segment_ids and "
+            "padding_mask. Give what a BertPreprocessor returns, or text as lists, arrays or a "
+            "batched tf.data.Dataset."
+        )
+    return x, y, sample_weight
 
 
 def _sum_over_replicas(values):

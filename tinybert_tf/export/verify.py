@@ -14,9 +14,9 @@ from tinybert_tf.export._contract import read_contract
 from tinybert_tf.export._golden import SCHEMA_VERSION as GOLDEN_VERSION
 from tinybert_tf.export._golden import run_ids, tokenize
 from tinybert_tf.export._tokenizer import SCHEMA_VERSION, load_bundle_tokenizer
-from tinybert_tf.export.bundle import MODEL, seal
+from tinybert_tf.export.bundle import MODEL, MULTI_MODEL, seal
 from tinybert_tf.export.runtime import TfliteModel
-from tinybert_tf.tokenization import BertPreprocessor, load_vocabulary
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer, load_vocabulary
 
 # As much as another build of the same runtime may differ.
 _GOLDEN_DIFFERENCE = 1e-3
@@ -44,6 +44,24 @@ def verify_bundle(path: str | os.PathLike) -> dict:
         name: _load_model(folder, name, info) for name in info["files"] if _is_model(name)
     }
     return {**info, "golden_difference": _check_golden(folder, info, models)}
+
+
+def open_bundle(path: str | os.PathLike) -> tuple[dict, BertTokenizer, TfliteModel]:
+    """Checks a bundle and returns what it takes to run it.
+
+    Args:
+        path: str or path. The bundle's folder.
+
+    Returns:
+        the content of its bundle.json, its tokenizer, and the model that an app runs: that
+        of several lengths, if there is one.
+
+    Raises:
+        TinyBertError: see `verify_bundle`.
+    """
+    folder, info = pathlib.Path(path), verify_bundle(path)
+    name = MULTI_MODEL if MULTI_MODEL in info["files"] else MODEL
+    return info, load_bundle_tokenizer(folder, info), _load_model(folder, name, info)
 
 
 def _is_model(name: str) -> bool:

@@ -1,5 +1,6 @@
 """BERT that shows its inside: encoder, classifier, span classifier and masked LM."""
 
+from tinybert_tf import backend  # noqa: F401 - before Keras is imported
 from tinybert_tf.models.architectures import ARCHITECTURES
 from tinybert_tf.models.bert_encoder import BertEncoder, encoder_of
 from tinybert_tf.models.bert_layers import (

@@ -1,20 +1,27 @@
-"""How long a run takes and how much disk it fills, from a few steps that are measured."""
+"""How long a run takes and how much disk it fills, from what the machine does in a second."""
 
 import dataclasses
 import time
 from collections.abc import Callable
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.data.batches import LENGTH_STEP
-from tinybert_tf.distillation import TinyBertDistiller
+from tinybert_tf.models import BertEncoder, encoder_of
 from tinybert_tf.runs.config import RunConfig
-from tinybert_tf.training import FitConfig, make_optimizer
+from tinybert_tf.training import FitConfig
 
 FINE_TUNING = "finetune"
-# Tokens of the larger step that is measured: one of more would only take longer.
-_MEASURED_TOKENS = 512
+# A training step reads and writes arrays of the weights' size about so often: gradients, their
+# norm, Adam's moments, the average of the weights.
+_PASSES_OVER_WEIGHTS = 24
+# What a step takes is so many times its matrix products: the rest is softmax, GELU and norms.
+_OVER_PRODUCTS = 1.6
+# Of products and of sums; larger ones are no faster.
+_MEASURED_TOKENS, _MEASURED_VALUES, _ROUNDS = 512, 1 << 22, 7
 # Tracing the graphs of a stage; converting, verifying and timing an exported profile.
 _SECONDS_PER_STAGE, _SECONDS_PER_PROFILE = 15.0, 40.0
 # Forward passes of the teacher over the text that the student's start is fitted on.
@@ -23,23 +30,6 @@ _START_TOKENS, _START_PASSES = 32_768, 4
 # Adam's two moments, and the next state beside it while it is written.
 _COPIES_OF_WEIGHTS = 8
 _BYTES_PER_WEIGHT = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class StepCost:
-    """What a step takes: a part that every step has, and one for each token.
-
-    Args:
-        seconds: float. Of the step.
-        seconds_per_token: float. Padding counts.
-    """
-
-    seconds: float
-    seconds_per_token: float
-
-    def of(self, steps: int, tokens: int) -> float:
-        """Returns the seconds of some steps that have some tokens together."""
-        return steps * self.seconds + tokens * self.seconds_per_token
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +54,16 @@ class PlannedStage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Costs:
-    """What was measured.
+class Speed:
+    """What the machine does in a second.
 
     Args:
-        steps: dict of `StepCost` by stage. Of training.
-        forward: dict of `StepCost` by `"teacher"` and `"student"`. Of prediction.
+        operations: float. Of matrix products, in the precision of the run.
+        values: float. Added to others.
     """
 
-    steps: dict[str, StepCost]
-    forward: dict[str, StepCost]
+    operations: float
+    values: float
 
 
 # === Steps ===
@@ -116,86 +106,82 @@ def _plan_fit(
 # === Time ===
 
 
-def measure_costs(
-    config: RunConfig, teacher, student, distiller: TinyBertDistiller, encoded: EncodedExamples
-) -> Costs:
-    """Measures a few steps of each stage; the weights of the models change.
+def measure_speed(width: int, precision: str) -> Speed:
+    """Measures products and sums of the size that a model's are of, the best of some rounds.
 
     Args:
-        config: `RunConfig`.
-        teacher: a classifier without preprocessor.
-        student: the same.
-        distiller: `TinyBertDistiller`. Of both.
-        encoded: `EncodedExamples`. With labels.
+        width: int. Of the model.
+        precision: str. A Keras dtype policy.
     """
-    forward = {
-        name: _measure(lambda inputs, model=model: model(inputs, training=False), encoded)
-        for name, model in (("teacher", teacher), ("student", student))
-    }
-    steps = {}
-    for stage in config.distillation.stages:
-        optimizer = make_optimizer(stage.fit.optimizer, 1, config.precision)
-        distiller.compile(optimizer, stage=stage.stage(), run_eagerly=True)
-        steps[stage.name] = _measure(distiller.train_on_batch, encoded)
-    fit = config.teacher.fine_tune
-    if fit is not None:
-        optimizer = make_optimizer(fit.optimizer, 1, config.precision)
-        teacher.compile(optimizer, run_eagerly=True)
-
-        def step(inputs):
-            shape = (len(inputs["token_ids"]), *encoded.labels.shape[1:])
-            teacher.train_on_batch(inputs, np.resize(encoded.labels, shape))
-
-        steps[FINE_TUNING] = _measure(step, encoded)
-    return Costs(steps, forward)
+    dtype = keras.DTypePolicy(precision).compute_dtype
+    tokens = tf.ones((_MEASURED_TOKENS, width), dtype)
+    kernel = tf.ones((width, 4 * width), dtype)
+    values = tf.ones(_MEASURED_VALUES)
+    product = _best_seconds(lambda: tf.matmul(tokens, kernel))
+    total = _best_seconds(lambda: values + values)
+    return Speed(2 * _MEASURED_TOKENS * 4 * width**2 / product, _MEASURED_VALUES / total)
 
 
-def _measure(step: Callable[[dict], object], encoded: EncodedExamples) -> StepCost:
-    """Measures batches of two sizes, after one that does not count.
-
-    Args:
-        step: function of encoder inputs.
-        encoded: `EncodedExamples`. Of at least one example.
-    """
-    order = np.argsort(encoded.lengths, kind="stable")
-    length = int(encoded.lengths[order[len(order) // 2]])
-    count = max(_MEASURED_TOKENS // length, 4)
-    # Examples of about the median length, again and again if there are few.
-    near = np.clip(len(order) // 2 - np.arange(count), 0, None)
-    seconds, tokens = [], []
-    for rows in (count // 4, count // 4, count):
-        inputs, _ = encoded.batch(order[near[:rows]])
+def _best_seconds(compute: Callable[[], tf.Tensor]) -> float:
+    seconds = []
+    for _ in range(_ROUNDS):
         started = time.perf_counter()
-        step(inputs)
+        # What is computed on a GPU is waited for.
+        compute().numpy()
         seconds.append(time.perf_counter() - started)
-        tokens.append(inputs["token_ids"].size)
-    per_token = max(seconds[2] - seconds[1], 0.0) / (tokens[2] - tokens[1])
-    return StepCost(max(seconds[1] - per_token * tokens[1], 0.0), per_token)
+    return min(seconds[1:])
 
 
-def with_seconds(plan: PlannedStage, costs: Costs, dev_tokens: float) -> PlannedStage:
+def forward_operations(encoder: BertEncoder, length: float) -> float:
+    """Returns the operations of matrix products for a token of a text of some length.
+
+    Args:
+        encoder: `BertEncoder`.
+        length: float. In tokens.
+    """
+    width = encoder.hidden_dim
+    products = 4 * width**2 + 2 * width * encoder.intermediate_dim + 2 * length * width
+    return 2 * encoder.num_layers * products
+
+
+def with_seconds(
+    plan: PlannedStage, models: tuple, speed: Speed, *, length: float, dev_tokens: float
+) -> PlannedStage:
     """Returns a stage with about the seconds that it takes.
 
     Args:
         plan: `PlannedStage`.
-        costs: `Costs`.
+        models: teacher and student.
+        speed: `Speed`.
+        length: float. Tokens of a text, on average.
         dev_tokens: float. Of the dev set.
     """
-    scored = costs.forward["teacher" if plan.name == FINE_TUNING else "student"]
-    training = costs.steps[plan.name].of(plan.steps, plan.tokens)
-    evaluating = plan.evaluations * dev_tokens * scored.seconds_per_token
-    return dataclasses.replace(plan, seconds=training + evaluating + _SECONDS_PER_STAGE)
+    teacher, student = models
+    ahead, behind = (forward_operations(encoder_of(model), length) for model in models)
+    if plan.name == FINE_TUNING:
+        scored, trained, per_token = ahead, teacher, 3 * ahead
+    else:
+        scored, trained, per_token = behind, student, ahead + 3 * behind
+    operations = plan.tokens * per_token + plan.evaluations * dev_tokens * scored
+    values = plan.steps * trained.count_params() * _PASSES_OVER_WEIGHTS
+    seconds = _OVER_PRODUCTS * operations / speed.operations + values / speed.values
+    return dataclasses.replace(plan, seconds=seconds + _SECONDS_PER_STAGE)
 
 
-def run_seconds(config: RunConfig, plans: list[PlannedStage], costs: Costs) -> float:
+def run_seconds(
+    config: RunConfig, plans: list[PlannedStage], teacher, speed: Speed, length: float
+) -> float:
     """Returns about what a whole run takes, augmentation aside.
 
     Args:
         config: `RunConfig`.
         plans: list of `PlannedStage`. With seconds.
-        costs: `Costs`.
+        teacher: the teacher.
+        speed: `Speed`.
+        length: float. Tokens of a text, on average.
     """
-    start = _START_PASSES * _START_TOKENS * costs.forward["teacher"].seconds_per_token
+    operations = forward_operations(encoder_of(teacher), length)
+    start = _START_PASSES * _START_TOKENS * operations / speed.operations
     exports = len(config.export.profiles) * _SECONDS_PER_PROFILE
     return sum(plan.seconds for plan in plans) + start + exports
 

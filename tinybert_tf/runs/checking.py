@@ -1,7 +1,6 @@
 """A look at a whole config before anything is trained: data, teacher, student, time, disk.
 
-Every problem is told at once. What is looked at is what the steps will load and make; of
-training, a few steps are measured.
+Every problem is told at once. What is looked at is what the steps will load and make.
 """
 
 import contextlib
@@ -29,6 +28,7 @@ from tinybert_tf.runs.examples import read_further_splits, read_part, read_split
 from tinybert_tf.runs.models import load_student_start, load_teacher, make_student
 from tinybert_tf.runs.steps import task_steps
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
+from tinybert_tf.training import resolve_precision
 
 # Random examples whose lengths stand for those of all, and questions, which have windows.
 _MOST_TEXTS, _MOST_QUESTIONS = 20_000, 500
@@ -96,12 +96,11 @@ class Findings:
             raise TinyBertError(f"there are {len(self.errors)} problems.\n{lines}")
 
 
-def check_run(config: RunConfig, measure: bool = True) -> Findings:
+def check_run(config: RunConfig) -> Findings:
     """Looks at everything that a run will need, and trains nothing that is kept.
 
     Args:
         config: `RunConfig`.
-        measure: bool. Whether a few steps are measured, to estimate the time.
     """
     findings = Findings()
     examples = _read_splits(config, findings)
@@ -117,7 +116,7 @@ def check_run(config: RunConfig, measure: bool = True) -> Findings:
         encoded = _check_lengths(config, tokenizer, examples, findings)
     models = _check_models(config, findings)
     if models is not None and encoded is not None and not findings.errors:
-        _plan(config, findings, models, encoded, measure)
+        _plan(config, findings, models, encoded)
     return findings
 
 
@@ -260,7 +259,7 @@ def _existing_parent(path: str) -> pathlib.Path:
 
 
 def _check_models(config: RunConfig, findings: Findings) -> tuple | None:
-    """Makes teacher and student; returns them and their distiller if they fit each other."""
+    """Makes teacher and student, and returns them if they fit each other."""
     models = None
     with findings.collecting():
         # What was recognised is printed again by the step that trains it.
@@ -279,7 +278,7 @@ def _check_models(config: RunConfig, findings: Findings) -> tuple | None:
         for stage in config.distillation.stages:
             with findings.collecting():
                 distiller.compile("sgd", stage=stage.stage())
-        models = (teacher, student, distiller)
+        models = (teacher, student)
     return models
 
 
@@ -301,18 +300,21 @@ def _plan(
     findings: Findings,
     models: tuple,
     encoded: EncodedExamples,
-    measure: bool,
 ) -> None:
     """Counts the steps of each stage, and estimates time and disk."""
     times = findings.splits["train"].examples / len(encoded)
     plans = _estimates.plan_stages(config, encoded, times)
-    if measure:
-        costs = _estimates.measure_costs(config, *models, encoded)
-        dev = findings.splits["dev"].examples * float(np.mean(encoded.lengths))
-        plans = [_estimates.with_seconds(plan, costs, dev) for plan in plans]
-        findings.seconds = _estimates.run_seconds(config, plans, costs)
+    teacher, _ = models
+    encoder, length = encoder_of(teacher), float(np.mean(encoded.lengths))
+    speed = _estimates.measure_speed(encoder.hidden_dim, resolve_precision(config.precision))
+    dev_tokens = findings.splits["dev"].examples * length
+    plans = [
+        _estimates.with_seconds(plan, models, speed, length=length, dev_tokens=dev_tokens)
+        for plan in plans
+    ]
+    findings.seconds = _estimates.run_seconds(config, plans, teacher, speed, length)
     findings.stages += plans
-    findings.disk_bytes = _estimates.disk_bytes(config, *models[:2])
+    findings.disk_bytes = _estimates.disk_bytes(config, *models)
     free = shutil.disk_usage(_existing_parent(config.run_directory)).free
     if findings.disk_bytes > free:
         findings.warnings.append(

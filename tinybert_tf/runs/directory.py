@@ -98,7 +98,7 @@ class RunDirectory:
         run = cls.create(config, resume)
         try:
             yield run
-        except TinyBertError:
+        except (TinyBertError, OSError):
             if is_new and not run.checkpoints.exists() and not run.augmented.exists():
                 shutil.rmtree(run.path)
             raise

@@ -1,5 +1,6 @@
 """Fitting a model so that it can be killed and goes on: optimizers, schedules, strategies."""
 
+from tinybert_tf import backend  # noqa: F401 - before Keras is imported
 from tinybert_tf.training.fitting import (
     Batches,
     Checkpoints,
