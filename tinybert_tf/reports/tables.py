@@ -146,6 +146,16 @@ def _about(seconds: float | None) -> str:
     return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
 
 
+def smallest_export(results: dict) -> str | None:
+    """Returns the profile with the smallest file, `None` if nothing was exported.
+
+    Args:
+        results: dict. What the run's `results.json` holds.
+    """
+    exports = results.get("export") or {}
+    return min(exports, key=lambda name: exports[name]["megabytes"], default=None)
+
+
 def print_export(output: str, report: dict) -> None:
     """Prints what was exported.
 
