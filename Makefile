@@ -46,7 +46,7 @@ MVN := mvn --batch-mode --no-transfer-progress
 setup: $(VENV)/installed
 
 $(VENV)/installed: $(UV) setup.py pyproject.toml constraints.txt requirements-teacher.txt
-	$(INSTALL) $(BIN)/python --constraint constraints.txt --editable '.[export,dev]'
+	$(INSTALL) $(BIN)/python --constraint constraints.txt --editable '.[export,parquet,dev]'
 	$(INSTALL) $(BIN)/python --no-deps --require-hashes --requirement requirements-teacher.txt
 	touch $@
 
@@ -84,7 +84,7 @@ format: setup
 # Versions that stand in the files already are kept, unless UPGRADE=--upgrade.
 constraints: $(UV)
 	$(COMPILE) $(UPGRADE) setup.py --output-file constraints.txt \
-		--extra benchmark --extra dev --extra docs --extra export
+		--extra benchmark --extra dev --extra docs --extra export --extra parquet
 	$(COMPILE) $(UPGRADE) setup.py --output-file constraints-beam.txt --extra beam --extra dev
 
 demo-test:

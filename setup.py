@@ -37,7 +37,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     "beam": ["apache-beam>=2.77"],
-    "parquet": ["pyarrow>=18"],
+    "parquet": ["pyarrow>=18,<23"],
     "export": ["ai-edge-litert>=2.3", "flatbuffers>=25.2", "jsonschema>=4.23"],
     "dev": [
         "mediapipe>=1.2",

@@ -341,3 +341,12 @@ def test_output_weights_that_are_not_the_token_embedding(make_checkpoint):
     with pytest.raises(TinyBertError, match=rf"{name} differs from embeddings\.word_embeddi"):
         load_masked_lm(make_checkpoint("hf_bert_masked_lm", untied))
     load_masked_lm(make_checkpoint("hf_bert_masked_lm", {name: None}))
+
+
+def test_a_classifier_of_several_labels_a_text_is_refused(tiny_bert, tmp_path):
+    directory = shutil.copytree(tiny_bert, tmp_path / "bert")
+    config = json.loads((directory / "config.json").read_text("utf-8"))
+    config["problem_type"] = "multi_label_classification"
+    (directory / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(TinyBertError, match="gives a text several labels"):
+        load_text_classifier(directory)

@@ -10,6 +10,7 @@ import yaml
 from tinybert_tf.checkpoints.locations import load_tokenizer
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.runs import recipes
+from tinybert_tf.runs.checking import check_run
 from tinybert_tf.runs.config_file import load_config, parse_config
 from tinybert_tf.runs.directory import RunDirectory
 
@@ -26,7 +27,7 @@ def refused(values, tmp_path):
         config = parse_config(values, "values")
         with RunDirectory.creating(config, resume=False) as run:
             run.record_command(config.seed)
-            recipes.check_test(config)
+            check_run(config).raise_errors()
             recipes.finetune(config, run)
             recipes.distill(config, run)
     assert_nothing_left(values, tmp_path)
@@ -42,7 +43,7 @@ def test_wrong_column(tiny_values, tmp_path, mistake):
     tiny_values["data"]["train"] = str(train)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_values), "utf-8")
     message = mistake("run", "--config", tmp_path / "config.yaml")
-    assert "train.tsv: there is no column 'sentence'" in message.splitlines()[0]
+    assert "train.tsv: there is no column 'sentence'" in message
     assert "Did you mean 'sentense'?" in message
     assert_nothing_left(tiny_values, tmp_path)
 

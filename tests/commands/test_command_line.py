@@ -72,6 +72,7 @@ def test_a_mistake_is_one_message_and_does_not_wait_for_tensorflow(name):
 FLAG_OF = {
     **dict.fromkeys(("report", "predict", "pack", "export", "benchmark"), "--run"),
     **{"corpus": "--input", "install": "--android", "verify": "--help", "init": "--train"},
+    "classify": "--model",
 }
 
 

@@ -107,7 +107,7 @@ def test_scores(assert_examples, write, tmp_path):
         ("a.tsv", 'text,label\n"one, two",good\nthree,bad\n'),
         ("a.txt", "text\tlabel\none, two\tgood\nthree\tbad\n"),
         ("a.csv", "sep=;\r\ntext;label\r\none, two;good\r\nthree;bad\r\n"),
-        ("a.csv", '\ufeff"sep=|"\ntext|label\none, two|good\nthree|bad\n'),
+        ("a.csv", '"sep=|"\ntext|label\none, two|good\nthree|bad\n'),
         ("a.csv", 'text,label\r"one, two",good\rthree,bad\r'),
         ("a.tsv", "text\tlabel\rone, two\tgood\rthree\tbad"),
         ("a.csv", '\n text , label ,,\n"one, two",good,,\n,,,\n ,,,\nthree,bad,,\n,,,\n'),
@@ -159,8 +159,14 @@ def test_texts_without_labels(write, tmp_path):
     assert read_texts(path, ("second", "first")) == (("b, c", "e"), ("a", "d"))
     path = write(tmp_path / "a.jsonl", '{"text": "a"}\n{"text": "b"}\n')
     assert read_texts(path, ("text",)) == (("a", "b"),)
-    for content in ("text\n\u3000,\n", "text,more\n ,x\n"):
-        with pytest.raises(TinyBertError, match=r"line 2: "):
+    cases = {
+        "text,more\n ,x\n": r"b\.csv, line 2: a text is empty",
+        "text,more\na\n": "line 2: too few fields",
+        "text\n\u3000\n": "there are no rows",
+        "body\na\n": "there is no column 'text'",
+    }
+    for content, message in cases.items():
+        with pytest.raises(TinyBertError, match=message):
             read_texts(write(tmp_path / "b.csv", content), ("text",))
 
 

@@ -187,6 +187,13 @@ def make_text_classifier(
             f"{checkpoint.source}: {family.classifier}.weight is {matrix.shape}, expected a "
             "row for each class. Download it again."
         )
+    if checkpoint.config.get("problem_type") == "multi_label_classification":
+        raise TinyBertError(
+            f"{checkpoint.source} gives a text several labels (problem_type "
+            "multi_label_classification), which is not supported yet: here its outputs would "
+            "be taken for probabilities that add up to 1. Fine-tune its encoder "
+            "(teacher.fine_tune) on a task of one label a text."
+        )
     activation = {"pooler_activation": family.pooler_activation}
     encoder = checkpoint.make_encoder(activation | kwargs)
     num_classes = len(matrix)

@@ -66,6 +66,11 @@ def execute(arguments) -> None:
 
     model = open_text_model(arguments.model)
     texts = _read(arguments, model.text_fields)
+    if model.text_fields and len(texts) != len(model.text_fields):
+        raise TinyBertError(
+            f"{arguments.model} was trained on {' and '.join(model.text_fields)}; got "
+            f"{len(texts)} text(s) at a time. --pair takes two by two, --columns names them."
+        )
     if cut := model.count_cut(texts):
         length = model.preprocessor.sequence_length
         print(f"warning: {cut} texts are cut at {length} tokens", file=sys.stderr)

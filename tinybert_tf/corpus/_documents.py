@@ -6,6 +6,7 @@ document. Of JSON lines, a member of each line is one.
 
 import contextlib
 import dataclasses
+import functools
 import gzip
 import hashlib
 import io
@@ -161,20 +162,21 @@ def split_file(
     """
     size = tf.io.gfile.stat(path).length
     source = Input(name=path, size=size)
-    is_json = path.removesuffix(".gz").endswith(_JSON_LINES)
-    kind = "json" if is_json else document
-    made = {"field": json_field if is_json else "", "document": kind}
+    part = functools.partial(Part, source=path, document=document)
+    if path.removesuffix(".gz").endswith(_JSON_LINES):
+        part = functools.partial(part, document="json", field=json_field)
     with contextlib.closing(_TextFile(path)) as file:
         # What is no text shows in its first line.
         file.next_line()
         if file.is_gzip:
-            return source, [Part("gzip", path, 0, size, size, **made)]
+            return source, [part(kind="gzip", start=0, end=size, size=size)]
         count = max(-(-size // shard_bytes), 1)
-        step = file.next_document if kind == "paragraphs" else file.next_start
-        starts = {step(size * i // count) for i in range(count)}
+        is_of_paragraphs = part.keywords["document"] == "paragraphs"
+        next_part = file.next_document if is_of_paragraphs else file.next_start
+        starts = {next_part(size * i // count) for i in range(count)}
     bounds = sorted({*starts, size})
     return source, [
-        Part("text", path, start, end, end - start, **made)
+        part(kind="text", start=start, end=end, size=end - start)
         for start, end in itertools.pairwise(bounds)
     ]
 

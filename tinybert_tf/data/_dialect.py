@@ -38,6 +38,15 @@ class Dialect(NamedTuple):
         return f"quote the cells that hold a {name}"
 
 
+def check_delimiter(delimiter: str) -> None:
+    """Raises TinyBertError if a character cannot stand between cells."""
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise TinyBertError(
+            f"The delimiter is {delimiter!r}, expected one character, such as ';' or a tab "
+            '("\\t" in YAML).'
+        )
+
+
 def find_dialect(
     text: str,
     suffix: str = ".csv",
@@ -55,7 +64,12 @@ def find_dialect(
         suffix: str. The end of the file's name: `.tsv`, or another.
         columns: sequence of str. Columns that the header should have; empty if unknown.
         delimiter: str or `None`. What is known already.
+
+    Raises:
+        TinyBertError: if the delimiter cannot be one.
     """
+    if delimiter is not None:
+        check_delimiter(delimiter)
     lines = split_lines(text[:1_000_000])
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
     match = _SEPARATOR_LINE.fullmatch(lines[first].strip("\r \n"))

@@ -54,23 +54,26 @@ def match_labels(theirs: Sequence[str], labels: Sequence[str], owner: str) -> li
     return [positions.index(i) for i in range(len(labels))]
 
 
-def several_labels(labels: Sequence[str] | None, found: str | Sequence) -> str:
+def several_labels(labels: Sequence[str] | None, found: object) -> str:
     """Returns what is to be said of a cell that holds several labels, or `""`.
 
     Args:
         labels: sequence of str or `None`. The task's.
-        found: str or sequence. The cell: `"sports,politics"`, `"['a', 'b']"`, `"0|2"`, a list.
+        found: str, list or another value. The cell: `"sports,politics"`, `"['a', 'b']"`,
+            `"0|2"`, a list.
     """
-    parts = re.split(r"[,;|/\[\]'\"\s]+", found) if isinstance(found, str) else map(str, found)
-    parts, names = [part for part in parts if part], LabelNames(labels or ())
-    indices = set(map(str, range(len(labels or ()))))
-    is_known = all(names.position(p) is not None for p in parts) or {*parts} <= indices
-    if len(parts) < 2 or not is_known:
-        return ""
-    return (
-        f" These are {len(parts)} labels: a text has one label here; tasks of several labels a "
-        "text are not supported yet. Choose one label a text, or make a task of each label."
-    )
+    names, indices = LabelNames(labels or ()), set(map(str, range(len(labels or ()))))
+    for separators in (r"[,;|/\[\]'\"]+", r"[\s\[\]'\"]+"):
+        parts = found if isinstance(found, list) else re.split(separators, str(found))
+        parts = [part for part in (str(part).strip() for part in parts) if part]
+        is_known = all(names.position(p) is not None for p in parts) or {*parts} <= indices
+        if len(parts) > 1 and is_known:
+            return (
+                f" These are {len(parts)} labels: a text has one label here; tasks of several "
+                "labels a text are not supported yet. Choose one label a text, or make a task "
+                "of each label."
+            )
+    return ""
 
 
 def _fold(name: str) -> str:

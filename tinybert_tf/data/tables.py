@@ -238,9 +238,8 @@ def _json_label(task: Task, where: str, cell: object) -> str:
     if cell is None:
         return ""
     if isinstance(cell, list | dict):
-        several = several_labels(task.labels, cell) if isinstance(cell, list) else ""
         raise TinyBertError(
             f"{where}: '{task.label_field}' is {json.dumps(cell)[:80]}, expected a string or a "
-            f"number.{several}"
+            f"number.{several_labels(task.labels, cell)}"
         )
     return json.dumps(cell) if isinstance(cell, bool) else str(cell)

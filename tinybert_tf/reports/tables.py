@@ -121,7 +121,9 @@ def check_tables(findings: Findings, max_tokens: int) -> list[ResultsTable]:
             (plan.name, str(plan.epochs), f"{plan.steps:,}", _about(plan.seconds))
             for plan in findings.stages
         )
-        caption = f"About {findings.disk_bytes / 1e9:.2g} GB of disk"
+        size = findings.disk_bytes
+        amount = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):.0f} MB"
+        caption = f"About {amount} of disk"
         if findings.seconds is not None:
             caption += f" and, with evaluation and export, {_about(findings.seconds)}"
         caption += "; augmentation is not counted."

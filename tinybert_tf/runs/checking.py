@@ -10,11 +10,17 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from tinybert_tf.checkpoints.locations import load_tokenizer, resolve_path
-from tinybert_tf.data import EncodedExamples, check_training_labels, encode_examples, quality
+from tinybert_tf.checkpoints.locations import (
+    WeightsConfig,
+    load_classifier,
+    load_tokenizer,
+    resolve_path,
+)
+from tinybert_tf.data import EncodedExamples, _quality, check_training_labels, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation.glue_metrics import reason_near_chance
 from tinybert_tf.export import plan_lengths
@@ -96,11 +102,25 @@ class Findings:
             raise TinyBertError(f"there are {len(self.errors)} problems.\n{lines}")
 
 
-def check_run(config: RunConfig) -> Findings:
-    """Looks at everything that a run will need, and trains nothing that is kept.
+class _Sample(NamedTuple):
+    """What is trained on, or a random part of it.
+
+    Args:
+        encoded: `EncodedExamples`.
+        times: float. How many times as much all of it is.
+    """
+
+    encoded: EncodedExamples
+    times: float
+
+
+def check_run(config: RunConfig, trained: str | None = None) -> Findings:
+    """Looks at everything that a run will need, and trains nothing.
 
     Args:
         config: `RunConfig`.
+        trained: str or `None`. The teacher that the run has already, a preset; `None` is that
+            of the config.
     """
     findings = Findings()
     examples = _read_splits(config, findings)
@@ -110,13 +130,13 @@ def check_run(config: RunConfig) -> Findings:
     _check_paths(config, findings)
     tokenizer = None
     with findings.collecting():
-        tokenizer = load_tokenizer(config.teacher)
-    encoded = None
+        tokenizer = load_tokenizer(WeightsConfig(trained) if trained else config.teacher)
+    sample = None
     if tokenizer is not None and "train" in examples:
-        encoded = _check_lengths(config, tokenizer, examples, findings)
-    models = _check_models(config, findings)
-    if models is not None and encoded is not None and not findings.errors:
-        _plan(config, findings, models, encoded)
+        sample = _check_lengths(config, tokenizer, examples, findings)
+    models = _check_models(config, trained, findings)
+    if models is not None and sample is not None and not findings.errors:
+        _plan(config, findings, models, sample, is_trained=trained is not None)
     return findings
 
 
@@ -144,14 +164,14 @@ def _check_labels(config: RunConfig, examples: dict, findings: Findings) -> None
         if task.is_regression:
             shown = f"{labels.min():g} to {labels.max():g}" if len(labels) else ""
         else:
-            counts = quality.count_labels(task, labels)
+            counts = _quality.count_labels(task, labels)
             shown = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         findings.splits[split] = SplitFacts(len(part), shown)
         if split == "train":
             with findings.collecting():
                 check_training_labels(task, part, source)
             continue
-        if constant := quality.find_constant_label(task, labels):
+        if constant := _quality.find_constant_label(task, labels):
             findings.errors.append(
                 f"{source}: all {len(part)} examples have {constant}, so no score on them says "
                 "anything. Take examples of all labels; check that the file is not sorted and "
@@ -160,7 +180,7 @@ def _check_labels(config: RunConfig, examples: dict, findings: Findings) -> None
         elif split == "dev":
             _check_size(task, labels, source, findings)
         train = examples.get("train")
-        unlearned = quality.find_unlearned(task, train.labels, labels) if train else []
+        unlearned = _quality.find_unlearned(task, train.labels, labels) if train else []
         if unlearned:
             findings.errors.append(
                 f"{source} has {', '.join(map(repr, unlearned))}, of which data.train has no "
@@ -190,8 +210,8 @@ def _check_duplicates(examples: dict, findings: Findings) -> None:
     for split, part in examples.items():
         if split == "train" or train is None:
             continue
-        duplicates = quality.find_duplicates(train, part)
-        if len(duplicates) > quality.MAX_DUPLICATE_SHARE * len(part):
+        duplicates = _quality.find_duplicates(train, part)
+        if len(duplicates) > _quality.MAX_DUPLICATE_SHARE * len(part):
             shown = "; ".join(repr(" | ".join(texts)[:60]) for texts in duplicates[:3])
             findings.warnings.append(
                 f"{len(duplicates):,} of the {len(part):,} {split} texts are training texts "
@@ -201,15 +221,16 @@ def _check_duplicates(examples: dict, findings: Findings) -> None:
 
 def _check_lengths(
     config: RunConfig, tokenizer: BertTokenizer, examples: dict, findings: Findings
-) -> EncodedExamples | None:
+) -> _Sample | None:
     """Counts tokens; returns what is trained on, or a random part of it."""
     limit, seed = config.data.max_tokens, config.seed
-    steps, encoded = task_steps(config), None
+    steps, count = task_steps(config), len(examples["train"])
     if steps.task.kind == "span":
         sample = take_random(examples["train"], _MOST_QUESTIONS, seed)
         with findings.collecting():
-            encoded = steps.encode_training(sample, BertPreprocessor(tokenizer, limit))
-        return encoded
+            windows = steps.encode_training(sample, BertPreprocessor(tokenizer, limit))
+            return _Sample(windows, count / len(sample))
+        return None
     for split, part in examples.items():
         sample = take_random(part, _MOST_TEXTS, seed)
         whole = encode_examples(sample, BertPreprocessor(tokenizer, _NO_LIMIT))
@@ -219,6 +240,7 @@ def _check_lengths(
         )
         if split == "train":
             encoded = encode_examples(sample, BertPreprocessor(tokenizer, limit))
+            train = _Sample(encoded, count / len(sample))
         if cut > _MAX_CUT_SHARE:
             enough = int(np.ceil(np.quantile(whole.lengths, 0.99)))
             share = "All" if cut == 1.0 else f"{cut:.0%} of the"
@@ -226,7 +248,7 @@ def _check_lengths(
                 f"{share} {split} texts are cut at data.max_tokens {limit}: what comes after "
                 f"is not seen. {enough} would hold 99 % of them whole."
             )
-    return encoded
+    return train
 
 
 # === Paths ===
@@ -258,13 +280,13 @@ def _existing_parent(path: str) -> pathlib.Path:
 # === Models ===
 
 
-def _check_models(config: RunConfig, findings: Findings) -> tuple | None:
+def _check_models(config: RunConfig, trained: str | None, findings: Findings) -> tuple | None:
     """Makes teacher and student, and returns them if they fit each other."""
     models = None
     with findings.collecting():
         # What was recognised is printed again by the step that trains it.
         with contextlib.redirect_stdout(io.StringIO()):
-            teacher = load_teacher(config)
+            teacher = load_classifier(trained) if trained else load_teacher(config)
         findings.models["teacher"] = _describe(teacher)
         student = make_student(config, teacher)
         findings.models["student"] = _describe(student)
@@ -299,15 +321,20 @@ def _plan(
     config: RunConfig,
     findings: Findings,
     models: tuple,
-    encoded: EncodedExamples,
+    sample: _Sample,
+    *,
+    is_trained: bool,
 ) -> None:
     """Counts the steps of each stage, and estimates time and disk."""
-    times = findings.splits["train"].examples / len(encoded)
-    plans = _estimates.plan_stages(config, encoded, times)
+    encoded = sample.encoded
+    plans = _estimates.plan_stages(config, encoded, sample.times)
+    if is_trained:
+        plans = [plan for plan in plans if plan.name != _estimates.FINE_TUNING]
     teacher, _ = models
     encoder, length = encoder_of(teacher), float(np.mean(encoded.lengths))
     speed = _estimates.measure_speed(encoder.hidden_dim, resolve_precision(config.precision))
-    dev_tokens = findings.splits["dev"].examples * length
+    per_example = sample.times * len(encoded.token_ids) / findings.splits["train"].examples
+    dev_tokens = findings.splits["dev"].examples * per_example
     plans = [
         _estimates.with_seconds(plan, models, speed, length=length, dev_tokens=dev_tokens)
         for plan in plans

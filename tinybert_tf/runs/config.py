@@ -8,6 +8,7 @@ import pydantic
 from tinybert_tf.augmentation import AugmentationOptions, default_copies
 from tinybert_tf.checkpoints.locations import WeightsConfig
 from tinybert_tf.data import GLUE_TASKS, SPAN_TASKS, SpanTask, Task
+from tinybert_tf.data._dialect import check_delimiter
 from tinybert_tf.distillation import Stage
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.export import load_profile
@@ -52,10 +53,6 @@ class WindowsConfig:
     max_answer_tokens: pydantic.PositiveInt = 30
 
 
-def _is_delimiter(text: str) -> bool:
-    return len(text) == 1 and text not in '\r\n"'
-
-
 @strict_dataclass
 class DataConfig:
     """Where the examples are.
@@ -91,11 +88,8 @@ class DataConfig:
     delimiter: str | None = None
 
     def __post_init__(self):
-        if self.delimiter is not None and not _is_delimiter(self.delimiter):
-            raise ValueError(
-                f"data.delimiter is {self.delimiter!r}, expected one character in quotes, such "
-                'as ";" or "\\t"'
-            )
+        if self.delimiter is not None:
+            check_delimiter(self.delimiter)
         if self.delimiter is not None and self.format != "table":
             raise ValueError(f"data.format {self.format} has no delimiter; format table has")
         has_files, is_squad = self.format in ("table", "squad"), self.format == "squad"

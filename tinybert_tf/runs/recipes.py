@@ -36,20 +36,6 @@ from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolv
 _START_TOKENS = 32_768
 
 
-def check_test(config: RunConfig) -> None:
-    """Reads what `evaluate` will, so that a mistake is known before anything is trained.
-
-    Args:
-        config: `RunConfig`.
-
-    Raises:
-        TinyBertError: if the test split cannot be used.
-    """
-    task = config.resolved_task()
-    read_split(task, config.data, "test")
-    read_further_splits(task, config.data)
-
-
 def finetune(config: RunConfig, run: RunDirectory) -> None:
     """Fine-tunes the teacher on the task and saves the best one by the dev set.
 
