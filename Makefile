@@ -1,5 +1,5 @@
 # make setup      installs everything into .venv, in the versions of constraints.txt
-# make quickstart teacher -> student -> TFLite on the embedded sample, one table at the end
+# make quickstart teacher -> student -> TFLite on 12 intents, one table at the end
 # make test       the tests; WORKERS=4 for another number of processes than processors
 # make test-slow  the tests that take minutes (CONTRIBUTING.md lists them)
 # make test-beam  the corpus on Apache Beam, whose older packages need an environment of their own
@@ -9,7 +9,7 @@
 # make docs       the pages that quote results, from docs/results/*.json
 # make site       guides and API reference as a web site in site/
 # make demo-test  the Android demo's tests on the JVM (android_demo/tools/install_tools.sh)
-# make demo-cli   its classifier on the desktop: make demo-cli TEXT="a fine film" BUNDLE=...
+# make demo-cli   its classifier on the desktop: make demo-cli TEXT="it's freezing in here" BUNDLE=...
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
 # make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
 # make results-general  the general student, and what it is worth
@@ -34,7 +34,7 @@ PRESET := tinybert_tf/presets/tinybert_4l_312d_en
 
 # What the demo runs and ships.
 BUNDLE ?= runs/quickstart/export/dynamic_int8
-TEXT ?= A small film with a big heart.
+TEXT ?= it's freezing in here
 DEMO := android_demo
 DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
