@@ -45,10 +45,12 @@ def fine_tune(preset: str, texts: list[str], labels: np.ndarray, epochs: int):
     return teacher
 
 
-def distill(teacher, texts: list[str], labels: np.ndarray, epochs: int) -> BertTextClassifier:
-    """Distils a classifier of this library into a student of 4 layers and width 312."""
+def distill(
+    teacher, architecture: str, texts: list[str], labels: np.ndarray, epochs: int
+) -> BertTextClassifier:
+    """Distils a classifier of this library into a student that is cut out of it."""
     encoder = BertEncoder.from_preset(
-        "tinybert_4l_312d",
+        architecture,
         load_weights=False,
         vocabulary_size=teacher.backbone.vocabulary_size,
         max_sequence_length=teacher.backbone.max_sequence_length,
@@ -69,13 +71,13 @@ def distill(teacher, texts: list[str], labels: np.ndarray, epochs: int) -> BertT
     return student
 
 
-def main(preset: str, epochs: int, output: str) -> None:
+def main(preset: str, architecture: str, epochs: int, output: str) -> None:
     """Fine-tunes, converts, distils, saves and scores."""
     texts, names = read_sample("train")
     classes, labels = np.unique(names, return_inverse=True)
     theirs = fine_tune(preset, texts, labels, epochs)
     teacher = text_classifier_from_keras_hub(theirs, labels=classes.tolist())
-    student = distill(teacher, texts, labels, epochs)
+    student = distill(teacher, architecture, texts, labels, epochs)
     student.save_to_preset(output)
     texts, names = read_sample("test")
     for name, model in (("teacher", teacher), ("student", student)):
@@ -86,6 +88,7 @@ def main(preset: str, epochs: int, output: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="bert_small_en_uncased", help="of KerasHub")
+    parser.add_argument("--architecture", default="tinybert_4l_312d", help="the student's")
     parser.add_argument("--epochs", type=int, default=5, help="of each of the three fits")
     parser.add_argument("--output", default="runs/keras_hub_student", help="a preset")
     main(**vars(parser.parse_args()))

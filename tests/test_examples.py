@@ -59,21 +59,23 @@ def keras_hub_preset(tmp_path, tiny_bert):
     return tmp_path / "theirs"
 
 
+@pytest.mark.slow
 def test_keras_hub_teacher(load_example, keras_hub_preset, tmp_path, capsys):
     program = load_example("keras_hub_teacher")
-    program.main(str(keras_hub_preset), 1, str(tmp_path / "student"))
+    program.main(str(keras_hub_preset), "bert_tiny", 1, str(tmp_path / "student"))
     student = check_student(tmp_path / "student")
-    assert (student.backbone.num_layers, student.backbone.hidden_dim) == (4, 312)
+    assert (student.backbone.num_layers, student.backbone.hidden_dim) == (2, 128)
     assert "teacher: accuracy" in capsys.readouterr().out
 
 
 def test_sentence_transformer_teacher(load_example, tiny_bert, tmp_path, capsys):
     program = load_example("sentence_transformer_teacher")
-    program.main(str(tiny_bert), 1, str(tmp_path / "student"))
+    program.main(str(tiny_bert), "bert_tiny", 1, str(tmp_path / "student"))
     check_student(tmp_path / "student")
     assert "student: accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_own_stage(load_example, finished_run, tmp_path, capsys):
     program = load_example("own_stage")
     program.main(str(finished_run.path), 2, str(tmp_path / "student"))
