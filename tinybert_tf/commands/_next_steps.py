@@ -11,13 +11,13 @@ from tinybert_tf.reports.tables import smallest_export
 
 _MEDIAPIPE = (
     "from mediapipe.tasks.python import text; "
-    "print(text.TextClassifier.create_from_model_path({model!r})"
-    ".classify({text!r}).classifications[0].categories[0])"
+    "print(text.TextClassifier.create_from_model_path({model})"
+    ".classify({text}).classifications[0].categories[0])"
 )
 
 
 def next_steps(config, run) -> list[str]:
-    """Returns the lines: a comment, what to paste, a comment, ...
+    """Returns lines to paste, each with a comment of what it does.
 
     Args:
         config: `RunConfig`.
@@ -27,13 +27,13 @@ def next_steps(config, run) -> list[str]:
     steps = {}
     if name and task.kind == "text":
         steps |= _steps_of_bundle(run.exports / name, _first_texts(run))
-    steps["your own data: a CSV or JSON lines with texts and labels"] = (
+    steps["a CSV or JSON lines of your own"] = (
         "tinybert-tf init --train my_data.csv --output my_task"
     )
     if not os.environ.get("VIRTUAL_ENV") and sys.prefix != sys.base_prefix:
         activate = os.path.relpath(sys.prefix) + "/bin/activate"
-        steps = {"first, once a terminal": f"source {shlex.quote(activate)}", **steps}
-    return [line for about, step in steps.items() for line in (f"# {about}", step)]
+        steps = {"once a terminal": f"source {shlex.quote(activate)}", **steps}
+    return [f"{step}  # {about}" for about, step in steps.items()]
 
 
 def _first_texts(run) -> list[str]:
@@ -43,17 +43,15 @@ def _first_texts(run) -> list[str]:
 
 def _steps_of_bundle(bundle: pathlib.Path, texts: list[str]) -> dict[str, str]:
     pair = " --pair" if len(texts) > 1 else ""
-    quoted = " ".join(map(shlex.quote, texts))
-    steps = {
-        "classify a text of your own": f"tinybert-tf classify{pair} --model {bundle} {quoted}"
-    }
+    quoted, path = " ".join(map(shlex.quote, texts)), shlex.quote(str(bundle))
+    steps = {"any text": f"tinybert-tf classify{pair} --model {path} {quoted}"}
     if pathlib.Path("android_demo").is_dir():
-        steps["make the Android app of it (android_demo/README.md says what it needs)"] = (
-            f"make demo-apk BUNDLE={bundle}"
-        )
+        steps["the app; see android_demo/README.md"] = f"make demo-apk BUNDLE={path}"
     info = json.loads((bundle / "bundle.json").read_text("utf-8"))
     has_mediapipe = importlib.util.find_spec("mediapipe") is not None
     if has_mediapipe and not pair and info["labels"] and "mediapipe" not in info:
-        code = _MEDIAPIPE.format(model=str(bundle / "model.tflite"), text=texts[0])
-        steps["run it in MediaPipe"] = f"python -c {shlex.quote(code)}"
+        # In double quotes, as the shell takes single ones.
+        model, text = map(json.dumps, (str(bundle / "model.tflite"), texts[0]))
+        code = _MEDIAPIPE.format(model=model, text=text)
+        steps["the same file in MediaPipe"] = f"python -c {shlex.quote(code)}"
     return steps

@@ -250,3 +250,5 @@ def print_table(content: ResultsTable) -> None:
     for row in content.rows:
         table.add_row(*row)
     _print(table)
+    if content.caption:
+        _print(content.caption)
