@@ -8,27 +8,47 @@ import keras
 import numpy as np
 import pytest
 
-from tinybert_tf.checkpoints.locations import load_classifier
+from tinybert_tf.checkpoints import load_text_classifier
+from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.commands import command_line
 from tinybert_tf.runs import classifying
+from tinybert_tf.runs.config_file import parse_config
+from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 TEXTS = ["good thing 7", "bad thing 8", "thing"]
 
 
 @pytest.fixture(scope="module")
-def expected(finished_run):
-    """Probabilities [texts, classes] of the student of the finished run."""
-    model = load_classifier(finished_run.student)
-    inputs = model.preprocessor(TEXTS)
-    model.preprocessor = None
-    return keras.ops.convert_to_numpy(keras.ops.softmax(model(inputs, training=False)))
+def classifier(tiny_bert):
+    """The teacher of the tests in place of a student: it need not have learned anything."""
+    preprocessor = BertPreprocessor(BertTokenizer(tiny_bert / "vocab.txt"), 16)
+    model = load_text_classifier(tiny_bert, preprocessor)
+    model.labels = ("negative", "positive")
+    return model
+
+
+@pytest.fixture(scope="module")
+def run_path(classifier, make_tiny_values, tmp_path_factory):
+    """The folder of a run that has a student."""
+    path = tmp_path_factory.mktemp("classify") / "run"
+    run = RunDirectory.create(parse_config(make_tiny_values(path), "values"), resume=False)
+    save_preset(classifier, classifier.preprocessor, run.student)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(classifier):
+    """Probabilities [texts, classes]."""
+    logits = classifier(classifier.preprocessor(TEXTS), training=False)
+    return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
 
 
 @pytest.fixture
-def classify(finished_run, capsys, running_eagerly):
+def classify(run_path, capsys, running_eagerly):
     """A function of arguments that returns the JSON lines printed."""
 
-    def classify(*arguments, model=finished_run.path):
+    def classify(*arguments, model=run_path):
         capsys.readouterr()
         with running_eagerly():
             command_line.main(["classify", "--model", str(model), *map(str, arguments)])
@@ -46,9 +66,9 @@ def assert_says(rows, expected):
     assert list(rows[0]["probabilities"]) == [*names]
 
 
-def test_texts_given(classify, expected, finished_run):
+def test_texts_given(classify, expected, run_path):
     assert_says(classify(*TEXTS), expected)
-    assert_says(classify(*TEXTS, model=finished_run.student), expected)
+    assert_says(classify(*TEXTS, model=run_path / "student"), expected)
 
 
 def test_standard_input_and_a_text_file(classify, expected, monkeypatch, tmp_path):
@@ -74,17 +94,17 @@ def test_a_table_of_the_run_s_columns(classify, expected, tmp_path, capsys):
     )
 
 
-def test_pairs(classify, finished_run):
+def test_pairs(classify, run_path):
     """A preset does not say what it was trained on."""
-    (row,) = classify("--pair", "good thing", "bad thing", model=finished_run.student)
+    (row,) = classify("--pair", "good thing", "bad thing", model=run_path / "student")
     assert (row["text"], row["text_pair"]) == ("good thing", "bad thing")
     assert sum(row["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_cut_texts_are_counted(finished_run, capsys, running_eagerly):
+def test_cut_texts_are_counted(run_path, capsys, running_eagerly):
     long = "good " * 30
     with running_eagerly():
-        command_line.main(["classify", "--model", str(finished_run.path), long, "bad"])
+        command_line.main(["classify", "--model", str(run_path), long, "bad"])
     assert "warning: 1 texts are cut at 16 tokens" in capsys.readouterr().err
 
 
@@ -99,8 +119,8 @@ def test_cut_texts_are_counted(finished_run, capsys, running_eagerly):
         ([" "], "There are no texts"),
     ],
 )
-def test_what_is_refused(mistake, finished_run, arguments, message):
-    assert message in mistake("classify", "--model", finished_run.path, *arguments)
+def test_what_is_refused(mistake, run_path, arguments, message):
+    assert message in mistake("classify", "--model", run_path, *arguments)
 
 
 def test_models_that_are_none(mistake, tmp_path, monkeypatch):

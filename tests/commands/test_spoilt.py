@@ -254,7 +254,7 @@ def unknown_architecture(run):
 
 def unknown_override(run):
     run.values["student"]["overrides"]["num_layer"] = 2
-    return r"student\.overrides .*num_layer"
+    return "student.overrides has 'num_layer'.* Did you mean 'num_layers'"
 
 
 def layers_that_are_not_there(run):
@@ -315,7 +315,7 @@ def run_directory_of_something_else(run):
 
 def run_directory_below_a_file(run):
     run.values["run_directory"] = str(run.file / "run")
-    return "Not a directory|cannot be written"
+    return "Not a directory|no folder that can be written"
 
 
 KINDS = [

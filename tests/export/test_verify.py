@@ -4,11 +4,14 @@ import hashlib
 import json
 import shutil
 
+import keras
+import numpy as np
 import pytest
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import ModelCard, export_bundle, verify_bundle
 from tinybert_tf.export.bundle import seal
+from tinybert_tf.runs.classifying import open_text_model
 
 FILES = ["golden.json", "labels.txt", "model.tflite", "model_multi.tflite", "vocab.txt"]
 
@@ -16,6 +19,16 @@ FILES = ["golden.json", "labels.txt", "model.tflite", "model_multi.tflite", "voc
 @pytest.fixture
 def copy(bundle, tmp_path):
     return shutil.copytree(bundle, tmp_path / "bundle")
+
+
+def test_a_bundle_classifies_as_its_model_does(bundle, classifier, running_eagerly):
+    texts = ("a b c", "d", "e f")
+    logits = classifier(classifier.preprocessor(list(texts)), training=False)
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    model = open_text_model(bundle)
+    assert model.labels == ("neutral", "against", "for")
+    with running_eagerly():
+        np.testing.assert_allclose(model.predict((texts,)), expected, atol=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tinybert_tf.checkpoints import load_text_classifier
+from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.data.batches import EncodedExamples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
@@ -12,6 +14,7 @@ from tinybert_tf.reports import tables
 from tinybert_tf.runs import _estimates, checking
 from tinybert_tf.runs.checking import check_run
 from tinybert_tf.runs.config_file import parse_config
+from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_every_problem_is_told_at_once(tiny_values, write_split, tmp_path):
     tiny_values["task"]["labels"] = ["negative", "positive", "mixed"]
     tiny_values["data"]["test"] = str(tmp_path / "tset.tsv")
     tiny_values["student"]["overrides"] |= {"num_heads": 2, "vocabulary_size": 70}
-    tiny_values["run_directory"] = "/proc/run"
+    tiny_values["run_directory"] = f"{tmp_path}/test.tsv/run"
     findings = found(tiny_values)
     with pytest.raises(TinyBertError) as caught:
         findings.raise_errors()
@@ -75,7 +78,7 @@ def test_every_problem_is_told_at_once(tiny_values, write_split, tmp_path):
         "There is no data file",
         "Did you mean 'test.tsv'?",
         "The vocabulary has 72 tokens, the model's embedding 70",
-        "run_directory /proc/run: ",
+        "test.tsv is no folder that can be written",
     ):
         assert expected in message
 
@@ -166,10 +169,13 @@ def test_speed_is_measured():
     assert speed.operations > 1e6 and speed.values > 1e6
 
 
-def test_a_teacher_that_is_trained_takes_the_config_s_place(tiny_values, finished_run):
+def test_a_teacher_that_is_trained_takes_the_config_s_place(tiny_values, tiny_bert, tmp_path):
     """The weights that it was made of may be gone."""
+    model = load_text_classifier(tiny_bert)
+    preprocessor = BertPreprocessor(BertTokenizer(tiny_bert / "vocab.txt"), 16)
+    save_preset(model, preprocessor, tmp_path / "teacher")
     tiny_values["teacher"]["weights"] = "gone"
-    findings = check_run(parse_config(tiny_values, "values"), str(finished_run.teacher))
+    findings = check_run(parse_config(tiny_values, "values"), str(tmp_path / "teacher"))
     assert findings.errors == []
     assert [stage.name for stage in findings.stages] == ["intermediate", "prediction"]
 

@@ -11,11 +11,11 @@ HELP = "do every step of a run, from finetune to export"
 def execute(arguments) -> None:
     """Does what is not done yet, and writes the report."""
     with open_run(arguments, creates=True) as (config, run):
+        check_begun(config, run)
         from tinybert_tf.commands._next_steps import next_steps
         from tinybert_tf.reports import run_page, tables
         from tinybert_tf.runs import augmenting, exporting, recipes
 
-        check_begun(config, run)
         augmenting.check_augmentation(config, run)
         recipes.finetune(config, run)
         if config.augmentation is not None:

@@ -52,6 +52,10 @@ class TextInputs:
         """Predicts; see `keras.Model.predict`."""
         return super().predict(self._encode(x), *args, **kwargs)
 
+    def save(self, filepath, **kwargs):
+        """Refuses: before Keras has opened the file."""
+        raise _not_saved(f"save('{filepath}')")
+
     def get_config(self):
         raise _not_saved(type(self).__name__)
 

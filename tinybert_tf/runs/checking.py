@@ -277,10 +277,10 @@ def _check_paths(config: RunConfig, findings: Findings) -> None:
                 f"augmentation.word_vectors: there is no file {vectors}.{missing_hint(vectors)}"
             )
     place = _existing_parent(config.run_directory)
-    if not os.access(place, os.W_OK):
+    if not place.is_dir() or not os.access(place, os.W_OK):
         findings.errors.append(
-            f"run_directory {config.run_directory}: {place} cannot be written. Set another "
-            "run_directory."
+            f"run_directory {config.run_directory}: {place} is no folder that can be written. "
+            "Set another run_directory."
         )
 
 

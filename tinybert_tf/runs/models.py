@@ -1,8 +1,10 @@
 """From a config to models: the teacher, and a student for it."""
 
+import inspect
+
 from tinybert_tf import checkpoints
 from tinybert_tf.checkpoints.locations import check_vocabulary, resolve_path
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import (
     ARCHITECTURES,
     BertEncoder,
@@ -70,6 +72,14 @@ def make_student_encoder(config: RunConfig | GeneralConfig, source: BertEncoder)
         "dtype": resolve_precision(config.precision),
         **config.student.overrides,
     }
+    # The encoder would take what it does not know for an argument of Keras.
+    known = [*inspect.signature(BertEncoder.__init__).parameters][1:-1]
+    unknown = [name for name in arguments if name not in known]
+    if unknown:
+        raise TinyBertError(
+            f"student.overrides has '{unknown[0]}', expected some of {', '.join(known)}."
+            f"{nearest_name(unknown[0], known)}"
+        )
     try:
         return BertEncoder(**arguments)
     except (TypeError, ValueError) as error:
