@@ -121,7 +121,9 @@ def test_every_file_of_a_command_is_in_the_table():
 def documented():
     """The commands that stand on lines of their own, with the files they are in."""
     folders = [PROJECT / name for name in ("docs", "configs", "benchmarks")]
-    files = [path for f in folders for path in f.rglob("*") if path.suffix != ".json"]
+    files = [
+        path for f in folders for path in f.rglob("*") if path.suffix not in (".json", ".png")
+    ]
     files += [PROJECT / name for name in ("README.md", "Makefile", "android_demo/README.md")]
     found = {}
     for path in sorted(path for path in files if path.is_file()):
