@@ -9,11 +9,20 @@ def add_arguments(parser: CommandParser) -> None:
     """Adds its flags."""
     add = parser.add_argument
     add("--train", type=path, required=True, metavar="FILE", help="CSV, TSV or JSON lines")
-    add("--dev", type=path, metavar="FILE", help="to choose checkpoints on; without it --train "
-        "is cut into training, dev and test")  # fmt: skip
+    add(
+        "--dev",
+        type=path,
+        metavar="FILE",
+        help="to choose checkpoints on; without it --train is cut into training, dev and test",
+    )
     add("--test", type=path, metavar="FILE", help="for the results; without it the dev file")
-    add("--text_fields", type=names, default=[], metavar="NAMES", help="the column of the "
-        "texts, or two for pairs: title,body")  # fmt: skip
+    add(
+        "--text_fields",
+        type=names,
+        default=[],
+        metavar="NAMES",
+        help="the column of the texts, or two for pairs, as in title,body",
+    )
     add("--label_field", metavar="NAME", help="the column of the labels or scores")
     add("--output", type=path, required=True, metavar="DIR", help="the folder to make")
 
