@@ -1,5 +1,5 @@
 # make setup      installs everything into .venv, in the versions of constraints.txt
-# make quickstart teacher -> student -> TFLite on the embedded sample, one table at the end
+# make quickstart teacher -> student -> TFLite on 12 intents, one table at the end
 # make teacher-mpnet  a teacher of BERT-base's size, 440 MB, into data/teachers
 # make test       the tests; WORKERS=4 for another number of processes than processors
 # make test-slow  the tests that take minutes (CONTRIBUTING.md lists them)
@@ -12,7 +12,7 @@
 # make demo-test  the Android demo's tests on the JVM (android_demo/tools/install_tools.sh)
 # make demo-test-arm64  the AAR's library for phones on the processor of phones, emulated; minutes
 # make demo-benchmark  milliseconds of the app's runtime and of others, by profile and length
-# make demo-cli   its classifier on the desktop: make demo-cli TEXT="a fine film" BUNDLE=...
+# make demo-cli   its classifier on the desktop: make demo-cli TEXT="it's freezing in here" BUNDLE=...
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
 # make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
 # make results-general  the general student, and what it is worth
@@ -40,7 +40,7 @@ MPNET := data/teachers/all-mpnet-base-v2
 
 # What the demo runs and ships.
 BUNDLE ?= runs/quickstart/export/dynamic_int8
-TEXT ?= A small film with a big heart.
+TEXT ?= it's freezing in here
 DEMO := android_demo
 # Bundles of the size that apps ship, a folder a profile.
 DEMO_BUNDLES := runs/demo_benchmark

@@ -67,9 +67,11 @@ setup(
     package_dir={"tinybert_tf.export.contract_files": "export"},
     package_data={
         "tinybert_tf": ["py.typed"],
+        "tinybert_tf.data.reviews": ["*.tsv", "*.md"],
         "tinybert_tf.data.sample": ["*.tsv", "*.md"],
         "tinybert_tf.export.contract_files": ["*.json", "profiles/*.yaml"],
         "tinybert_tf.presets": ["*/*", "*/assets/tokenizer/*"],
+        "tinybert_tf.runs": ["*.jinja"],
         "tinybert_tf.reports": ["page.css", "templates/*.jinja"],
     },
     entry_points={

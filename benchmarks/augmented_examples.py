@@ -2,8 +2,8 @@
 
     python benchmarks/augmented_examples.py --masked_lm runs/masked_lm/masked_lm
 
-Sentences are those of the embedded sample, evenly spaced; of each the first copy is taken,
-good or bad.
+Sentences are those of the reviews in the package, evenly spaced; of each the first copy is
+taken, good or bad.
 """
 
 import pathlib
@@ -19,8 +19,8 @@ from tinybert_tf.files import write_json
 from tinybert_tf.runs.environment import environment
 
 _COUNT = 20
-_TASK = Task("sample", ("sentence",), "label", ("negative", "positive"))
-_SAMPLE = "package:tinybert_tf.data.sample/train.tsv"
+_TASK = Task("reviews", ("sentence",), "label", ("negative", "positive"))
+_SENTENCES = "package:tinybert_tf.data.reviews/train.tsv"
 _OUTPUT = pathlib.Path(__file__).parent.parent / "docs" / "results" / "augmented_examples.json"
 
 _MASKED_LM = flags.DEFINE_string("masked_lm", "runs/masked_lm/masked_lm", "Its weights.")
@@ -31,7 +31,7 @@ _WORD_VECTORS = flags.DEFINE_string("word_vectors", None, "For words of several 
 def main(argv):
     """Writes the sentences and their copies."""
     del argv
-    examples = read_table(_TASK, resolve_path(_SAMPLE))
+    examples = read_table(_TASK, resolve_path(_SENTENCES))
     rows = np.linspace(0, len(examples) - 1, _COUNT).astype(int)
     masked_lm = load_masked_lm(WeightsConfig(weights=_MASKED_LM.value), "float32")
     vectors = read_word_vectors(_WORD_VECTORS.value) if _WORD_VECTORS.value else None

@@ -21,6 +21,8 @@ PAGES = {
     "CHANGELOG.md": "changes.md",
     "CONTRIBUTING.md": "contributing.md",
     "android_demo/README.md": "android_demo.md",
+    "examples/README.md": "examples.md",
+    "tinybert_tf/data/sample/README.md": "sample.md",
     "tinybert_tf/presets/tinybert_4l_312d_en/README.md": "tinybert_4l_312d_en.md",
 }
 _SOURCES = {page: source for source, page in PAGES.items()}

@@ -1,4 +1,4 @@
-"""The README's Python example runs as it is written."""
+"""The Python examples of README and docs/distill.md run as they are written."""
 
 import json
 import pathlib
@@ -10,9 +10,15 @@ from safetensors.numpy import save_file
 
 from tinybert_tf.models import BertTextClassifier
 
-README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+README, GUIDE = ROOT / "README.md", ROOT / "docs" / "distill.md"
 VOCABULARY_SIZE = 30522
 WIDTH, LAYERS, UNITS = 24, 5, 32
+
+
+def example_of(page):
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    return compile(example, page.name, "exec")
 
 
 def write_teacher(directory):
@@ -60,15 +66,14 @@ def write_teacher(directory):
     (directory / "vocab.txt").write_text("\n".join(words) + "\n")
 
 
-def test_python_example(tmp_path, monkeypatch):
+def test_the_guide_s_example(tmp_path, monkeypatch):
     write_teacher(tmp_path / "my_bert")
     (tmp_path / "SST-2").mkdir()
     rows = [f"word{i} a film word{2 * i}\t{i % 2}" for i in range(24)]
     (tmp_path / "SST-2" / "train.tsv").write_text("\n".join(["sentence\tlabel", *rows]) + "\n")
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(compile(example, "README.md", "exec"), names)
+    exec(example_of(GUIDE), names)
 
     student = BertTextClassifier.from_preset(str(tmp_path / "my_student"))
     # 14,350,248 weights of the encoder (Jiao et al. say 14.5 M) and 312 x 2 + 2 of the head.
@@ -80,3 +85,11 @@ def test_python_example(tmp_path, monkeypatch):
     )
     projection = names["distiller"].projections[0]
     assert keras.ops.shape(projection.kernel) == (312, 24)
+
+
+def test_the_readme_s_example(finished_run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "quickstart").symlink_to(finished_run.path)
+    monkeypatch.chdir(tmp_path)
+    exec(example_of(README), {})
+    assert capsys.readouterr().out.split()[-1] in finished_run.config().resolved_task().labels

@@ -67,9 +67,9 @@ def profile_table(results: dict) -> str:
             [
                 profile,
                 f"{figures['megabytes']:.2f} MB",
-                f"{figures['multi_megabytes']:.2f} MB",
+                _maybe(figures.get("multi_megabytes"), "MB"),
                 f"{figures['milliseconds']:.2f} ms",
-                f"{figures['multi_milliseconds']:.2f} ms",
+                _maybe(figures.get("multi_milliseconds"), "ms"),
                 f"{figures['max_difference']:.1e}",
                 f"{figures['mean_difference']:.1e}",
                 figures["minimum_runtime"],
@@ -77,6 +77,11 @@ def profile_table(results: dict) -> str:
         )
     header = ["profile", "model.tflite", "model_multi.tflite", "latency", "latency, multi"]
     return table([*header, "largest difference", "mean", "runtime"], rows)
+
+
+def _maybe(value: float | None, unit: str) -> str:
+    # A bundle of one length has one file.
+    return "" if value is None else f"{value:.2f} {unit}"
 
 
 def stage_table(results: dict) -> str:

@@ -71,7 +71,7 @@ def test_a_mistake_is_one_message_and_does_not_wait_for_tensorflow(name):
 # Of those that do not take a config.
 FLAG_OF = {
     **dict.fromkeys(("report", "predict", "pack", "export", "benchmark"), "--run"),
-    **{"corpus": "--input", "install": "--android", "verify": "--help"},
+    **{"corpus": "--input", "install": "--android", "verify": "--help", "init": "--train"},
     "classify": "--model",
 }
 
@@ -121,7 +121,9 @@ def test_every_file_of_a_command_is_in_the_table():
 def documented():
     """The commands that stand on lines of their own, with the files they are in."""
     folders = [PROJECT / name for name in ("docs", "configs", "benchmarks")]
-    files = [path for f in folders for path in f.rglob("*") if path.suffix != ".json"]
+    files = [
+        path for f in folders for path in f.rglob("*") if path.suffix not in (".json", ".png")
+    ]
     files += [PROJECT / name for name in ("README.md", "Makefile", "android_demo/README.md")]
     found = {}
     for path in sorted(path for path in files if path.is_file()):
@@ -217,7 +219,7 @@ def test_unknown_command(mistake):
     [
         (
             [],
-            "expected a command; got nothing. Commands: run, check, finetune, augment",
+            "expected a command; got nothing. Commands: run, init, check, finetune",
         ),
         (["--config", "x", "run"], "expected a command before --config."),
         # Flags.

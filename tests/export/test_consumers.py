@@ -11,7 +11,7 @@ import pytest
 from mediapipe.tasks.python import text as mediapipe_text
 from mediapipe.tasks.python.core.base_options import BaseOptions
 
-import tinybert_tf.data.sample as sample
+import tinybert_tf.data.reviews as reviews
 from tinybert_tf.data import Examples
 from tinybert_tf.export import TfliteModel, export_bundle, profile_names
 from tinybert_tf.export._golden import golden_texts
@@ -24,8 +24,8 @@ LABELS = ("negative", "neutral", "positive")
 
 @pytest.fixture(scope="module")
 def sentences():
-    """Three hundred of plain ASCII, of the embedded sample's test set."""
-    path = pathlib.Path(sample.__file__).parent / "test.tsv"
+    """Three hundred of plain ASCII, of the review sentences' test set."""
+    path = pathlib.Path(reviews.__file__).parent / "test.tsv"
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     texts = [row["sentence"] for row in rows if row["sentence"].isascii()][:300]

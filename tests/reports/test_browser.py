@@ -170,7 +170,7 @@ def make_run(values, directory, labels, learning_rate):
 def pages(make_tiny_values, tmp_path_factory):
     """A report and a sweep."""
     folder = tmp_path_factory.mktemp("pages")
-    labels = [f"a_rather_long_label_{i}" for i in range(8)]
+    labels = [f"a_rather_long_label_{i}" for i in range(77)]
     runs = [
         make_run(make_tiny_values(folder), folder / f"run_of_rate_{rate}", labels, rate)
         for rate in (0.01, 0.02)

@@ -47,6 +47,46 @@ def test_confusions_are_counted(run, read_page):
     assert shares[:4] == ["0.750", "0.250", "0.667", "0.333"]
 
 
+def test_classes_are_scored(run, read_page):
+    odds = [-1.0, -2.0, -3.0, 1.0, 1.0, -1.0, -2.0]
+    labels = [0, 0, 0, 0, 1, 1, 1]
+    say(run, labels, [8.0 * label - 4.0 for label in labels], odds)
+    found = read_page(write_report(run)).tables("Predictions")
+    # Of five "negative" three are, of four negative ones three are found; 2 pr / (p + r).
+    assert found["Scores of each class"] == [
+        ["class", "examples", "precision", "recall", "F1", "teacher's F1"],
+        ["positive", "3", "0.50", "0.33", "0.40", "1.00"],
+        ["negative", "4", "0.60", "0.75", "0.67", "1.00"],
+    ]
+    assert found["What the student takes for what"][1:] == [
+        ["positive", "negative", "2"],
+        ["negative", "positive", "1"],
+    ]
+
+
+def test_many_classes_have_numbers(tiny_values, read_page):
+    """Of 77 classes each has one example; every seventh is taken for the next."""
+    labels = [f"class {i}" for i in range(77)]
+    tiny_values["task"]["labels"] = labels
+    run = RunDirectory.create(parse_config(tiny_values, "values"), resume=False)
+    truth = np.arange(77, dtype="int32")
+    answers = np.where(truth % 7 == 6, (truth + 1) % 77, truth)
+    examples = Examples((tuple(map(str, truth)),), truth)
+    both = Predictions(examples, 9.0 * np.eye(77), 9.0 * np.eye(77)[answers])
+    save_predictions(run.predictions, run.config().resolved_task(), both)
+    found = read_page(write_report(run)).tables("Predictions")
+    header, *rows = found["Confusion matrix of the student"]
+    assert header == ["true", *map(str, range(1, 78))]
+    assert [row[0] for row in rows] == [f"{i + 1} class {i}" for i in range(77)]
+    # What did not happen is left out.
+    for i, row in enumerate(rows):
+        expected = [""] * 77
+        expected[answers[i]] = "1"
+        assert row[1:] == expected
+    assert len(found["What the student takes for what"]) == 1 + 10
+    assert len(found["Scores of each class"]) == 1 + 77
+
+
 def test_errors_of_the_student_alone_are_listed(run, read_page):
     # Log-odds of ln 3 and ln 9: probabilities of 3/4 and 9/10.
     student = [-np.log(3.0), np.log(9.0), 5.0, -5.0]

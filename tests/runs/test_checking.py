@@ -11,7 +11,7 @@ from tinybert_tf.data.batches import EncodedExamples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder
 from tinybert_tf.reports import tables
-from tinybert_tf.runs import _estimates
+from tinybert_tf.runs import _estimates, checking
 from tinybert_tf.runs.checking import check_run
 from tinybert_tf.runs.config_file import parse_config
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
@@ -178,3 +178,10 @@ def test_a_teacher_that_is_trained_takes_the_config_s_place(tiny_values, tiny_be
     findings = check_run(parse_config(tiny_values, "values"), str(tmp_path / "teacher"))
     assert findings.errors == []
     assert [stage.name for stage in findings.stages] == ["intermediate", "prediction"]
+
+
+def test_many_classes_are_summed_up():
+    names = {f"class {i}": 5 for i in range(12)}
+    assert checking._describe_counts(names) == "12 of 5 each"
+    uneven = names | {"class 3": 1, "class 7": 1200}
+    assert checking._describe_counts(uneven) == "12, from class 3 1 to class 7 1,200"

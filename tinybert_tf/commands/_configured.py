@@ -33,18 +33,16 @@ def add_config(parser: CommandParser) -> None:
     )
 
 
-def load(arguments, *, purpose: str = TASK, shown: bool = False):
+def load(arguments, *, purpose: str = TASK):
     """Reads the config, and prints what the machine has for it.
 
     Args:
         arguments: of `add_config`.
         purpose: str. What the config must be for.
-        shown: bool. Whether the config is printed, too.
 
     Raises:
         TinyBertError: if the config cannot be used.
     """
-    from tinybert_tf.reports.tables import print_config
     from tinybert_tf.runs.config_file import load_config
     from tinybert_tf.runs.devices import describe_devices, set_up_devices
 
@@ -54,8 +52,6 @@ def load(arguments, *, purpose: str = TASK, shown: bool = False):
             f"{arguments.command} needs the config of {purpose}; {arguments.config} is that of "
             f"{config.purpose}."
         )
-    if shown:
-        print_config(config)
     set_up_devices()
     print(describe_devices(config), flush=True)
     return config
@@ -63,7 +59,7 @@ def load(arguments, *, purpose: str = TASK, shown: bool = False):
 
 @contextlib.contextmanager
 def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterator[tuple]:
-    """Reads the config, prints it, and makes or finds the run directory.
+    """Reads the config, and makes or finds the run directory, which keeps it.
 
     Args:
         arguments: of `add_arguments`.
@@ -78,7 +74,7 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
     """
     from tinybert_tf.runs.directory import RunDirectory
 
-    config = load(arguments, purpose=purpose, shown=True)
+    config = load(arguments, purpose=purpose)
     if creates:
         opening = RunDirectory.creating(config, resume=arguments.resume)
     else:
@@ -87,4 +83,5 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
         opening = contextlib.nullcontext(existing)
     with opening as run:
         run.record_command(config.seed)
+        print(f"settings: {run.config_file}", flush=True)
         yield config, run

@@ -23,6 +23,7 @@ from tinybert_tf.errors import nearest_name
 _EXPORTING = ("export", "verify", "install", "benchmark")
 COMMANDS = (
     "run",
+    "init",
     "check",
     "finetune",
     "augment",

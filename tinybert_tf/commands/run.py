@@ -12,6 +12,7 @@ def execute(arguments) -> None:
     """Does what is not done yet, and writes the report."""
     with open_run(arguments, creates=True) as (config, run):
         check_begun(config, run)
+        from tinybert_tf.commands._next_steps import next_steps
         from tinybert_tf.reports import run_page, tables
         from tinybert_tf.runs import augmenting, exporting, recipes
 
@@ -24,4 +25,5 @@ def execute(arguments) -> None:
             recipes.evaluate(config, run)
         exporting.export_all(config, run)
         tables.print_table(tables.results_table(config, run.read_results()))
-        print(f"report: {run_page.write_report(run)}")
+        print(f"report: {run_page.write_report(run)}\n\nWhat next:")
+        print(*next_steps(config, run), sep="\n")

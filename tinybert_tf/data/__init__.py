@@ -6,6 +6,13 @@ from tinybert_tf.data.batches import (
     concatenate_examples,
     encode_examples,
 )
+from tinybert_tf.data.columns import (
+    Table,
+    find_label_field,
+    find_score_range,
+    find_text_fields,
+    read_columns,
+)
 from tinybert_tf.data.examples import Examples, check_training_labels
 from tinybert_tf.data.glue import further_dev_splits, read_glue, read_glue_test
 from tinybert_tf.data.labels import match_labels
@@ -24,13 +31,18 @@ __all__ = [
     "SpanExamples",
     "SpanTask",
     "SpanWindows",
+    "Table",
     "Task",
     "check_training_labels",
     "concatenate_examples",
     "encode_examples",
     "encode_windows",
+    "find_label_field",
+    "find_score_range",
+    "find_text_fields",
     "further_dev_splits",
     "match_labels",
+    "read_columns",
     "read_glue",
     "read_glue_test",
     "read_squad",

@@ -83,16 +83,24 @@ class LinearFit:
         Returns:
             int array [count], ascending.
         """
-        left = np.arange(len(prior) - 1)
-        while len(left) > count:
-            rows = np.append(left, -1)
-            inverse = linalg.inv(self._penalized(rows))
-            coefficients = prior[rows] + inverse @ self._unexplained(rows, prior)
+        rows = np.arange(len(prior))
+        inverse = linalg.inv(self._penalized(rows))
+        unexplained = self._unexplained(rows, prior)
+        while len(rows) - 1 > count:
+            coefficients = prior[rows] + inverse @ unexplained
             growth = (np.square(coefficients).sum(1) / np.diag(inverse))[:-1]
             # Few at a time: what is missed changes with what is left.
-            size = min(max(len(left) // 20, 1), len(left) - count)
-            left = np.sort(left[np.argsort(growth, kind="stable")[size:]])
-        return left
+            size = min(max(len(growth) // 20, 1), len(growth) - count)
+            order = np.argsort(growth, kind="stable")
+            gone, kept = order[:size], np.append(np.sort(order[size:]), len(growth))
+            lost = self._inputs[np.ix_(rows[kept], rows[gone])] @ prior[rows[gone]]
+            unexplained = unexplained[kept] + lost
+            # The inverse without some rows and columns of the matrix, by blocks.
+            across = inverse[np.ix_(gone, kept)]
+            solved = linalg.solve(inverse[np.ix_(gone, gone)], across, assume_a="pos")
+            inverse = inverse[np.ix_(kept, kept)] - across.T @ solved
+            rows = rows[kept]
+        return rows[:-1]
 
     def _unexplained(self, rows: np.ndarray, prior: np.ndarray) -> np.ndarray:
         return self._products[rows] - self._inputs[np.ix_(rows, rows)] @ prior[rows]

@@ -22,8 +22,10 @@ from tinybert_tf.reports.page import Drawing
 from tinybert_tf.reports.tables import ResultsTable
 from tinybert_tf.runs.directory import RunDirectory
 
-# Errors that are listed.
-_MAX_ERRORS = 20
+# Errors that are listed, and confusions.
+_MAX_ERRORS, _MAX_CONFUSIONS = 20, 10
+# Of the columns of a confusion matrix, beyond which they have numbers in place of names.
+_MOST_NAMED = 6
 
 
 def text_examples(run: RunDirectory, task: Task) -> dict:
@@ -72,24 +74,78 @@ def _show_predictions(task: Task, predictions: Predictions) -> dict:
     content = {"error_count": len(rows), "errors": _list_errors(task, predictions, rows)}
     if task.is_regression:
         return content | {"scatters": _scatters(predictions.examples.labels, outputs)}
-    return content | {"confusions": _confusions(task, predictions.examples.labels, outputs)}
+    labels = predictions.examples.labels
+    answers = {name: logits.argmax(axis=-1) for name, logits in outputs.items()}
+    return content | {
+        "confusions": _confusions(task, labels, answers),
+        "most_confused": _most_confused(task, labels, answers["student"]),
+        "classes": _score_classes(task, labels, answers),
+    }
 
 
 def _confusions(
-    task: Task, labels: np.ndarray, outputs: dict[str, np.ndarray]
+    task: Task, labels: np.ndarray, answers: dict[str, np.ndarray]
 ) -> Iterator[tuple[ResultsTable, np.ndarray]]:
     """Yields a table for each model, and its counts as shares of their rows."""
-    for name, logits in outputs.items():
-        answers, indices = logits.argmax(axis=-1), range(len(task.labels))
-        counts = sklearn_metrics.confusion_matrix(labels, answers, labels=indices)
-        rows = zip(task.labels, counts, strict=True)
+    columns = rows = task.labels
+    if len(task.labels) > _MOST_NAMED:
+        columns = [str(i) for i in range(1, len(task.labels) + 1)]
+        rows = [f"{i} {label}" for i, label in zip(columns, task.labels, strict=True)]
+    for name, of_model in answers.items():
+        counts = _count_confusions(task, labels, of_model)
         content = ResultsTable(
             title=f"Confusion matrix of the {name}",
             caption="",
-            columns=("true", *task.labels),
-            rows=tuple((label, *map(str, row)) for label, row in rows),
+            columns=("true", *columns),
+            rows=tuple(
+                # What never happened would hide what did.
+                (label, *(str(count or ("" if columns != rows else 0)) for count in row))
+                for label, row in zip(rows, counts, strict=True)
+            ),
         )
         yield content, counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def _count_confusions(task: Task, labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    return sklearn_metrics.confusion_matrix(labels, answers, labels=range(len(task.labels)))
+
+
+def _most_confused(task: Task, labels: np.ndarray, answers: np.ndarray) -> ResultsTable:
+    counts = _count_confusions(task, labels, answers)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:_MAX_CONFUSIONS]
+    pairs = [divmod(int(i), len(counts)) for i in order if counts.flat[i]]
+    return ResultsTable(
+        title="What the student takes for what",
+        caption="",
+        columns=("true", "answer", "examples"),
+        rows=tuple((task.labels[i], task.labels[j], str(counts[i, j])) for i, j in pairs),
+    )
+
+
+def _score_classes(
+    task: Task, labels: np.ndarray, answers: dict[str, np.ndarray]
+) -> ResultsTable:
+    """Makes a table with a row a class, the student's worst first."""
+    scores = {
+        name: np.stack(
+            sklearn_metrics.precision_recall_fscore_support(
+                labels, of_model, labels=range(len(task.labels)), zero_division=0.0
+            )
+        )
+        for name, of_model in answers.items()
+    }
+    precision, recall, f1, support = scores["student"]
+    columns = (precision, recall, f1, scores["teacher"][2])
+    return ResultsTable(
+        title="Scores of each class",
+        caption="",
+        columns=("class", "examples", "precision", "recall", "F1", "teacher's F1"),
+        rows=tuple(
+            (task.labels[i], f"{support[i]:.0f}", *(f"{values[i]:.2f}" for values in columns))
+            for i in np.argsort(f1, kind="stable")
+        ),
+    )
 
 
 def _scatters(labels: np.ndarray, outputs: dict[str, np.ndarray]) -> Iterator[Drawing]:

@@ -13,6 +13,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
 from tinybert_tf.reports import plots
 from tinybert_tf.reports.example_sections import span_examples, text_examples
+from tinybert_tf.reports.headline import find_facts
 from tinybert_tf.reports.page import Drawing, write_page
 from tinybert_tf.reports.tables import ResultsTable, general_table, results_table
 from tinybert_tf.runs.config import GeneralConfig, MaskedLMConfig, RunConfig
@@ -44,7 +45,12 @@ def write_report(run: RunDirectory) -> pathlib.Path:
         )
     name = run.path.resolve().name
     if isinstance(config, GeneralConfig):
-        content = {"task": None, "subject": "General distillation", "summary": _losses(results)}
+        content = {
+            "task": None,
+            "subject": "General distillation",
+            "facts": [],
+            "summary": _losses(results),
+        }
     else:
         content = _task_content(run, config, results)
     return write_page(
@@ -66,6 +72,7 @@ def _task_content(run: RunDirectory, config: RunConfig, results: dict) -> dict:
     return {
         "task": task,
         "subject": task.name,
+        "facts": find_facts(config, results),
         "summary": results_table(config, results) if "evaluation" in results else None,
         "exports": results.get("export"),
         "export_drawings": _draw_exports(config, results),

@@ -3,10 +3,8 @@
 import dataclasses
 
 import numpy as np
-import yaml
 from rich.console import Console
 from rich.measure import Measurement
-from rich.syntax import Syntax
 from rich.table import Table
 
 from tinybert_tf.runs.checking import Findings, SplitFacts
@@ -14,12 +12,6 @@ from tinybert_tf.runs.config import RunConfig
 
 # Columns of the widest thing that is printed to a file.
 _WIDEST = 400
-
-
-def print_config(config: RunConfig) -> None:
-    """Prints the resolved config as the YAML that the run saves."""
-    text = yaml.safe_dump(config.to_dict(), sort_keys=False)
-    _print(Syntax(text, "yaml", theme="ansi_dark", background_color="default"))
 
 
 def _print(content) -> None:
@@ -156,6 +148,16 @@ def _about(seconds: float | None) -> str:
     return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
 
 
+def smallest_export(results: dict) -> str | None:
+    """Returns the profile with the smallest file, `None` if nothing was exported.
+
+    Args:
+        results: dict. What the run's `results.json` holds.
+    """
+    exports = results.get("export") or {}
+    return min(exports, key=lambda name: exports[name]["megabytes"], default=None)
+
+
 def print_export(output: str, report: dict) -> None:
     """Prints what was exported.
 
@@ -248,3 +250,5 @@ def print_table(content: ResultsTable) -> None:
     for row in content.rows:
         table.add_row(*row)
     _print(table)
+    if content.caption:
+        _print(content.caption)

@@ -42,6 +42,8 @@ _MOST_TEXTS, _MOST_QUESTIONS = 20_000, 500
 _NO_LIMIT = 1 << 20
 _MAX_CUT_SHARE = 0.1
 _FEW_EXAMPLES = 50
+# Classes that are all named.
+_MOST_NAMED = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _check_labels(config: RunConfig, examples: dict, findings: Findings) -> None
             shown = f"{labels.min():g} to {labels.max():g}" if len(labels) else ""
         else:
             counts = _quality.count_labels(task, labels)
-            shown = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+            shown = _describe_counts(counts)
         findings.splits[split] = SplitFacts(len(part), shown)
         if split == "train":
             with findings.collecting():
@@ -187,6 +189,16 @@ def _check_labels(config: RunConfig, examples: dict, findings: Findings) -> None
                 "example: it cannot be learned. Divide the examples at random, or take the "
                 "label out."
             )
+
+
+def _describe_counts(counts: dict[str, int]) -> str:
+    """Returns the classes with their counts; of many, the least and the most frequent."""
+    if len(counts) > _MOST_NAMED:
+        least, most = min(counts, key=counts.get), max(counts, key=counts.get)
+        if counts[least] == counts[most]:
+            return f"{len(counts)} of {counts[most]:,} each"
+        return f"{len(counts)}, from {least} {counts[least]:,} to {most} {counts[most]:,}"
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _check_size(task, labels: np.ndarray, source: str, findings: Findings) -> None:

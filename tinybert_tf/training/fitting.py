@@ -1,10 +1,7 @@
 """Training that can be killed at any moment and goes on to the same weights."""
 
-import datetime
-import os
 import pathlib
 import re
-import sys
 import time
 from typing import Protocol
 
@@ -16,6 +13,7 @@ import tensorflow as tf
 
 from tinybert_tf.files import atomic_file
 from tinybert_tf.strict import strict_dataclass
+from tinybert_tf.training._progress import StageProgress
 from tinybert_tf.training.optimizers import OptimizerConfig, assign_averages, averaged_weights
 
 
@@ -36,9 +34,8 @@ class FitConfig:
     evaluations_per_epoch: pydantic.PositiveInt = 1
 
 
-# Between lines of `metrics.jsonl`, and between lines on the terminal.
+# Between lines of `metrics.jsonl`.
 _LOG_SECONDS = 5.0
-_PROGRESS_SECONDS = 60.0
 # Where a state has them, beside what Keras saves.
 _SEEDS = "dropout_seeds"
 
@@ -136,27 +133,22 @@ class Scorer(Protocol):
 
 
 class _StageCallback(keras.callbacks.Callback):
-    """Logs, scores and saves while a stage trains."""
+    """Shows, logs, scores and saves while a stage trains."""
 
-    def __init__(self, stage, first_step, total_steps, evaluation_steps, save_seconds):
+    def __init__(self, stage, progress, *, first_step, evaluation_steps, save_seconds):
         super().__init__()
         self.stage = stage
+        self.progress = progress
         self.step = first_step
-        self.total_steps = total_steps
         self.evaluation_steps = evaluation_steps
         self.save_seconds = save_seconds
-        self._started_at = first_step
-        self._started = self._saved = self._logged = self._shown = time.monotonic()
+        self._saved = self._logged = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
+        self.progress.update(self.step, float(np.mean(logs["loss"])))
         now = time.monotonic()
-        if now - self._shown > _PROGRESS_SECONDS:
-            self.stage.show_progress(
-                self.step, logs, (now - self._started) / (self.step - self._started_at)
-            )
-            self._shown = now
-        if now - self._logged > _LOG_SECONDS or self.step == self.total_steps:
+        if now - self._logged > _LOG_SECONDS or self.step == self.stage.total_steps:
             self.stage.log(self.step, logs)
             self._logged = now
         is_evaluated = self.step in self.evaluation_steps
@@ -236,9 +228,22 @@ class StageFit:
         return [] if optimizer is None else [optimizer]
 
     def _fit_from(self, first_step: int) -> None:
+        tokens = self.batches.tokens_per_epoch / self.batches.steps_per_epoch
+        progress = StageProgress(self.name, first_step, self.total_steps, tokens)
         callback = _StageCallback(
-            self, first_step, self.total_steps, self._evaluation_steps(), 60 * self.save_minutes
+            self,
+            progress,
+            first_step=first_step,
+            evaluation_steps=self._evaluation_steps(),
+            save_seconds=60 * self.save_minutes,
         )
+        progress.start()
+        try:
+            self._fit_epochs(first_step, callback)
+        finally:
+            progress.stop()
+
+    def _fit_epochs(self, first_step: int, callback: _StageCallback) -> None:
         steps, epochs = self.batches.steps_per_epoch, self.config.epochs
         epoch, done = divmod(first_step, steps)
         if done:
@@ -258,8 +263,7 @@ class StageFit:
                 epochs * self.batches.steps_per_epoch - first_step,
             ),
             shuffle=False,
-            # A progress bar for people, a line an epoch for log files. The bar is coloured.
-            verbose=1 if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else 2,
+            verbose=0,
             callbacks=[callback],
         )
 
@@ -272,17 +276,6 @@ class StageFit:
         """Logs values of a step."""
         self.run.log(self.name, step, {k: float(np.mean(v)) for k, v in values.items()})
 
-    def show_progress(self, step: int, values: dict, seconds_per_step: float) -> None:
-        """Prints where the stage is; `seconds_per_step` includes evaluations."""
-        tokens = self.batches.tokens_per_epoch / self.batches.steps_per_epoch
-        left = datetime.timedelta(seconds=round(seconds_per_step * (self.total_steps - step)))
-        print(
-            f"\n{self.name}, step {step} of {self.total_steps}: loss "
-            f"{float(np.mean(values['loss'])):.4f}, {tokens / seconds_per_step:,.0f} tokens/s, "
-            f"{left} left",
-            flush=True,
-        )
-
     def evaluate(self, step: int) -> None:
         """Scores the model on the dev set; keeps its weights if they are the best yet."""
         with averaged_weights(self.model.optimizer):
@@ -292,7 +285,7 @@ class StageFit:
         dev = self.evaluator.score()
         self.log(step, {f"dev_{name}": value for name, value in dev.items()})
         scores = ", ".join(f"{name} {value:.4f}" for name, value in dev.items())
-        print(f"\n{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
+        print(f"{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
         self.keep(step, dev)
 
     def keep(self, step: int, dev: dict[str, float]) -> None:
