@@ -15,7 +15,7 @@ import functools
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -245,17 +245,12 @@ class TeacherCache:
         return pieces
 
     def _header(self) -> Header:
-        weights, examples = hashlib.sha256(), hashlib.sha256()
-        for value in self._teacher.get_weights():
-            weights.update(np.ascontiguousarray(value))
-        for array in (self._examples.token_ids, self._examples.segment_ids):
-            examples.update(np.ascontiguousarray(array))
-        examples.update(np.ascontiguousarray(self._examples.row_splits))
+        tokens = (self._examples.token_ids, self._examples.segment_ids)
         return Header(
             version=FORMAT_VERSION,
-            teacher_sha256=weights.hexdigest(),
+            teacher_sha256=_hash_arrays(self._teacher.get_weights()),
             examples=len(self._examples),
-            examples_sha256=examples.hexdigest(),
+            examples_sha256=_hash_arrays((*tokens, self._examples.row_splits)),
             contents=self.contents,
             layers=self._layers,
             precision=self._teacher.dtype_policy.name,
@@ -418,6 +413,13 @@ def as_outputs(cached: dict, layer_mapping: Sequence[int]) -> dict:
         scores = cached["attention_scores"]
         outputs["attention_scores"] = {g - 1: scores[:, i] for i, g in enumerate(layers[1:])}
     return outputs
+
+
+def _hash_arrays(arrays: Iterable[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _make_manifest(header: Header, pieces: Sequence[CachedPiece]) -> Manifest:
