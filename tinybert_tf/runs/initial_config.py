@@ -105,19 +105,19 @@ def write_initial_config(
             for split, part in parts.items():
                 _write_rows(folder / f"{split}.jsonl", part)
         labels = [cell for part in tables.values() for cell in part.column(label_field)]
-        score_range = find_score_range(labels)
-        look = DataLook(
-            rows,
-            fields,
-            label_field,
-            None if score_range else tuple(sorted({label for label in labels if label})),
-            score_range,
-            _find_length(table, fields),
-            files,
-        )
+        max_tokens = _find_length(table, fields)
+        look = DataLook(rows, fields, label_field, *_find_kind(labels), max_tokens, files)
         (folder / "config.yaml").write_text(_render(output, look), "utf-8")
         load_config(folder / "config.yaml")
     return look
+
+
+def _find_kind(labels: Sequence[str]) -> tuple[tuple[str, ...] | None, tuple | None]:
+    """Returns the names of classes or the range of scores, and `None` for the other."""
+    score_range = find_score_range(labels)
+    if score_range:
+        return None, score_range
+    return tuple(sorted({label for label in labels if label})), None
 
 
 def _cut(table: Table, text_fields: Sequence[str], label_field: str) -> dict[str, list[dict]]:
