@@ -8,6 +8,7 @@ import java.io.File;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.URL;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -90,8 +91,13 @@ class ShrunkAppTest {
         }
 
         @Override
-        public InputStream open(String name) throws IOException {
-            return new FileInputStream(new File(FOLDER, name));
+        public InputStream open(String name) {
+            // Kotlin's interface declares no checked exceptions.
+            try {
+                return new FileInputStream(new File(FOLDER, name));
+            } catch (IOException failure) {
+                throw new UncheckedIOException(failure);
+            }
         }
 
         @Override
