@@ -350,9 +350,10 @@ def test_other_head_counts_compare_their_means():
     token = inputs["padding_mask"].astype(bool)
     pair = token[:, :, None] & token[:, None, :]
     ours, theirs = (exposed(m, inputs)["attention_scores"] for m in (student, teacher))
-    expected = sum(
-        np.square(ours[m].mean(1) - theirs[g].mean(1))[pair].mean() for m, g in ((0, 1), (1, 3))
-    )
+    errors = np.stack([ours[m].mean(1) - theirs[g].mean(1) for m, g in ((0, 1), (1, 3))])
+    keys = np.broadcast_to(token[:, None, :], errors.shape)
+    errors -= errors.mean(-1, keepdims=True, where=keys)
+    expected = sum(np.square(error)[pair].mean() for error in errors)
     assert figures["attention"] == pytest.approx(expected, rel=1e-5)
 
 

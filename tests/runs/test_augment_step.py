@@ -361,6 +361,6 @@ def test_sources_are_looked_at_before_the_teacher_is_trained(make_values, tmp_pa
         command_line.main(["run", "--config", str(path)])
     printed = capsys.readouterr()
     assert ended.value.code == 2
-    assert "error: Cannot read the word vectors" in printed.err
+    assert "augmentation.word_vectors: there is no file" in printed.err
     assert "Traceback" not in printed.err and "finetune, step" not in printed.out
     assert not (tmp_path / "run").exists()

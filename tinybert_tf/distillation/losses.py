@@ -52,9 +52,8 @@ def attention_loss(
     L_attn = 1/h sum_i MSE(A_i^S, A_i^T) with A = Q K^T / sqrt(d_head) before softmax, over
     the (query, key) pairs of which both are real tokens.
 
-    Softmax does not see a constant that is added to a row of scores, but eq. 7 does, and some
-    teachers have large ones: in e5-small-v2 they are nearly all of it. So the error of a row
-    is taken less its mean over the real keys.
+    Softmax does not see a constant added to a row of scores; eq. 7 does, and some teachers
+    have large ones. So the error of a row is taken less its mean over the real keys.
 
     Args:
         student_scores: float tensor [batch, heads, seq, seq]. A^S of one student block.
@@ -65,8 +64,7 @@ def attention_loss(
             of -100 or less, count as 0, and the mean is over all pairs, padding included.
             Rows are not centred.
         sample_weight: optional float tensor [batch].
-        centred: bool. Whether each row's error is taken less its mean; `False` is eq. 7 to
-            the letter.
+        centred: bool. Whether that is done; `False` is eq. 7 to the letter.
 
     Returns:
         A scalar.
