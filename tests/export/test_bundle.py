@@ -177,13 +177,8 @@ def _start_export(output, profile):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-@pytest.mark.parametrize(
-    "profile",
-    [
-        "dynamic_int8",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("static_int8", "small")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["dynamic_int8", "static_int8", "small"])
 def test_another_process_makes_the_same_bytes(make_bundle, tmp_path, profile):
     process = _start_export(tmp_path / "again", profile)
     output, _ = process.communicate()
