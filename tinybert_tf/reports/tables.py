@@ -244,7 +244,7 @@ def packed_table(output: str, scores: dict) -> ResultsTable:
 
 def print_table(content: ResultsTable) -> None:
     """Prints a table."""
-    table = Table(title=content.title or None, caption=content.caption or None)
+    table = Table(title=content.title or None)
     for i, column in enumerate(content.columns):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     for row in content.rows:
