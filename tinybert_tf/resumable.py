@@ -15,7 +15,15 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import is_partial, read_json, remove_partial, to_json, write_json
+from tinybert_tf.files import (
+    find_fault,
+    is_partial,
+    read_json,
+    remove_partial,
+    to_json,
+    write_json,
+)
+from tinybert_tf.strict import strict_keyword_dataclass
 
 MANIFEST = "manifest.json"
 _HEADER = "unfinished.json"
@@ -26,6 +34,25 @@ class Summary(Protocol):
 
     def find_fault(self, directory: str) -> str:
         """Returns why the piece is not done; nothing if its files are as they were written."""
+
+
+@strict_keyword_dataclass
+class WrittenFile:
+    """A file of a directory, as it was written.
+
+    Args:
+        name: str. In the directory.
+        size: int. Bytes.
+        sha256: str. Of the file.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+    def find_fault(self, directory: str) -> str:
+        """Returns what is wrong with the file; nothing if it is as it was written."""
+        return find_fault(f"{directory}/{self.name}", self.size, self.sha256)
 
 
 class Piece(NamedTuple):

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tinybert_tf.augmentation.augmenter import AugmentationOptions, Statistics
 from tinybert_tf.data import Examples, Task, read_table
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file, find_fault
-from tinybert_tf.resumable import Format
+from tinybert_tf.files import atomic_file
+from tinybert_tf.resumable import Format, WrittenFile
 from tinybert_tf.strict import strict_keyword_dataclass
 
 FORMAT_VERSION = 1
@@ -44,24 +44,14 @@ class Header:
 
 
 @strict_keyword_dataclass
-class Shard:
+class Shard(WrittenFile):
     """A file of augmented examples, or a part of the examples that has no copies.
 
     Args:
-        name: str. The file in the directory.
-        size: int. Bytes.
-        sha256: str. Of the file.
         statistics: `Statistics`. Of its examples.
     """
 
-    name: str
-    size: int
-    sha256: str
     statistics: Statistics
-
-    def find_fault(self, directory: str) -> str:
-        """Returns what is wrong with the file; nothing if it is as it was written."""
-        return find_fault(f"{directory}/{self.name}", self.size, self.sha256)
 
 
 @strict_keyword_dataclass

@@ -196,10 +196,7 @@ class TinyBertDistiller(OverWorkers, TextInputs, keras.Model):
             optimizer=optimizer, metrics=metrics, **{"jit_compile": False, **kwargs}
         )
         self.stage = stage
-        wants = {
-            "hidden_states": bool(stage.hidden or stage.embedding),
-            "attention_scores": bool(stage.attention),
-        }
+        wants = dict.fromkeys(stage.layer_outputs, True)
         self._student_model = _Untracked(self.student.expose(**wants))
         self._teacher_model = _Untracked(self.teacher.expose(**wants))
         ids = tf.TensorSpec((None, None), tf.int32)

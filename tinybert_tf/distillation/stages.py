@@ -58,9 +58,13 @@ class Stage:
         return {term: getattr(self, term) for term in TERMS}
 
     @property
-    def compares_layers(self) -> bool:
-        """Whether it learns from more than predictions."""
-        return any(self.weights[term] for term in TERMS if term != "prediction")
+    def layer_outputs(self) -> tuple[str, ...]:
+        """What it compares beside predictions, as `expose` names it."""
+        is_asked = {
+            "hidden_states": self.hidden or self.embedding,
+            "attention_scores": self.attention,
+        }
+        return tuple(name for name, asked in is_asked.items() if asked)
 
 
 INTERMEDIATE = Stage("intermediate", attention=1.0, hidden=1.0, embedding=1.0)

@@ -28,9 +28,9 @@ from tinybert_tf.data import BucketedBatches, EncodedExamples
 from tinybert_tf.distillation._kinds import kind_of
 from tinybert_tf.distillation.stages import Stage
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_file, find_fault, hash_file
+from tinybert_tf.files import atomic_file, hash_file
 from tinybert_tf.models import encoder_of
-from tinybert_tf.resumable import Format, Piece, ResumableDirectory
+from tinybert_tf.resumable import Format, Piece, ResumableDirectory, WrittenFile
 from tinybert_tf.strict import strict_keyword_dataclass
 
 Contents = Literal["outputs", "predictions"]
@@ -95,30 +95,11 @@ class Header:
 
 
 @strict_keyword_dataclass
-class CachedPiece:
-    """The file of some examples.
-
-    Args:
-        name: str. In the directory.
-        size: int. Bytes.
-        sha256: str. Of the file.
-    """
-
-    name: str
-    size: int
-    sha256: str
-
-    def find_fault(self, directory: str) -> str:
-        """Returns what is wrong with the file; nothing if it is as it was written."""
-        return find_fault(f"{directory}/{self.name}", self.size, self.sha256)
-
-
-@strict_keyword_dataclass
 class Manifest:
     """`manifest.json`: what a finished cache is and holds."""
 
     header: Header
-    pieces: tuple[CachedPiece, ...]
+    pieces: tuple[WrittenFile, ...]
 
 
 FORMAT = Format(
@@ -126,7 +107,7 @@ FORMAT = Format(
     command="python -m tinybert_tf distill",
     version=FORMAT_VERSION,
     header=Header,
-    summary=CachedPiece,
+    summary=WrittenFile,
     manifest=Manifest,
     summary_name="piece-{:05d}.json",
 )
@@ -200,10 +181,7 @@ class TeacherCache:
     def of_stage(self, stage: Stage) -> "StageOutputs | None":
         """Returns what a stage asks for, for `BucketedBatches`; `None` if not all is here."""
         names = [name for name in self._columns if name.startswith("predictions")]
-        if stage.hidden or stage.embedding:
-            names.append("hidden_states")
-        if stage.attention:
-            names.append("attention_scores")
+        names += stage.layer_outputs
         if not all(name in self._columns for name in names):
             return None
         return StageOutputs(self, [self._columns[name] for name in names])
@@ -277,7 +255,7 @@ class TeacherCache:
         name = f"piece-{piece.number:05d}.safetensors"
         with atomic_file(f"{directory}/{name}") as path:
             save_file(values, path)
-            summary = CachedPiece(name=name, size=os.path.getsize(path), sha256=hash_file(path))
+            summary = WrittenFile(name=name, size=os.path.getsize(path), sha256=hash_file(path))
         FORMAT.write_summary(directory, piece.number, summary)
 
     @functools.cached_property
@@ -422,7 +400,7 @@ def _hash_arrays(arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _make_manifest(header: Header, pieces: Sequence[CachedPiece]) -> Manifest:
+def _make_manifest(header: Header, pieces: Sequence[WrittenFile]) -> Manifest:
     return Manifest(header=header, pieces=tuple(pieces))
 
 

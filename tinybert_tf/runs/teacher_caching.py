@@ -78,7 +78,7 @@ def _pays(distillation: DistillationConfig, contents: str) -> bool:
     epochs = sum(
         stage.fit.epochs
         for stage in distillation.stages
-        if contents == "outputs" or not stage.stage().compares_layers
+        if contents == "outputs" or not stage.stage().layer_outputs
     )
     return epochs > 1
 
