@@ -191,6 +191,12 @@ def test_a_prediction_term_is_refused(general_values):
         parse_config(general_values, "values")
 
 
+def test_a_cache_of_the_teacher_is_refused(general_values):
+    general_values["distillation"]["teacher_cache"] = "outputs"
+    with pytest.raises(TinyBertError, match="teacher_cache is outputs, but of a corpus"):
+        parse_config(general_values, "values")
+
+
 def test_another_vocabulary_is_refused(general_values, tiny_bert, tmp_path):
     words = (tiny_bert / "vocab.txt").read_text("utf-8").splitlines()
     other = tmp_path / "vocab.txt"

@@ -357,6 +357,11 @@ class GeneralConfig(AnyRunConfig):
                     "no task to predict. Set prediction=0"
                 )
         _check_not_augmented(self.distillation)
+        if self.distillation.teacher_cache in ("outputs", "predictions"):
+            raise ValueError(
+                f"distillation.teacher_cache is {self.distillation.teacher_cache}, but of a "
+                "corpus, which is seen too seldom, nothing is kept. Leave it out"
+            )
 
     @property
     def purpose(self) -> str:
