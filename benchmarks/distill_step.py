@@ -56,7 +56,7 @@ from tinybert_tf.data import (
     read_glue,
     read_table,
 )
-from tinybert_tf.data.batches import LENGTH_STEP
+from tinybert_tf.data.batches import padded_length
 from tinybert_tf.distillation import INTERMEDIATE, TinyBertDistiller, resolve_layer_mapping
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json
@@ -200,7 +200,7 @@ class OurStep:
 
     def _padded_tokens(self, rows: np.ndarray) -> int:
         longest = int(self.batches.encoded.lengths[rows].max())
-        return len(rows) * -(-longest // LENGTH_STEP) * LENGTH_STEP
+        return len(rows) * padded_length(longest)
 
 
 def read_examples(location: str, teacher: str) -> EncodedExamples:

@@ -79,7 +79,7 @@ def test_score_range(labels, expected):
     [
         ("a,b\n1,2\n1,2,3\n", "file.csv", "line 3: 3 cells, expected 2"),
         ("a,b\n", "file.csv", "a header and no rows"),
-        ("[1, 2]\n", "file.jsonl", "line 1: expected an object"),
+        ("[1, 2]\n", "file.jsonl", "line 1: holds a list, expected an object"),
         ("{\n", "file.jsonl", "line 1: not valid JSON"),
         ("a", "file.xlsx", "ends in '.xlsx'"),
     ],

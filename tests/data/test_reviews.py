@@ -4,7 +4,6 @@ import collections
 import pathlib
 import re
 
-import numpy as np
 import pytest
 
 from tinybert_tf.data import Task, read_table
@@ -31,22 +30,11 @@ def test_domains_are_of_equal_size(split, size):
     assert collections.Counter(examples.labels.tolist()) == dict.fromkeys(range(4), size // 4)
 
 
-def test_no_near_duplicates():
+def test_no_near_duplicates(find_alike):
     sentences = [text for split in SIZES for text in read(split).texts[0]]
     words = [frozenset(re.findall(r"\w+", text.lower())) for text in sentences]
     assert len(set(words)) == len(sentences)
-    columns = {word: i for i, word in enumerate(sorted(frozenset().union(*words)))}
-    has_word = np.zeros((len(words), len(columns)), "float32")
-    for row, of_sentence in zip(has_word, words, strict=True):
-        row[[columns[word] for word in of_sentence]] = 1
-    common = has_word @ has_word.T
-    counts = has_word.sum(1)
-    in_either = counts[:, None] + counts - common
-    alike = [
-        (sentences[i], sentences[j])
-        for i, j in np.argwhere(np.tril(common > 0.5 * in_either, -1))
-    ]
-    assert alike == []
+    assert find_alike(sentences, words) == []
 
 
 def test_lengths():

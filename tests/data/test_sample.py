@@ -44,18 +44,9 @@ def test_no_sentence_stands_twice(sentences):
     assert counts.most_common(1)[0][1] == 1
 
 
-def test_no_near_duplicates_of_characters(sentences):
+def test_no_near_duplicates_of_characters(sentences, find_alike):
     texts = [text for part in sentences.values() for text in part]
-    sets = [trigrams(text) for text in texts]
-    columns = {gram: i for i, gram in enumerate(sorted(frozenset().union(*sets)))}
-    has_gram = np.zeros((len(sets), len(columns)), "float32")
-    for row, of_text in zip(has_gram, sets, strict=True):
-        row[[columns[gram] for gram in of_text]] = 1
-    common = has_gram @ has_gram.T
-    counts = has_gram.sum(1)
-    in_either = counts[:, None] + counts - common
-    pairs = np.argwhere(np.tril(common > 0.5 * in_either, -1))
-    assert [(texts[i], texts[j]) for i, j in pairs] == []
+    assert find_alike(texts, [trigrams(text) for text in texts]) == []
 
 
 def test_no_template(sentences):

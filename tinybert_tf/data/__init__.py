@@ -4,6 +4,7 @@ from tinybert_tf.data.batches import (
     BucketedBatches,
     EncodedExamples,
     concatenate_examples,
+    count_tokens,
     encode_examples,
 )
 from tinybert_tf.data.columns import (
@@ -35,6 +36,7 @@ __all__ = [
     "Task",
     "check_training_labels",
     "concatenate_examples",
+    "count_tokens",
     "encode_examples",
     "encode_windows",
     "find_label_field",

@@ -96,6 +96,40 @@ def _told_by_header(header: str, suffix: str, columns: Sequence[str]) -> str:
     return max(DELIMITERS, key=fitness)
 
 
+class Rows(NamedTuple):
+    """A file of delimited text that was opened.
+
+    Args:
+        dialect: `Dialect`.
+        header: list of str. Names of the columns.
+        records: iterator of line number and fields of each row that is not blank.
+    """
+
+    dialect: Dialect
+    header: list[str]
+    records: Iterator[tuple[int, list[str]]]
+
+
+def open_rows(
+    path: pathlib.Path, text: str, columns: Sequence[str] = (), delimiter: str | None = None
+) -> Rows:
+    """Tells how a file is written and reads its header.
+
+    Args:
+        path: path. The end of its name counts.
+        text: str. The whole file.
+        columns: sequence of str. See `find_dialect`.
+        delimiter: str or `None`. See `find_dialect`.
+
+    Raises:
+        TinyBertError: if the delimiter cannot be one or the quoting is broken.
+    """
+    dialect = find_dialect(text, path.suffix.lower(), columns, delimiter)
+    records = read_records(path, text, dialect)
+    header = [name.strip() for name in next(records, (1, []))[1]]
+    return Rows(dialect, header, records)
+
+
 def read_records(
     path: pathlib.Path, text: str, dialect: Dialect
 ) -> Iterator[tuple[int, list[str]]]:

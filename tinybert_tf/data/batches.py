@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from tinybert_tf.data.examples import Examples
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.tokenization import BertPreprocessor
 
 # Lengths are padded up to a multiple of this: few shapes, little padding.
 LENGTH_STEP = 8
 
 
 _ENCODE_CHUNK = 4096
+# Longer than any text: nothing is cut.
+_NO_LIMIT = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +75,7 @@ class EncodedExamples:
             TinyBertError: if an example has more tokens than `length`.
         """
         lengths = self.lengths[rows]
-        length = length or _padded_length(lengths.max())
+        length = length or padded_length(lengths.max())
         if lengths.max() > length:
             raise TinyBertError(
                 f"An example of {lengths.max()} tokens does not fit into a length of {length}. "
@@ -113,6 +116,19 @@ def encode_examples(examples: Examples, preprocessor) -> EncodedExamples:
         labels=examples.labels,
         pad_token_id=preprocessor.tokenizer.pad_token_id,
     )
+
+
+def count_tokens(examples: Examples, tokenizer) -> np.ndarray:
+    """Returns the lengths of examples that nothing is cut from, special tokens included.
+
+    Args:
+        examples: `Examples`.
+        tokenizer: `BertTokenizer`.
+
+    Returns:
+        int64 array [examples].
+    """
+    return encode_examples(examples, BertPreprocessor(tokenizer, _NO_LIMIT)).lengths
 
 
 def concatenate_examples(parts: Sequence[EncodedExamples]) -> EncodedExamples:
@@ -189,7 +205,7 @@ class BucketedBatches:
         count = len(self.encoded)
         shuffle = None if self.seed is None else np.random.default_rng((self.seed, epoch))
         order = np.arange(count) if shuffle is None else shuffle.permutation(count)
-        padded = _padded_length(self.encoded.lengths)[order]
+        padded = padded_length(self.encoded.lengths)[order]
         batches, left_over = [], np.array([], dtype="int64")
         for length in np.unique(padded):
             # What did not fill a batch moves up a bucket rather than becoming a tiny batch.
@@ -237,5 +253,6 @@ class BucketedBatches:
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
 
-def _padded_length(lengths):
+def padded_length(lengths):
+    """Returns the lengths, an int or int array, that examples of these tokens are padded to."""
     return -(-lengths // LENGTH_STEP) * LENGTH_STEP

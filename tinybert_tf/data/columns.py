@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinybert_tf.data._dialect import find_dialect, read_records, split_lines
-from tinybert_tf.data.tables import read_data_file
+from tinybert_tf.data._dialect import open_rows
+from tinybert_tf.data.tables import DELIMITED, JSON_LINES, json_objects, read_data_file
 from tinybert_tf.errors import TinyBertError
 
 # What people call such columns, the usual first. Case does not count.
@@ -64,9 +64,9 @@ def read_columns(path: str | os.PathLike) -> Table:
     """
     path = pathlib.Path(path)
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv", ".txt"):
-        rows = _delimited_rows(path, suffix)
-    elif suffix in (".jsonl", ".ndjson"):
+    if suffix in DELIMITED:
+        rows = _delimited_rows(path)
+    elif suffix in JSON_LINES:
         rows = _json_rows(path)
     else:
         raise TinyBertError(
@@ -77,11 +77,8 @@ def read_columns(path: str | os.PathLike) -> Table:
     return Table(path, {name: [row.get(name, "") for row in rows] for name in rows[0]})
 
 
-def _delimited_rows(path: pathlib.Path, suffix: str) -> list[dict[str, str]]:
-    text = read_data_file(path)
-    dialect = find_dialect(text, suffix)
-    records = read_records(path, text, dialect)
-    header = [name.strip() for name in next(records, (1, []))[1]]
+def _delimited_rows(path: pathlib.Path) -> list[dict[str, str]]:
+    dialect, header, records = open_rows(path, read_data_file(path))
     rows = []
     for line, cells in records:
         if len(cells) != len(header):
@@ -95,15 +92,7 @@ def _delimited_rows(path: pathlib.Path, suffix: str) -> list[dict[str, str]]:
 
 def _json_rows(path: pathlib.Path) -> list[dict[str, str]]:
     rows = []
-    for number, line in enumerate(split_lines(read_data_file(path)), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise TinyBertError(f"{path}, line {number}: not valid JSON ({error}).") from error
-        if not isinstance(row, dict):
-            raise TinyBertError(f"{path}, line {number}: expected an object, one a line.")
+    for _, _, row in json_objects(path, read_data_file(path)):
         # Lists and objects are neither text nor label.
         plain = {name: cell for name, cell in row.items() if not isinstance(cell, list | dict)}
         rows.append({name: _as_text(cell) for name, cell in plain.items()})

@@ -6,15 +6,15 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from tinybert_tf.data import _arrow
-from tinybert_tf.data._dialect import Dialect, find_dialect, read_records, split_lines
+from tinybert_tf.data._dialect import Dialect, open_rows, split_lines
 from tinybert_tf.data.examples import Examples, Row, find_columns, to_examples
 from tinybert_tf.data.labels import several_labels
 from tinybert_tf.data.tasks import Task
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import missing_hint, read_text_file
 
-_DELIMITED = (".tsv", ".csv", ".txt")
-_JSON_LINES = (".jsonl", ".ndjson")
+DELIMITED = (".tsv", ".csv", ".txt")
+JSON_LINES = (".jsonl", ".ndjson")
 # The first bytes of Excel's workbooks, new and old.
 _WORKBOOK_MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # What Excel shows and saves in place of a text that begins with "=", "+" or "-".
@@ -52,14 +52,14 @@ def read_table(task: Task, path: str | os.PathLike, delimiter: str | None = None
     suffix = path.suffix.lower()
     if _arrow.is_arrow(path):
         return to_examples(task, f"{path}, row", _arrow.read_rows(task, path))
-    if suffix not in (*_DELIMITED, *_JSON_LINES) and not os.path.isdir(path):
-        kinds = ", ".join((*_DELIMITED, *_JSON_LINES, ".parquet"))
+    if suffix not in (*DELIMITED, *JSON_LINES) and not os.path.isdir(path):
+        kinds = ", ".join((*DELIMITED, *JSON_LINES, ".parquet"))
         raise TinyBertError(
             f"{path} ends in '{suffix}', expected one of: {kinds}. Convert it, or rename it if "
             "only the name is wrong."
         )
     text = read_data_file(path)
-    if suffix in _JSON_LINES:
+    if suffix in JSON_LINES:
         rows = _read_jsonl_table(task, path, text)
     else:
         rows = _read_delimited_table(task, path, text, delimiter)
@@ -84,15 +84,13 @@ def read_texts(
     """
     path, columns = pathlib.Path(path), tuple(columns)
     text = read_data_file(path)
-    if path.suffix.lower() in _JSON_LINES:
+    if path.suffix.lower() in JSON_LINES:
         rows = (
             (number, _json_texts(where, row, columns), "")
-            for number, where, row in _json_objects(path, text, columns)
+            for number, where, row in json_objects(path, text, columns)
         )
     else:
-        dialect = find_dialect(text, path.suffix.lower(), columns, delimiter)
-        records = read_records(path, text, dialect)
-        header = [name.strip() for name in next(records, (1, []))[1]]
+        dialect, header, records = open_rows(path, text, columns, delimiter)
         rows = pick_columns(path, header, columns, records, dialect)
     texts = []
     for number, cells, problem in rows:
@@ -154,9 +152,7 @@ def _read_delimited_table(
     task: Task, path: pathlib.Path, text: str, delimiter: str | None
 ) -> Iterator[Row]:
     wanted = (*task.text_fields, task.label_field)
-    dialect = find_dialect(text, path.suffix.lower(), wanted, delimiter)
-    records = read_records(path, text, dialect)
-    header = [name.strip() for name in next(records, (1, []))[1]]
+    dialect, header, records = open_rows(path, text, wanted, delimiter)
     _check_label_column(task, path, header)
     for line, cells, problem in pick_columns(path, header, wanted, records, dialect):
         lost = next((cell for cell in cells[:-1] if cell in _EXCEL_ERRORS), None)
@@ -182,17 +178,26 @@ def _check_label_column(task: Task, where: object, names: Sequence[str]) -> None
 
 def _read_jsonl_table(task: Task, path: pathlib.Path, text: str) -> Iterator[Row]:
     wanted = (*task.text_fields, task.label_field)
-    for number, where, row in _json_objects(path, text, wanted):
+    for number, where, row in json_objects(path, text, wanted):
         _check_label_column(task, where, tuple(row))
         texts = _json_texts(where, row, task.text_fields)
         find_columns(where, tuple(row), wanted)
         yield number, (*texts, _json_label(task, where, row[task.label_field])), ""
 
 
-def _json_objects(
-    path: pathlib.Path, text: str, wanted: Sequence[str]
+def json_objects(
+    path: pathlib.Path, text: str, wanted: Sequence[str] = ()
 ) -> Iterator[tuple[int, str, dict]]:
-    """Yields line number, place for messages, and object of every line that is not blank."""
+    """Yields line number, place for messages, and object of every line that is not blank.
+
+    Args:
+        path: path. For messages.
+        text: str. The whole file.
+        wanted: sequence of str. The members that are looked for, for messages.
+
+    Raises:
+        TinyBertError: if a line is not a JSON object.
+    """
     for number, record in enumerate(split_lines(text), start=1):
         if not record.strip():
             continue
@@ -205,8 +210,8 @@ def _json_objects(
             ) from error
         if not isinstance(row, dict):
             raise TinyBertError(
-                f"{where}: holds a {type(row).__name__}, expected an object with "
-                f"{', '.join(map(repr, wanted))}."
+                f"{where}: holds a {type(row).__name__}, expected an object"
+                f"{' with ' * bool(wanted)}{', '.join(map(repr, wanted))}."
             )
         yield number, where, row
 

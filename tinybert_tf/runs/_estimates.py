@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples
-from tinybert_tf.data.batches import LENGTH_STEP
+from tinybert_tf.data.batches import padded_length
 from tinybert_tf.models import BertEncoder, encoder_of
 from tinybert_tf.runs.config import RunConfig
+from tinybert_tf.runs.distilling import START_TOKENS
 from tinybert_tf.training import FitConfig
 
 FINE_TUNING = "finetune"
@@ -25,7 +25,7 @@ _MEASURED_TOKENS, _MEASURED_VALUES, _ROUNDS = 512, 1 << 22, 15
 # Tracing the graphs of a stage; converting, verifying and timing an exported profile.
 _SECONDS_PER_STAGE, _SECONDS_PER_PROFILE = 15.0, 40.0
 # Forward passes of the teacher over the text that the student's start is fitted on.
-_START_TOKENS, _START_PASSES = 32_768, 4
+_START_PASSES = 4
 # Copies of float32 weights in a run directory: the preset, the best ones, the last state with
 # Adam's two moments, and the next state beside it while it is written.
 _COPIES_OF_WEIGHTS = 8
@@ -93,7 +93,7 @@ def _plan_fit(
     name: str, fit: FitConfig, encoded: EncodedExamples, times: float
 ) -> PlannedStage:
     batches = BucketedBatches(encoded, fit.tokens_per_batch, seed=0)
-    padded = int(np.sum(-(-encoded.lengths // LENGTH_STEP) * LENGTH_STEP))
+    padded = int(padded_length(encoded.lengths).sum())
     return PlannedStage(
         name,
         fit.epochs,
@@ -183,7 +183,7 @@ def run_seconds(
         length: float. Tokens of a text, on average.
     """
     operations = forward_operations(encoder_of(teacher), length)
-    start = _START_PASSES * _START_TOKENS * operations / speed.operations
+    start = _START_PASSES * START_TOKENS * operations / speed.operations
     exports = len(config.export.profiles) * _SECONDS_PER_PROFILE
     return sum(plan.seconds for plan in plans) + start + exports
 

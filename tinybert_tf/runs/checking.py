@@ -20,7 +20,13 @@ from tinybert_tf.checkpoints.locations import (
     load_tokenizer,
     resolve_path,
 )
-from tinybert_tf.data import EncodedExamples, _quality, check_training_labels, encode_examples
+from tinybert_tf.data import (
+    EncodedExamples,
+    _quality,
+    check_training_labels,
+    count_tokens,
+    encode_examples,
+)
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation.glue_metrics import reason_near_chance
 from tinybert_tf.export import plan_lengths
@@ -38,8 +44,6 @@ from tinybert_tf.training import resolve_precision
 
 # Random examples whose lengths stand for those of all, and questions, which have windows.
 _MOST_TEXTS, _MOST_QUESTIONS = 20_000, 500
-# Longer than any text: nothing is cut.
-_NO_LIMIT = 1 << 20
 _MAX_CUT_SHARE = 0.1
 _FEW_EXAMPLES = 50
 # Classes that are all named.
@@ -245,16 +249,16 @@ def _check_lengths(
         return None
     for split, part in examples.items():
         sample = take_random(part, _MOST_TEXTS, seed)
-        whole = encode_examples(sample, BertPreprocessor(tokenizer, _NO_LIMIT))
-        cut = float(np.mean(whole.lengths > limit))
+        lengths = count_tokens(sample, tokenizer)
+        cut = float(np.mean(lengths > limit))
         findings.splits[split] = dataclasses.replace(
-            findings.splits[split], lengths=whole.lengths, cut=cut
+            findings.splits[split], lengths=lengths, cut=cut
         )
         if split == "train":
             encoded = encode_examples(sample, BertPreprocessor(tokenizer, limit))
             train = _Sample(encoded, count / len(sample))
         if cut > _MAX_CUT_SHARE:
-            enough = int(np.ceil(np.quantile(whole.lengths, 0.99)))
+            enough = int(np.ceil(np.quantile(lengths, 0.99)))
             share = "All" if cut == 1.0 else f"{cut:.0%} of the"
             findings.warnings.append(
                 f"{share} {split} texts are cut at data.max_tokens {limit}: what comes after "

@@ -9,16 +9,13 @@ import keras
 import numpy as np
 
 from tinybert_tf.checkpoints.locations import load_classifier
-from tinybert_tf.data import EncodedExamples, Examples, encode_examples
+from tinybert_tf.data import EncodedExamples, Examples, count_tokens, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation import TextPredictor
 from tinybert_tf.files import missing_hint
 from tinybert_tf.models import BertTextClassifier
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.tokenization import BertPreprocessor
-
-# Longer than any text: nothing is cut.
-_NO_LIMIT = 1 << 20
 
 
 class TextModel(NamedTuple):
@@ -49,8 +46,7 @@ class TextModel(NamedTuple):
     def count_cut(self, texts: tuple[tuple[str, ...], ...]) -> int:
         """Returns how many texts are longer than the model reads."""
         examples = Examples(texts, np.zeros(len(texts[0]), "int32"))
-        whole = BertPreprocessor(self.preprocessor.tokenizer, _NO_LIMIT)
-        lengths = encode_examples(examples, whole).lengths
+        lengths = count_tokens(examples, self.preprocessor.tokenizer)
         return int(np.sum(lengths > self.preprocessor.sequence_length))
 
 

@@ -9,6 +9,9 @@ from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.models import load_student_start
 from tinybert_tf.training import Batches, Scorer, StageFit, make_optimizer
 
+# Tokens of training examples that the student's start is fitted on; more change little.
+START_TOKENS = 32_768
+
 
 def make_distiller(config: RunConfig | GeneralConfig, student, teacher) -> TinyBertDistiller:
     """Makes the distiller of a config; the student's weights stay as they are.

@@ -21,7 +21,7 @@ from tinybert_tf.models import BertSpanClassifier, BertTextClassifier
 from tinybert_tf.runs.augmenting import add_copies
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.directory import RunDirectory
-from tinybert_tf.runs.distilling import fit_stages, make_distiller
+from tinybert_tf.runs.distilling import START_TOKENS, fit_stages, make_distiller
 from tinybert_tf.runs.examples import (
     read_further_splits,
     read_part,
@@ -33,9 +33,6 @@ from tinybert_tf.runs.steps import TaskSteps, task_steps
 from tinybert_tf.runs.teacher_caching import cache_teacher
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
-
-# Tokens of training examples that the student's start is fitted on; more change little.
-_START_TOKENS = 32_768
 
 
 def finetune(config: RunConfig, run: RunDirectory) -> None:
@@ -214,6 +211,6 @@ def _check_teacher(
 def _start_sample(train: EncodedExamples, seed: int) -> list[dict]:
     """Returns batches of random examples, of like length, that the student is started on."""
     rows = np.random.default_rng(seed).permutation(len(train))
-    rows = rows[: 1 + np.searchsorted(np.cumsum(train.lengths[rows]), _START_TOKENS)]
+    rows = rows[: 1 + np.searchsorted(np.cumsum(train.lengths[rows]), START_TOKENS)]
     rows = rows[np.argsort(train.lengths[rows], kind="stable")]
     return [train.batch(part)[0] for part in np.array_split(rows, -(-len(rows) // 64))]
