@@ -308,7 +308,7 @@ def _check_models(config: RunConfig, trained: str | None, findings: Findings) ->
         findings.models["student"] = _describe(student)
         teacher.preprocessor = student.preprocessor = None
         if config.student.start not in ("teacher", "random"):
-            load_student_start(config, encoder_of(student))
+            load_student_start(config)
         with findings.collecting():
             length = config.export.sequence_length or config.data.max_tokens
             plan_lengths(student, length, config.export.lengths)
