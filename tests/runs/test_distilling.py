@@ -34,7 +34,7 @@ class TurnedAround(StageFit):
 
 
 @pytest.fixture
-def distillation(finished_run, tiny_values, monkeypatch, eagerly):
+def distillation(finished_run, tiny_values, monkeypatch):
     """What `fit_stages` takes: the student starts as its teacher."""
     monkeypatch.setattr(distilling, "StageFit", TurnedAround)
     sizes = {"num_layers": 2, "hidden_dim": 24, "num_heads": 4, "intermediate_dim": 48}
@@ -170,7 +170,7 @@ def test_no_start_is_fitted_in_a_run_that_has_begun(distillation, monkeypatch):
     assert "student_start" not in distillation["run"].read_results()
 
 
-def test_a_model_is_saved_in_float32(tiny_values, monkeypatch, eagerly):
+def test_a_model_is_saved_in_float32(tiny_values, monkeypatch):
     # It learns too little in one epoch.
     monkeypatch.setattr(recipes, "_check_teacher", lambda *arguments: None)
     tiny_values["precision"] = "mixed_bfloat16"
@@ -203,7 +203,7 @@ def started_from_a_model(finished_run, values, **overrides):
     return student
 
 
-def test_a_start_of_the_student_s_shape(finished_run, tiny_values, eagerly):
+def test_a_start_of_the_student_s_shape(finished_run, tiny_values):
     student = started_from_a_model(
         finished_run, tiny_values, num_layers=2, hidden_dim=24, intermediate_dim=48
     )
@@ -212,7 +212,7 @@ def test_a_start_of_the_student_s_shape(finished_run, tiny_values, eagerly):
         np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
 
 
-def test_a_start_of_another_shape(finished_run, tiny_values, eagerly):
+def test_a_start_of_another_shape(finished_run, tiny_values):
     """Two blocks of 20 dimensions, fitted to two of 24: on these texts they say the same."""
     student = started_from_a_model(
         finished_run, tiny_values, num_layers=2, hidden_dim=20, intermediate_dim=48

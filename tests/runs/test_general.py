@@ -22,13 +22,6 @@ from tinybert_tf.tokenization import BertTokenizer
 from tinybert_tf.training import StageFit, fitting
 
 
-@pytest.fixture(scope="module", autouse=True)
-def eagerly(running_eagerly):
-    """That of `conftest.py`, for the finished run too. The slow tests' processes trace."""
-    with running_eagerly():
-        yield
-
-
 @pytest.fixture(scope="module")
 def corpus(tiny_bert, tmp_path_factory):
     """Documents of two paragraphs, a part of them held out."""
