@@ -53,7 +53,7 @@ def test_a_config_without_a_fault(tiny_values, tmp_path):
     # 128 tokens of length 8 are 16 examples a step; 64 examples are 4 steps.
     steps = {stage.name: stage.steps for stage in findings.stages}
     assert steps.pop("teacher's outputs") == 0
-        assert steps == {"finetune": 5 * 4, "intermediate": 4, "prediction": 2 * 4}
+    assert steps == {"finetune": 5 * 4, "intermediate": 4, "prediction": 2 * 4}
     assert findings.seconds > sum(stage.seconds for stage in findings.stages)
     assert findings.models["teacher"].startswith("2 layers, width 24, 4 heads, 72 tokens")
     assert findings.models["student"].startswith("1 layers, width 16, 4 heads, 72 tokens")
