@@ -19,7 +19,7 @@ FINE_TUNING = "finetune"
 TEACHER_CACHE = "teacher's outputs"
 # A training step reads and writes arrays of the weights' size about so often: gradients, their
 # norm, Adam's moments, the average of the weights.
-_PASSES_OVER_WEIGHTS = 24
+_PASSES_OVER_WEIGHTS = 18
 # What a step takes is so many times its matrix products: the rest is softmax, GELU and norms.
 _OVER_PRODUCTS = 1.6
 # Of products and of sums; larger ones are no faster.
