@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tinybert_tf.data.tables import read_table
+from tinybert_tf.data.tables import read_table, read_texts
 from tinybert_tf.data.tasks import Task
 from tinybert_tf.errors import TinyBertError
 
@@ -90,3 +90,17 @@ def test_a_folder_of_several_splits_is_named(tmp_path):
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
     with pytest.raises(TinyBertError, match=r"splits train, test of .*Name the folder of one"):
         read_table(MOOD, tmp_path)
+
+
+def test_texts_without_labels(tmp_path):
+    path = tmp_path / "a.parquet"
+    columns = {"id": [1, 2], "first": ["a", "b"], "second": ["c", "d"]}
+    parquet.write_table(pyarrow.table(columns), path)
+    assert read_texts(path, ("second", "first")) == (("c", "d"), ("a", "b"))
+    for missing in (None, " "):
+        parquet.write_table(pyarrow.table({"text": ["a", missing]}), path)
+        with pytest.raises(TinyBertError, match=r"a\.parquet, row 2: a text is empty"):
+            read_texts(path, ("text",))
+    parquet.write_table(pyarrow.table({"text": [["a"], ["b"]]}), path)
+    with pytest.raises(TinyBertError, match=r"row 1: 'text' is \"\['a'\]\", expected text"):
+        read_texts(path, ("text",))

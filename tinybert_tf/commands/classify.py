@@ -36,7 +36,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--input",
         type=path,
         metavar="FILE",
-        help="a .csv, .tsv or .jsonl file, or a .txt file of one text a line",
+        help="a .csv, .tsv, .jsonl or .parquet file, or a .txt file of one text a line",
     )
     add(
         "--columns",

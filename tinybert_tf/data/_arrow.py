@@ -44,17 +44,45 @@ def read_rows(task: Task, path: pathlib.Path) -> Iterator[Row]:
     wanted = (*task.text_fields, task.label_field)
     find_columns(path, table.column_names, wanted)
     names = _class_names(path, table, task.label_field)
+    for number, (*texts, label) in _read(table, wanted):
+        cells = (
+            *_texts(path, number, task.text_fields, texts),
+            _label(task, names, label, path, number),
+        )
+        yield number, cells, ""
+
+
+def read_text_rows(path: pathlib.Path, columns: tuple[str, ...]) -> Iterator[Row]:
+    """Yields the texts of each row.
+
+    Args:
+        path: path. See `is_arrow`.
+        columns: tuple of str.
+
+    Raises:
+        TinyBertError: see `read_rows`.
+    """
+    table = _open(path)
+    find_columns(path, table.column_names, columns)
+    for number, texts in _read(table, columns):
+        yield number, _texts(path, number, columns, texts), ""
+
+
+def _read(table, columns: tuple[str, ...]) -> Iterator[tuple[int, tuple]]:
+    """Yields the number, from 1, and the values of each row."""
     numbers = itertools.count(1)
-    for batch in table.select(wanted).to_batches(_BATCH_ROWS):
-        columns = [column.to_pylist() for column in batch.columns]
-        for number, *texts, label in zip(numbers, *columns, strict=False):
-            for name, text in zip(task.text_fields, texts, strict=True):
-                if text is not None and not isinstance(text, str):
-                    raise TinyBertError(
-                        f"{path}, row {number}: '{name}' is {str(text)[:80]!r}, expected text."
-                    )
-            cells = (*(text or "" for text in texts), _label(task, names, label, path, number))
-            yield number, cells, ""
+    for batch in table.select(columns).to_batches(_BATCH_ROWS):
+        values = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        yield from zip(numbers, values, strict=False)
+
+
+def _texts(path, number: int, names: tuple[str, ...], values) -> tuple[str, ...]:
+    for name, text in zip(names, values, strict=True):
+        if text is not None and not isinstance(text, str):
+            raise TinyBertError(
+                f"{path}, row {number}: '{name}' is {str(text)[:80]!r}, expected text."
+            )
+    return tuple(text or "" for text in values)
 
 
 def _label(task: Task, names: list[str] | None, value: Any, path, number: int) -> str:

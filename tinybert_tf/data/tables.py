@@ -69,7 +69,7 @@ def read_table(task: Task, path: str | os.PathLike, delimiter: str | None = None
 def read_texts(
     path: str | os.PathLike, columns: Sequence[str], delimiter: str | None = None
 ) -> tuple[tuple[str, ...], ...]:
-    """Reads texts without labels from a file as `read_table` takes them, Parquet aside.
+    """Reads texts without labels from what `read_table` takes.
 
     Args:
         path: str or path. The file.
@@ -83,19 +83,22 @@ def read_texts(
         TinyBertError: if the file cannot be read, lacks a column, or has a row without text.
     """
     path, columns = pathlib.Path(path), tuple(columns)
-    text = read_data_file(path)
-    if path.suffix.lower() in JSON_LINES:
+    if _arrow.is_arrow(path):
+        rows = _arrow.read_text_rows(path, columns)
+    elif path.suffix.lower() in JSON_LINES:
         rows = (
             (number, _json_texts(where, row, columns), "")
-            for number, where, row in json_objects(path, text, columns)
+            for number, where, row in json_objects(path, read_data_file(path), columns)
         )
     else:
+        text = read_data_file(path)
         dialect, header, records = open_rows(path, text, columns, delimiter)
         rows = pick_columns(path, header, columns, records, dialect)
     texts = []
     for number, cells, problem in rows:
         if problem or not all(map(str.strip, cells)):
-            raise TinyBertError(f"{path}, line {number}: {problem or 'a text is empty'}.")
+            unit = "row" if _arrow.is_arrow(path) else "line"
+            raise TinyBertError(f"{path}, {unit} {number}: {problem or 'a text is empty'}.")
         texts.append(cells)
     if not texts:
         raise TinyBertError(f"{path}: there are no rows, expected one or more.")
