@@ -13,6 +13,7 @@ from tinybert_tf.files import (
     atomic_directory,
     atomic_file,
     check_absent,
+    describe_size,
     find_fault,
     hash_file,
     is_partial,
@@ -224,3 +225,11 @@ print("tensorflow" in sys.modules, files.find_fault("numbers", 8, files.hash_fil
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.stdout == "False \n", result.stderr
     assert (tmp_path / "numbers").read_text() == "[\n  1\n]\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "1 MB"), (68_400, "1 MB"), (54_707_424, "55 MB"), (1_250_000_000, "1.2 GB")],
+)
+def test_a_size_for_people(size, text):
+    assert describe_size(size) == text

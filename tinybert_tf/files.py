@@ -311,3 +311,10 @@ def find_fault(path: str, size: int, sha256: str | None = None) -> str:
     except error_type as error:
         return f"{path} cannot be read: {getattr(error, 'message', error)}"
     return ""
+
+
+def describe_size(num_bytes: float) -> str:
+    """Returns a size for people, such as `"1.5 GB"` or `"12 MB"`; no less than 1 MB."""
+    return (
+        f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{max(num_bytes / 1e6, 1):.0f} MB"
+    )

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from tinybert_tf.files import describe_size
 from tinybert_tf.runs.checking import Findings, SplitFacts
 from tinybert_tf.runs.config import RunConfig
 
@@ -126,9 +127,7 @@ def check_tables(findings: Findings, max_tokens: int) -> list[ResultsTable]:
             )
             for plan in findings.stages
         )
-        size = findings.disk_bytes
-        amount = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):.0f} MB"
-        caption = f"About {amount} of disk"
+        caption = f"About {describe_size(findings.disk_bytes)} of disk"
         if findings.seconds is not None:
             caption += f" and, with evaluation and export, {_about(findings.seconds)}"
         caption += "; augmentation is not counted."

@@ -5,6 +5,7 @@ import shutil
 from tinybert_tf.data import EncodedExamples
 from tinybert_tf.distillation import TeacherCache, TinyBertDistiller
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import describe_size
 from tinybert_tf.runs.config import DistillationConfig, RunConfig, StageConfig
 from tinybert_tf.runs.directory import RunDirectory
 
@@ -45,7 +46,7 @@ def cache_teacher(
         run.add_results(teacher_cache={"contents": contents, "gigabytes": size})
     print(
         f"The teacher's {contents} are kept in {run.teacher_cache} while the student learns: "
-        f"{size:,.3g} GB",
+        f"{describe_size(cache.bytes)}",
         flush=True,
     )
     cache.write(str(run.teacher_cache))
