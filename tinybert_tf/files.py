@@ -311,3 +311,69 @@ def find_fault(path: str, size: int, sha256: str | None = None) -> str:
     except error_type as error:
         return f"{path} cannot be read: {getattr(error, 'message', error)}"
     return ""
+
+
+# === Hashes of files that are looked at long after they were written ===
+
+_HASHES = "hashes.json"
+
+
+def note_hashes(folder: pathlib.Path) -> None:
+    """Writes what the files of a folder are, for `find_damage`.
+
+    Args:
+        folder: path. On a local disk; folders in it are not looked into.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    write_json(folder / _HASHES, {path.name: [hash_file(str(path))] for path in files})
+
+
+@contextlib.contextmanager
+def hashed_atomic_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Does as `atomic_file`, and notes the hash of what is written, for `find_damage`.
+
+    Args:
+        path: path. On a local disk.
+    """
+    with atomic_file(path) as aside:
+        yield aside
+        hashes = _read_hashes(path.parent)
+        there = {name: known for name, known in hashes.items() if (path.parent / name).exists()}
+        # That of the file of before stays beside it: until the renaming, it is the right one.
+        known = [*there.get(path.name, [])[-1:], hash_file(str(aside))]
+        write_json(path.parent / _HASHES, {**there, path.name: known})
+
+
+def find_damage(path: pathlib.Path) -> str:
+    """Returns what is wrong with a file; nothing if it is as it was written.
+
+    A file whose hash was not noted, as before there were hashes, is taken as it is.
+
+    Args:
+        path: path. On a local disk.
+    """
+    if not path.exists():
+        return f"{path} is missing"
+    known = _read_hashes(path.parent).get(path.name)
+    if known is not None and hash_file(str(path)) not in known:
+        return f"{path} is damaged: it is not the file that was written"
+    return ""
+
+
+def noted_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the files of a folder whose hashes are known.
+
+    Args:
+        folder: path. On a local disk.
+    """
+    return [folder / name for name in _read_hashes(folder)]
+
+
+def _read_hashes(folder: pathlib.Path) -> dict[str, list[str]]:
+    try:
+        return pydantic.TypeAdapter(dict[str, list[str]]).validate_json(
+            (folder / _HASHES).read_bytes()
+        )
+    # A damaged list of hashes says nothing of the files.
+    except (FileNotFoundError, pydantic.ValidationError):
+        return {}

@@ -2,7 +2,7 @@
 
 import os
 
-from tinybert_tf.files import atomic_directory
+from tinybert_tf.files import atomic_directory, note_hashes
 from tinybert_tf.models import BertEncoder
 from tinybert_tf.tokenization import BertPreprocessor
 
@@ -31,6 +31,7 @@ def save_preset(model, preprocessor: BertPreprocessor, directory: str | os.PathL
         # A task model has saved it already.
         if is_encoder:
             preprocessor.save_to_preset(str(path))
+        note_hashes(path)
 
 
 def _empty_copy(encoder: BertEncoder) -> BertEncoder:

@@ -75,13 +75,13 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
     from tinybert_tf.runs.directory import RunDirectory
 
     config = load(arguments, purpose=purpose)
-    if creates:
-        opening = RunDirectory.creating(config, resume=arguments.resume)
-    else:
-        existing = RunDirectory.open(config.run_directory)
-        existing.adopt_config(config)
-        opening = contextlib.nullcontext(existing)
-    with opening as run:
+    with contextlib.ExitStack() as stack:
+        if creates:
+            run = stack.enter_context(RunDirectory.creating(config, resume=arguments.resume))
+        else:
+            run = RunDirectory.open(config.run_directory)
+            stack.enter_context(run.locked())
+            run.adopt_config(config)
         run.record_command(config.seed)
         print(f"settings: {run.config_file}", flush=True)
         yield config, run
