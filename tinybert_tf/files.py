@@ -322,10 +322,12 @@ def note_hashes(folder: pathlib.Path) -> None:
     """Writes what the files of a folder are, for `find_damage`.
 
     Args:
-        folder: path. On a local disk; folders in it are not looked into.
+        folder: path. On a local disk.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    write_json(folder / _HASHES, {path.name: [hash_file(str(path))] for path in files})
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    write_json(
+        folder / _HASHES, {name: [hash_file(str(files[name]))] for name in sorted(files)}
+    )
 
 
 @contextlib.contextmanager
@@ -335,17 +337,17 @@ def hashed_atomic_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
     Args:
         path: path. On a local disk.
     """
+    folder = path.parent
     with atomic_file(path) as aside:
         yield aside
-        hashes = _read_hashes(path.parent)
-        there = {name: known for name, known in hashes.items() if (path.parent / name).exists()}
+        known = {n: known for n, known in _read_hashes(folder).items() if (folder / n).exists()}
         # That of the file of before stays beside it: until the renaming, it is the right one.
-        known = [*there.get(path.name, [])[-1:], hash_file(str(aside))]
-        write_json(path.parent / _HASHES, {**there, path.name: known})
+        known[path.name] = [*known.get(path.name, [])[-1:], hash_file(str(aside))]
+        write_json(folder / _HASHES, known)
 
 
 def find_damage(path: pathlib.Path) -> str:
-    """Returns what is wrong with a file; nothing if it is as it was written.
+    """Returns what is wrong with a file, or with one in a folder; nothing if nothing is.
 
     A file whose hash was not noted, as before there were hashes, is taken as it is.
 
@@ -354,19 +356,15 @@ def find_damage(path: pathlib.Path) -> str:
     """
     if not path.exists():
         return f"{path} is missing"
-    known = _read_hashes(path.parent).get(path.name)
-    if known is not None and hash_file(str(path)) not in known:
-        return f"{path} is damaged: it is not the file that was written"
+    folder = path if path.is_dir() else path.parent
+    for name, hashes in _read_hashes(folder).items():
+        file = folder / name
+        if path in (file, folder):
+            if not file.exists():
+                return f"{file} is missing"
+            if hash_file(str(file)) not in hashes:
+                return f"{file} is damaged: it is not the file that was written"
     return ""
-
-
-def noted_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the files of a folder whose hashes are known.
-
-    Args:
-        folder: path. On a local disk.
-    """
-    return [folder / name for name in _read_hashes(folder)]
 
 
 def _read_hashes(folder: pathlib.Path) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """Models of a run as presets, in float32 whatever they were trained in."""
 
 import os
+import re
 
 from tinybert_tf.files import atomic_directory, note_hashes
 from tinybert_tf.models import BertEncoder
@@ -22,9 +23,8 @@ def save_preset(model, preprocessor: BertPreprocessor, directory: str | os.PathL
     if is_encoder:
         saved = _empty_copy(model)
     else:
-        encoder = _empty_copy(model.backbone)
-        config = {**model.get_config(), "backbone": encoder, "preprocessor": preprocessor}
-        saved = type(model).from_config(config)
+        parts = {"backbone": _empty_copy(model.backbone), "preprocessor": preprocessor}
+        saved = type(model).from_config({**model.get_config(), **parts, **_named(model)})
     saved.set_weights(model.get_weights())
     with atomic_directory(directory) as path:
         saved.save_to_preset(str(path))
@@ -35,4 +35,15 @@ def save_preset(model, preprocessor: BertPreprocessor, directory: str | os.PathL
 
 
 def _empty_copy(encoder: BertEncoder) -> BertEncoder:
-    return BertEncoder.from_config({**encoder.get_config(), "dtype": "float32"})
+    return BertEncoder.from_config(
+        {**encoder.get_config(), "dtype": "float32", **_named(encoder)}
+    )
+
+
+def _named(model) -> dict[str, str]:
+    """Returns the name that a model is saved with, whatever its process has made before.
+
+    Keras numbers the names of models of a class, and they are in what is exported.
+    """
+    words = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(model).__name__)
+    return {"name": words.lower()}
