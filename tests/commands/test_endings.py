@@ -1,6 +1,7 @@
 """How commands end: signals and what nobody has foreseen are one line and an exit code."""
 
 import os
+import pathlib
 import re
 import signal
 
@@ -28,11 +29,9 @@ def interrupt(number):
     return lambda arguments: os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "name"),
-    [(signal.SIGINT, 130, "SIGINT"), (signal.SIGTERM, 143, "SIGTERM")],
-)
-def test_a_signal_says_how_to_go_on(ending, number, code, name):
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_says_how_to_go_on(ending, name, code):
+    number = signal.Signals[name]
     given = ("run", "--config", "it's.yaml", "--set", "seed=1")
     again = "python -m tinybert_tf run --resume --config 'it'\"'\"'s.yaml' --set seed=1"
     before = signal.getsignal(number)
@@ -69,8 +68,8 @@ def test_the_unforeseen_is_one_line_and_a_file(ending, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code, message = ending(main)
     assert code == 1 and message.startswith("unforeseen, KeyError: 'a")
-    path = re.search(r"The file (\S+) has all of it", message)[1]
-    content = open(path, encoding="utf-8").read()
+    path = pathlib.Path(re.search(r"The file (\S+) has all of it", message)[1])
+    content = path.read_text("utf-8")
     assert "Traceback (most recent call last)" in content and "in main" in content
 
 

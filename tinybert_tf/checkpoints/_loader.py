@@ -134,7 +134,7 @@ def assign(
 def _problems(
     entries: Sequence[Entry], tensors: dict[str, np.ndarray], unused: tuple[str, ...]
 ) -> list[str]:
-    """Returns a line for each tensor that is missing, of another shape, no numbers or unknown."""
+    """Returns a line for each tensor that is missing, unknown or cannot be assigned."""
     problems = []
     for entry in entries:
         expected, tensor = entry.shape(), tensors.get(entry.name)
