@@ -99,6 +99,24 @@ def minilm_directory():
     return pathlib.Path(spec.submodule_search_locations[0]) / "model"
 
 
+# === Mutations of files ===
+
+
+@pytest.fixture(scope="session")
+def fuzzing():
+    """The mutations and the harness of fuzzing.py."""
+    spec = importlib.util.spec_from_file_location("fuzzing", TESTS / "fuzzing.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=[40, pytest.param(10_000, marks=pytest.mark.slow)])
+def harness(request, fuzzing):
+    """A harness of few mutations, and one of many."""
+    return fuzzing.Harness(request.param)
+
+
 # === A task and a teacher of a few kilobytes ===
 
 _WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "thing"]

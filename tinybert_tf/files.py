@@ -275,10 +275,15 @@ def read_json(path: str, kind: type, way_out: str):
     try:
         with system.GFile(path, "rb") as file:
             return pydantic.TypeAdapter(kind).validate_json(file.read().decode())
-    except (pydantic.ValidationError, UnicodeDecodeError) as error:
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        place = "".join(f"{part}: " for part in problem["loc"])
         raise TinyBertError(
-            f"{path} is not what this version of tinybert_tf writes: {error}. {way_out}"
+            f"{path} is not what this version of tinybert_tf writes: {place}{problem['msg']}. "
+            f"{way_out}"
         ) from error
+    except UnicodeDecodeError as error:
+        raise TinyBertError(f"{path} is not UTF-8: {error}. {way_out}") from error
 
 
 def hash_file(path: str) -> str:

@@ -6,8 +6,10 @@ import re
 import signal
 
 import pytest
+import tensorflow as tf
 
 from tinybert_tf.commands import _errors, command_line
+from tinybert_tf.errors import TinyBertError
 
 
 @pytest.fixture
@@ -82,3 +84,14 @@ def test_the_unforeseen_where_no_file_can_be_written(capsys, monkeypatch, tmp_pa
         _errors.reporting_errors(main)([])
     assert caught.value.code == 1
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_mistake_within_a_data_set_of_tensorflow(ending, monkeypatch):
+    def rows():
+        yield 1
+        raise TinyBertError("shard-3 is not the file that was written. Copy it again.")
+
+    def main(arguments):
+        list(tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec((), tf.int32)))
+
+    assert ending(main) == (2, "shard-3 is not the file that was written. Copy it again.")

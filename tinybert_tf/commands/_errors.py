@@ -37,17 +37,24 @@ def _is_warning(record) -> bool:
     return record.levelno >= stdlib_logging.WARNING
 
 
-def _explain_os_error(error: OSError) -> str | None:
+def _explain_os_error(error: Exception) -> str | None:
     """Returns what a file system has against a command; `None` for what is no matter of it."""
-    number = error.errno
+    number, name = getattr(error, "errno", None), getattr(error, "filename", None)
     if number is None:
-        # h5py has it in its message alone.
-        match = re.search(r"errno = (\d+)", str(error))
-        number = int(match[1]) if match else None
+        # h5py and TensorFlow have it in their messages alone.
+        said = str(error)
+        number = next((n for n in _OF_FILE_SYSTEMS if f"errno = {n}," in said), None) or next(
+            (n for n in _OF_FILE_SYSTEMS if os.strerror(n) in said), None
+        )
     if number not in _OF_FILE_SYSTEMS:
         return None
-    where = f": {error.filename}" if error.filename else ""
-    return f"{os.strerror(number)}{where}. {_OF_FILE_SYSTEMS[number]}"
+    return f"{os.strerror(number)}{f': {name}' if name else ''}. {_OF_FILE_SYSTEMS[number]}"
+
+
+def _explain_in_tensorflow(error: Exception) -> str | None:
+    """Returns the message of a TinyBertError that a data set of TensorFlow has passed on."""
+    match = re.search(rf"\b{TinyBertError.__name__}: (.+)", str(error))
+    return match[1] if match else None
 
 
 def _explain_interrupt(arguments) -> str:
@@ -110,7 +117,7 @@ def reporting_errors(main: Callable) -> Callable:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except Exception as error:
-            known = _explain_os_error(error) if isinstance(error, OSError) else None
+            known = _explain_os_error(error) or _explain_in_tensorflow(error)
             _report(known or _explain_unforeseen(error), 2 if known else 1)
 
     return wrapped
