@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import zlib
 
 # Before TensorFlow is imported. Each of pytest-xdist's workers has one core to itself.
@@ -45,6 +46,16 @@ def _seeded_module(request):
 @pytest.fixture(autouse=True)
 def _seeded_test(request, _seeded_module):
     _seed(request.node.nodeid)
+
+
+# === Signals ===
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible():
+    """Scripts start what is in the background with SIGINT ignored, pytest included."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager

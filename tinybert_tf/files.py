@@ -7,8 +7,10 @@ TensorFlow knows. TensorFlow is imported for a URL alone: commands that have non
 import builtins
 import codecs
 import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
 import pathlib
 import re
@@ -16,7 +18,7 @@ import shutil
 import tempfile
 import types
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
 import pydantic
@@ -89,6 +91,35 @@ def atomic_file(path: _Path) -> Iterator[_Path]:
         if system.exists(aside):
             system.remove(aside)
         raise
+
+
+def check_room(folder: pathlib.Path, variables: Iterable) -> None:
+    """Looks whether a weight file of Keras fits on a disk, before it is written.
+
+    A disk that gets full leaves h5py with a file that it cannot close, and ends the process.
+
+    Args:
+        folder: path. Of the file, on a local disk; it is made if it is missing.
+        variables: iterable of `keras.Variable`. What the file will hold.
+
+    Raises:
+        OSError: if there is no room.
+    """
+    # HDF5 takes some two thousand bytes for the names that lead to a variable.
+    num_bytes = 2**16 + sum(2**13 + 4 * math.prod(v.shape) for v in variables)
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=_PARTIAL, dir=folder)
+    try:
+        # Quotas count, which the free space of a disk does not show. macOS has no such call.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, num_bytes)
+    except OSError as error:
+        # On file systems that cannot tell, the writing will.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+    finally:
+        os.close(descriptor)
+        os.remove(name)
 
 
 def check_absent(path: str | os.PathLike) -> None:

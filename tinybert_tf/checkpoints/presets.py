@@ -1,9 +1,10 @@
 """Models of a run as presets, in float32 whatever they were trained in."""
 
 import os
+import pathlib
 import re
 
-from tinybert_tf.files import atomic_directory, note_hashes
+from tinybert_tf.files import atomic_directory, check_room, note_hashes
 from tinybert_tf.models import BertEncoder
 from tinybert_tf.tokenization import BertPreprocessor
 
@@ -26,6 +27,7 @@ def save_preset(model, preprocessor: BertPreprocessor, directory: str | os.PathL
         parts = {"backbone": _empty_copy(model.backbone), "preprocessor": preprocessor}
         saved = type(model).from_config({**model.get_config(), **parts, **_named(model)})
     saved.set_weights(model.get_weights())
+    check_room(pathlib.Path(directory).parent, saved.weights)
     with atomic_directory(directory) as path:
         saved.save_to_preset(str(path))
         # A task model has saved it already.

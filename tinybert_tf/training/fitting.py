@@ -13,7 +13,7 @@ import pydantic
 import tensorflow as tf
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import find_damage, hashed_atomic_file
+from tinybert_tf.files import check_room, find_damage, hashed_atomic_file
 from tinybert_tf.interrupts import deferring_interrupts
 from tinybert_tf.strict import strict_dataclass
 from tinybert_tf.training._progress import StageProgress
@@ -108,6 +108,7 @@ class Checkpoints:
 
     def save(self, model: keras.Model, step: int) -> None:
         """Saves the state after `step` steps; keeps the one before and drops older ones."""
+        check_room(self.folder, [*model.variables, *model.optimizer.variables])
         with hashed_atomic_file(self.folder / f"{self.name}.{step}.weights.h5") as path:
             model.save_weights(path)
             # Keras leaves the state of dropout out of its weight files.
@@ -350,6 +351,7 @@ class StageFit:
         # The first score is always the best so far, even where the metric is 0 or below. One of
         # a start that was killed is none: its file may be gone.
         if best is None or step == 0 or self.evaluator.is_better(dev, best):
+            check_room(self.checkpoints.folder, self.scored.weights)
             with hashed_atomic_file(self.checkpoints.best) as path:
                 keras.saving.save_weights(
                     self.scored, path, objects_to_skip=self._not_weights()
