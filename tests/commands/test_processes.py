@@ -1,4 +1,4 @@
-"""Processes that are stopped, or whose disk is full or read-only, and what goes on from them."""
+"""Processes that are stopped or whose disk is full, and the runs that go on from there."""
 
 import contextlib
 import os
@@ -88,7 +88,7 @@ def test_a_signal(configure, undisturbed, tmp_path, number, code):
 
 @pytest.fixture
 def disk(tmp_path):
-    """A function that mounts a disk of so many kilobytes, or changes the one that it mounted."""
+    """A function that mounts a disk of so many kilobytes, or changes the one that is there."""
     if os.getuid() or not pathlib.Path("/proc/mounts").exists():
         pytest.skip("mounts a file system")
     folder = tmp_path / "disk"
