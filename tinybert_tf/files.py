@@ -105,8 +105,8 @@ def check_room(folder: pathlib.Path, variables: Iterable) -> None:
     Raises:
         OSError: if there is no room.
     """
-    # HDF5 takes some two thousand bytes for the names that lead to a variable.
-    num_bytes = 2**16 + sum(2**13 + 4 * math.prod(v.shape) for v in variables)
+    # HDF5 takes two to three thousand bytes for the names that lead to a variable.
+    num_bytes = 2**16 + sum(2**12 + 4 * math.prod(v.shape) for v in variables)
     folder.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=_PARTIAL, dir=folder)
     try:

@@ -105,8 +105,8 @@ def disk(tmp_path):
         subprocess.run(["umount", folder], check=True)
 
 
-# From the config to the second state; the run takes some 1,400.
-@pytest.mark.parametrize("kilobytes", [8, 150, 400, 700, 1000, 1200])
+# From the config to the third state; all of the run takes some 1,600.
+@pytest.mark.parametrize("kilobytes", [8, 200, 500, 900, 1200])
 def test_a_full_disk(configure, undisturbed, disk, kilobytes):
     folder = disk(kilobytes)
     config = configure(folder / "run")
