@@ -29,12 +29,15 @@ def end(process):
 
 def weights(run):
     found = {}
-    with h5py.File(run / "teacher" / "task.weights.h5") as file:
-        file.visititems(
-            lambda name, item: (
-                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+    for path in (run / "teacher").glob("*.h5"):
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda name, item, path=path: (
+                    found.update({(path.name, name): item[()]})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
             )
-        )
     return found
 
 
@@ -42,7 +45,7 @@ def assert_same_teacher(run, other):
     values, others = weights(run), weights(other)
     assert values.keys() == others.keys() and len(values) > 20
     for name, value in values.items():
-        np.testing.assert_array_equal(value, others[name], err_msg=name)
+        np.testing.assert_array_equal(value, others[name], err_msg=str(name))
 
 
 @pytest.fixture(scope="module")
