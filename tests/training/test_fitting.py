@@ -443,7 +443,7 @@ def test_for_damaged_best_weights_there_are_others(checkpoints, tmp_path, capsys
     flip(checkpoints.best)
     stage = make_stage(tmp_path, seed=99, scores=[-1.0, -2.0, -3.0])
     stage.fit()
-    assert "Those of step 6 take their place." in capsys.readouterr().out
+    assert "The best weights are now those of step 6." in capsys.readouterr().out
     assert stage.run.read_results()["stage"]["best_step"] == 6
     stage.load_best()
     assert_all_equal(stage.model.get_weights(), stage.evaluator.scored[0])

@@ -73,7 +73,7 @@ class Checkpoints:
     def restore(self, model: keras.Model) -> int:
         """Loads the latest state, optimizer and dropout seeds included; returns its step.
 
-        One that is damaged is told of and removed, and the one before is taken.
+        One that is damaged is told of and renamed, and the one before is taken.
 
         Raises:
             TinyBertError: if there are states and all of them are damaged.
@@ -82,7 +82,7 @@ class Checkpoints:
         for step, path in sorted(states.items(), reverse=True):
             if not (fault := find_damage(path) or self._load(model, path)):
                 for damaged in [path for later, path in states.items() if later > step]:
-                    damaged.unlink()
+                    damaged.rename(damaged.with_name(f"{damaged.name}.damaged"))
                 for damage in faults:
                     print(f"{damage}. Training goes on from step {step}.", flush=True)
                 return step
@@ -258,7 +258,7 @@ class StageFit:
         self.model.optimizer.build(self.model.trainable_variables)
         first_step = self.checkpoints.restore(self.model)
         started = time.monotonic()
-        self._replace_damaged_best(first_step)
+        self._replace_lost_best(first_step)
         if first_step < self.total_steps:
             self._fit_from(first_step)
         self._add_seconds(time.monotonic() - started)
@@ -359,13 +359,16 @@ class StageFit:
             figures.update(best_dev=dev, best_step=step)
         self.run.add_results(**{self.name: {**figures, "dev": dev, "step": step}})
 
-    def _replace_damaged_best(self, step: int) -> None:
+    def _replace_lost_best(self, step: int) -> None:
         """Scores the weights that training goes on with, if the best ones are lost."""
         figures = self.run.read_results().get(self.name, {})
-        if not step or "best_dev" not in figures:
-            return
-        if fault := find_damage(self.checkpoints.best):
-            print(f"{fault}. Those of step {step} take their place.", flush=True)
+        fault = ""
+        if step and "best_dev" in figures:
+            fault = find_damage(self.checkpoints.best)
+        elif step == self.total_steps:
+            fault = f"There is no score of {self.name} in the results"
+        if fault:
+            print(f"{fault}. The best weights are now those of step {step}.", flush=True)
             lost = ("best_dev", "best_step")
             left = {name: value for name, value in figures.items() if name not in lost}
             self.run.add_results(**{self.name: left})
