@@ -37,17 +37,17 @@ def test_a_signal_says_how_to_go_on(ending, name, code):
     given = ("run", "--config", "it's.yaml", "--set", "seed=1")
     again = "python -m tinybert_tf run --resume --config 'it'\"'\"'s.yaml' --set seed=1"
     before = signal.getsignal(number)
-    assert ending(interrupt(number), *given) == (code, f"stopped by {name}. `{again}` goes on.")
+    assert ending(interrupt(number), *given) == (code, f"stopped by {name}. To go on: {again}")
     assert signal.getsignal(number) is before
 
 
 def test_what_a_command_is_given_again_as(ending):
     corpus = ("corpus", "--input", "a.txt", "--output", "b", "--", "--flink_master=x")
     _, message = ending(interrupt(signal.SIGINT), *corpus)
-    assert f"`python -m tinybert_tf {' '.join(corpus)}` goes on." in message
+    assert message.endswith(f"To go on: python -m tinybert_tf {' '.join(corpus)}")
     resumed = ("distill", "--config", "a.yaml", "--resume")
     _, message = ending(interrupt(signal.SIGINT), *resumed)
-    assert f"`python -m tinybert_tf {' '.join(resumed)}` goes on." in message
+    assert message.endswith(f"To go on: python -m tinybert_tf {' '.join(resumed)}")
     assert ending(interrupt(signal.SIGINT)) == (130, "stopped by SIGINT.")
 
 

@@ -80,7 +80,7 @@ def test_a_signal(configure, undisturbed, tmp_path, number, code):
             break
     returned, errors = end(process)
     assert returned == code, errors
-    assert errors.endswith(f"finetune --resume --config {config}` goes on.\n")
+    assert errors.endswith(f"finetune --resume --config {config}\n")
     assert "the state is saved after this step" in errors and errors.count("\n") == 2
     assert end(start(config, "--resume")) == (0, "")
     assert_same_teacher(tmp_path / "run", undisturbed)

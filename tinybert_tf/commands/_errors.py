@@ -60,7 +60,7 @@ def _explain_in_tensorflow(error: Exception) -> str | None:
 def _explain_interrupt(arguments) -> str:
     """Returns how to go on; of a script, whose arguments are a list, nothing."""
     again = getattr(arguments, "again", None)
-    return f" `{again}` goes on." if again else ""
+    return f" To go on: {again}" if again else ""
 
 
 def _explain_unforeseen(error: Exception) -> str:
