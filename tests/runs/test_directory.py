@@ -90,6 +90,14 @@ def test_damaged_results_and_a_damaged_copy(run):
         run.read_results()
 
 
+def test_a_line_after_half_a_line(run):
+    run.log("stage", 1, {"loss": 0.5})
+    with open(run.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"stage": "sta')
+    run.log("stage", 2, {"loss": 0.25})
+    assert [line["step"] for line in run.read_metrics()] == [1, 2]
+
+
 def test_what_is_no_number_has_no_place_in_the_metrics(run):
     run.log("stage", 3, {"loss": 0.5, "dev_pearson": float("nan"), "dev_loss": float("inf")})
     assert [{**line, "time": 0} for line in run.read_metrics()] == [

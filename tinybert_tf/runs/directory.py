@@ -348,8 +348,13 @@ class RunDirectory:
         """
         numbers = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"time": time.time(), "stage": stage, "step": step, **numbers}
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+        text = json.dumps(line, allow_nan=False) + "\n"
+        with open(self.path / "metrics.jsonl", "ab+") as file:
+            # A full disk or a kill may have left half a line, which this one is no part of.
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                text = text if file.read(1) == b"\n" else "\n" + text
+            file.write(text.encode())
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(f"{stage}/{name}", value)
