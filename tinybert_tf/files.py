@@ -306,15 +306,14 @@ def read_json(path: str, kind: type, way_out: str):
     try:
         with system.GFile(path, "rb") as file:
             return pydantic.TypeAdapter(kind).validate_json(file.read().decode())
-    except pydantic.ValidationError as error:
-        problem = error.errors()[0]
-        place = "".join(f"{part}: " for part in problem["loc"])
+    except (pydantic.ValidationError, UnicodeDecodeError) as error:
+        problem = str(error)
+        if isinstance(error, pydantic.ValidationError):
+            first = error.errors()[0]
+            problem = "".join(f"{part}: " for part in first["loc"]) + first["msg"]
         raise TinyBertError(
-            f"{path} is not what this version of tinybert_tf writes: {place}{problem['msg']}. "
-            f"{way_out}"
+            f"{path} is not what this version of tinybert_tf writes: {problem}. {way_out}"
         ) from error
-    except UnicodeDecodeError as error:
-        raise TinyBertError(f"{path} is not UTF-8: {error}. {way_out}") from error
 
 
 def hash_file(path: str) -> str:
