@@ -26,8 +26,8 @@ def save_preset(model, preprocessor: BertPreprocessor, directory: str | os.PathL
     else:
         parts = {"backbone": _empty_copy(model.backbone), "preprocessor": preprocessor}
         saved = type(model).from_config({**model.get_config(), **parts, **_named(model)})
-        # Those of texts are made with an optimizer, which is saved.
-        if saved.optimizer is not None:
+        # Classifiers of texts are made with an optimizer, which is saved.
+        if getattr(saved, "optimizer", None) is not None:
             saved.optimizer.name = "adam"
     saved.set_weights(model.get_weights())
     check_room(pathlib.Path(directory).parent, saved.weights)
