@@ -75,13 +75,11 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
     from tinybert_tf.runs.directory import RunDirectory
 
     config = load(arguments, purpose=purpose)
-    with contextlib.ExitStack() as stack:
-        if creates:
-            run = stack.enter_context(RunDirectory.creating(config, resume=arguments.resume))
-        else:
-            run = RunDirectory.open(config.run_directory)
-            stack.enter_context(run.locked())
-            run.adopt_config(config)
+    if creates:
+        opening = RunDirectory.creating(config, resume=arguments.resume)
+    else:
+        opening = RunDirectory.going_on(config)
+    with opening as run:
         run.record_command(config.seed)
         print(f"settings: {run.config_file}", flush=True)
         yield config, run

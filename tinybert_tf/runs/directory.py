@@ -123,6 +123,22 @@ class RunDirectory:
         return locked(self.path)
 
     @classmethod
+    @contextlib.contextmanager
+    def going_on(cls, config: RunConfig) -> Iterator["RunDirectory"]:
+        """Yields the run of a config, which must exist and is locked; see `adopt_config`.
+
+        Args:
+            config: `RunConfig`.
+
+        Raises:
+            TinyBertError: if there is none, another process works in it, or it is another's.
+        """
+        run = cls.open(config.run_directory)
+        with run.locked():
+            run.adopt_config(config)
+            yield run
+
+    @classmethod
     def open(cls, path: str | os.PathLike) -> "RunDirectory":
         """Opens an existing run.
 
