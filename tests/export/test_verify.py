@@ -212,7 +212,10 @@ def test_a_model_that_is_none(copy):
             r"examples\.1\.texts Field",
         ),
         (lambda golden: golden["examples"][1].update(token_ids="x"), r"examples\.1\.token_ids"),
-        (lambda golden: golden["examples"][1].update(texts=["\ud800"]), "lone leading surrog"),
+        (
+            lambda golden: golden["examples"][1].update(texts=["\ud800"]),
+            "golden examples: Invalid JSON",
+        ),
         (lambda golden: golden["examples"][1]["texts"].append("b"), "example 1: has 2 texts"),
         (
             lambda golden: golden["examples"][1]["outputs"].pop("model.tflite"),

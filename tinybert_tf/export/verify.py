@@ -222,10 +222,8 @@ def _read_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel
         examples = pydantic.TypeAdapter(_Golden).validate_json(path.read_bytes()).examples
     except pydantic.ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise TinyBertError(
-            f"{path} holds no golden examples: {place} {problem['msg']}."
-        ) from error
+        what = f"{'.'.join(map(str, problem['loc']))} {problem['msg']}".strip()
+        raise TinyBertError(f"{path} holds no golden examples: {what}.") from error
     for i, example in enumerate(examples):
         if len(example.texts) != info["task"]["num_texts"] or not (
             models.keys() <= example.outputs.keys()
