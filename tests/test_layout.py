@@ -9,7 +9,8 @@ import pytest
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tinybert_tf"
 # From the bottom up, as in docs/architecture.md: a room imports itself and those before it.
 ROOMS = (
-    *("errors", "backend", "strict", "files", "beam", "resumable", "presets"),
+    *("errors", "backend", "strict", "interrupts", "files", "yaml_text", "beam", "resumable"),
+    "presets",
     *("tokenization", "models", "data"),
     *("checkpoints", "distillation", "augmentation", "corpus"),
     *("training", "evaluation"),

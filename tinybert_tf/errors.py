@@ -4,13 +4,28 @@ import difflib
 import json
 from collections.abc import Iterable
 
+# Of a longer message, what is before and after that which is left out.
+_MOST_CHARACTERS, _HEAD, _TAIL = 4000, 3000, 900
+
 
 class TinyBertError(ValueError):
     """Input that cannot be used: a file, a config, a checkpoint or an argument.
 
     The message names what came, what was expected and the way out. The command line
     prints it without a traceback and ends with exit code 2.
+
+    Args:
+        message: str. It may hold what came, of any length and of any characters: the middle of
+            a long one is left out, and what cannot be printed stands as its number.
     """
+
+    def __init__(self, message: str):
+        if len(message) > _MOST_CHARACTERS:
+            left_out = len(message) - _HEAD - _TAIL
+            message = f"{message[:_HEAD]} [{left_out:,} characters] {message[-_TAIL:]}"
+        super().__init__(
+            "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message)
+        )
 
 
 def nearest_name(name: str, candidates: Iterable[str]) -> str:

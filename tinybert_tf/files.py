@@ -7,8 +7,10 @@ TensorFlow knows. TensorFlow is imported for a URL alone: commands that have non
 import builtins
 import codecs
 import contextlib
+import errno
 import hashlib
 import json
+import math
 import os
 import pathlib
 import re
@@ -16,7 +18,7 @@ import shutil
 import tempfile
 import types
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, TypeVar
 
 import pydantic
@@ -89,6 +91,35 @@ def atomic_file(path: _Path) -> Iterator[_Path]:
         if system.exists(aside):
             system.remove(aside)
         raise
+
+
+def check_room(folder: pathlib.Path, variables: Iterable) -> None:
+    """Looks whether a weight file of Keras fits on a disk, before it is written.
+
+    A disk that gets full leaves h5py with a file that it cannot close, and ends the process.
+
+    Args:
+        folder: path. Of the file, on a local disk; it is made if it is missing.
+        variables: iterable of `keras.Variable`. What the file will hold.
+
+    Raises:
+        OSError: if there is no room.
+    """
+    # HDF5 takes two to three thousand bytes for the names that lead to a variable.
+    num_bytes = 2**16 + sum(2**12 + 4 * math.prod(v.shape) for v in variables)
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=_PARTIAL, dir=folder)
+    try:
+        # Quotas count, which the free space of a disk does not show. macOS has no such call.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, num_bytes)
+    except OSError as error:
+        # On file systems that cannot tell, the writing will.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+    finally:
+        os.close(descriptor)
+        os.remove(name)
 
 
 def check_absent(path: str | os.PathLike) -> None:
@@ -276,8 +307,12 @@ def read_json(path: str, kind: type, way_out: str):
         with system.GFile(path, "rb") as file:
             return pydantic.TypeAdapter(kind).validate_json(file.read().decode())
     except (pydantic.ValidationError, UnicodeDecodeError) as error:
+        problem = str(error)
+        if isinstance(error, pydantic.ValidationError):
+            first = error.errors()[0]
+            problem = "".join(f"{part}: " for part in first["loc"]) + first["msg"]
         raise TinyBertError(
-            f"{path} is not what this version of tinybert_tf writes: {error}. {way_out}"
+            f"{path} is not what this version of tinybert_tf writes: {problem}. {way_out}"
         ) from error
 
 
@@ -318,3 +353,67 @@ def describe_size(num_bytes: float) -> str:
     return (
         f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{max(num_bytes / 1e6, 1):.0f} MB"
     )
+
+
+# === Hashes of files that are looked at long after they were written ===
+
+_HASHES = "hashes.json"
+
+
+def note_hashes(folder: pathlib.Path) -> None:
+    """Writes what the files of a folder are, for `find_damage`.
+
+    Args:
+        folder: path. On a local disk.
+    """
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    write_json(
+        folder / _HASHES, {name: [hash_file(str(files[name]))] for name in sorted(files)}
+    )
+
+
+@contextlib.contextmanager
+def hashed_atomic_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Does as `atomic_file`, and notes the hash of what is written, for `find_damage`.
+
+    Args:
+        path: path. On a local disk.
+    """
+    folder = path.parent
+    with atomic_file(path) as aside:
+        yield aside
+        known = {n: known for n, known in _read_hashes(folder).items() if (folder / n).exists()}
+        # That of the file of before stays beside it: until the renaming, it is the right one.
+        known[path.name] = [*known.get(path.name, [])[-1:], hash_file(str(aside))]
+        write_json(folder / _HASHES, known)
+
+
+def find_damage(path: pathlib.Path) -> str:
+    """Returns what is wrong with a file, or with one in a folder; nothing if nothing is.
+
+    A file whose hash was not noted, as before there were hashes, is taken as it is.
+
+    Args:
+        path: path. On a local disk.
+    """
+    if not path.exists():
+        return f"{path} is missing"
+    folder = path if path.is_dir() else path.parent
+    for name, hashes in _read_hashes(folder).items():
+        file = folder / name
+        if path in (file, folder):
+            if not file.exists():
+                return f"{file} is missing"
+            if hash_file(str(file)) not in hashes:
+                return f"{file} is damaged: it is not the file that was written"
+    return ""
+
+
+def _read_hashes(folder: pathlib.Path) -> dict[str, list[str]]:
+    try:
+        return pydantic.TypeAdapter(dict[str, list[str]]).validate_json(
+            (folder / _HASHES).read_bytes()
+        )
+    # A damaged list of hashes says nothing of the files.
+    except (FileNotFoundError, pydantic.ValidationError):
+        return {}

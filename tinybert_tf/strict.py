@@ -1,11 +1,11 @@
-"""Typed classes of what stands in files: frozen, validated, without unknown keys."""
+"""Typed classes of what stands in files: frozen, validated, no unknown keys, no infinities."""
 
 from typing import dataclass_transform
 
 import pydantic
 from pydantic.dataclasses import dataclass
 
-_STRICT = pydantic.ConfigDict(extra="forbid")
+_STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass_transform(frozen_default=True)

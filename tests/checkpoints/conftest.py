@@ -1,8 +1,6 @@
 """Checkpoints as Google's code writes them, a harness of mutations, comparing models."""
 
-import importlib.util
 import json
-import pathlib
 import re
 
 import numpy as np
@@ -94,23 +92,3 @@ def assert_same_weights():
             np.testing.assert_array_equal(ours.value, theirs.value)
 
     return check
-
-
-def _load_fuzzing():
-    path = pathlib.Path(__file__).with_name("fuzzing.py")
-    spec = importlib.util.spec_from_file_location("fuzzing", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def fuzzing():
-    """The mutations and the harness of fuzzing.py."""
-    return _load_fuzzing()
-
-
-@pytest.fixture(params=[40, pytest.param(3000, marks=pytest.mark.slow)])
-def harness(request, fuzzing):
-    """A harness of few mutations, and one of many."""
-    return fuzzing.Harness(request.param)

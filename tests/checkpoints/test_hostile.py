@@ -1,7 +1,7 @@
 """Damaged and hostile files: no error but ours, no memory for what they declare, nothing run.
 
 Each format is mutated from a seed: values of JSON of other types and sizes, names, shapes and
-dtypes of tensors, bytes. `-m slow` runs 3,000 mutations of each.
+dtypes of tensors, bytes. `-m slow` runs 10,000 mutations of each.
 """
 
 import io

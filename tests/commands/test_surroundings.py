@@ -137,12 +137,15 @@ def test_a_disk_that_cannot_be_written(error, message, capsys):
     assert capsys.readouterr().err.startswith(f"error: {message}")
 
 
-def test_what_is_no_matter_of_a_disk_is_not_hidden():
+def test_what_is_no_matter_of_a_disk_is_unforeseen(capsys, monkeypatch, tmp_path):
     def fail(arguments):
         raise OSError("something else")
 
-    with pytest.raises(OSError, match="something else"):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SystemExit) as caught:
         _errors.reporting_errors(fail)([])
+    assert caught.value.code == 1
+    assert "unforeseen, OSError: something else. The file" in capsys.readouterr().err
 
 
 def test_a_terminal_without_utf_8(monkeypatch):

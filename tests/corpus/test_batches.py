@@ -1,5 +1,6 @@
 """Batches of a corpus: every sequence once an epoch, from any step, and shards that are not."""
 
+import hashlib
 import json
 import pathlib
 import re
@@ -170,6 +171,14 @@ def test_a_changed_shard_is_named_when_it_is_read(copied_corpus, text):
             lambda values: values.update(extra=1),
             "make it again with `python -m tinybert_tf corpus`",
         ),
+        (lambda values: values["shards"][0].update(name="../x"), r"shard \.\./x is no file"),
+        (lambda values: values["shards"][0].update(size=-1), "of -1 bytes cannot have"),
+        (
+            lambda values: values["shards"][0].update(
+                sequences=10**12, tokens=5 * 10**12, lengths={5: 10**12}
+            ),
+            "cannot have 1,000,000,000,000 sequences of 5,000,000,000,000 tokens",
+        ),
     ],
 )
 def test_manifests_that_are_none(copied_corpus, change, message):
@@ -177,8 +186,21 @@ def test_manifests_that_are_none(copied_corpus, change, message):
     values = json.loads((directory / "manifest.json").read_text("utf-8"))
     change(values)
     (directory / "manifest.json").write_text(json.dumps(values), "utf-8")
-    with pytest.raises(TinyBertError, match=message):
+    with pytest.raises(TinyBertError, match=message) as caught:
         CorpusBatches(directory)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shard_of_other_lengths_than_the_manifest_says(copied_corpus):
+    directory = copied_corpus("a b c\n", held_out=0.0)
+    values = json.loads((directory / "manifest.json").read_text("utf-8"))
+    # [CLS], [SEP] and three words.
+    assert values["shards"][0]["lengths"] == {"5": 1}
+    values["shards"][0].update(lengths={"7": 1}, tokens=7)
+    (directory / "manifest.json").write_text(json.dumps(values), "utf-8")
+    batches = CorpusBatches(directory)
+    with pytest.raises(TinyBertError, match=r"has sequences of other lengths than manifest"):
+        batches._read(0)
 
 
 def test_what_is_not_there(corpus, finished_corpus, tmp_path):
@@ -191,3 +213,30 @@ def test_what_is_not_there(corpus, finished_corpus, tmp_path):
     directory = finished_corpus("a b c\n", held_out=0.0)
     with pytest.raises(TinyBertError, match=r"no held_out sequences: .* --held_out 0.0"):
         CorpusBatches(directory, "held_out")
+
+
+def test_damaged_and_hostile_corpora(copied_corpus, text, harness, fuzzing):
+    """Manifests that are others, and shards whose hashes are right; no error but ours."""
+    directory = copied_corpus(text, held_out=0.2, mask_probability=0.2, **SMALL)
+    manifest = json.loads((directory / "manifest.json").read_text("utf-8"))
+    shard = next(s for s in manifest["shards"] if s["split"] == "train")
+    content = (directory / shard["name"]).read_bytes()
+
+    def mutate(generator):
+        if generator.random() < 0.6:
+            return {"manifest.json": fuzzing.mutate_json(generator, manifest).encode()}
+        changed = fuzzing.mutate_bytes(generator, content)
+        digest = {"size": len(changed), "sha256": hashlib.sha256(changed).hexdigest()}
+        shards = [{**s, **digest} if s == shard else s for s in manifest["shards"]]
+        values = json.dumps({**manifest, "shards": shards}).encode()
+        return {"manifest.json": values, shard["name"]: changed}
+
+    def load(directory):
+        batches = CorpusBatches(directory, tokens_per_batch=TOKENS, seed=3)
+        for _ in batches._generate(epochs=1, first_step=0):
+            pass
+
+    # TensorFlow starts a pipeline for each shard.
+    harness.count //= 4
+    _, refused = harness.run(directory, mutate, load)
+    assert refused

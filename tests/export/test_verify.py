@@ -201,3 +201,105 @@ def test_a_model_that_is_none(copy):
     rewrite(copy, lambda info: None, ["model.tflite"])
     with pytest.raises(TinyBertError, match=r"model\.tflite is no TFLite file"):
         verify_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda golden: golden.update(examples={"0": 1}), "holds no golden examples"),
+        (
+            lambda golden: golden["examples"][1].pop("texts"),
+            r"examples\.1\.texts Field",
+        ),
+        (lambda golden: golden["examples"][1].update(token_ids="x"), r"examples\.1\.token_ids"),
+        (
+            lambda golden: golden["examples"][1].update(texts=["\ud800"]),
+            "golden examples: Invalid JSON",
+        ),
+        (lambda golden: golden["examples"][1]["texts"].append("b"), "example 1: has 2 texts"),
+        (
+            lambda golden: golden["examples"][1]["outputs"].pop("model.tflite"),
+            "outputs of model_multi.tflite; expected",
+        ),
+        (
+            lambda golden: golden["examples"][1]["outputs"]["model.tflite"].update(
+                probability=[0.5]
+            ),
+            "example 1: golden.json has other outputs than {'probability': 3}",
+        ),
+    ],
+)
+def test_a_golden_json_of_another_form(copy, change, message):
+    path = copy / "golden.json"
+    golden = json.loads(path.read_bytes())
+    change(golden)
+    path.write_text(json.dumps(golden))
+    rewrite(copy, lambda info: None, ["golden.json"])
+    with pytest.raises(TinyBertError, match=message):
+        verify_bundle(copy)
+
+
+def test_a_golden_json_that_is_nested_too_deep(copy):
+    (copy / "golden.json").write_text("[" * 100_000)
+    rewrite(copy, lambda info: None, ["golden.json"])
+    with pytest.raises(TinyBertError, match=r"golden\.json is not JSON"):
+        verify_bundle(copy)
+
+
+def test_a_broken_archive_within_the_model(copy):
+    """Its list of files stays; what it says of the first one does not."""
+    path = copy / "model.tflite"
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"PK\x03\x04")
+    content[at : at + 4] = b"xxxx"
+    path.write_bytes(content)
+    rewrite(copy, lambda info: None, ["model.tflite"])
+    expected = r"model\.tflite: the files within it, for MediaPipe, cannot be read: Bad magic"
+    with pytest.raises(TinyBertError, match=expected):
+        verify_bundle(copy)
+
+
+@pytest.mark.parametrize("at", [8, 300, 3000])
+def test_a_damaged_model_with_the_right_hash(copy, at):
+    path = copy / "model.tflite"
+    content = bytearray(path.read_bytes())
+    content[at : at + 64] = bytes(64)
+    path.write_bytes(content)
+    rewrite(copy, lambda info: None, ["model.tflite"])
+    with pytest.raises(TinyBertError, match=r"model\.tflite"):
+        verify_bundle(copy)
+
+
+def test_damaged_and_hostile_bundles(copy, harness, fuzzing):
+    """With the right hashes, as a mistaken writer would seal them; no error but ours."""
+    info = json.loads((copy / "bundle.json").read_bytes())
+    golden = json.loads((copy / "golden.json").read_bytes())
+    golden["examples"] = golden["examples"][:2]
+    (copy / "golden.json").write_text(json.dumps(golden))
+    rewrite(copy, lambda info: None, ["golden.json"])
+    contents = {name: (copy / name).read_bytes() for name in FILES}
+
+    def sealed(name, content):
+        facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        files = {**info["files"], name: {**info["files"][name], **facts}}
+        values = {key: value for key, value in info.items() if key != "sha256"}
+        return {name: content, "bundle.json": seal({**values, "files": files})}
+
+    def mutate(generator):
+        kind = generator.random()
+        if kind < 0.3:
+            return {"bundle.json": fuzzing.mutate_json(generator, info).encode()}
+        if kind < 0.6:
+            text = fuzzing.mutate_json(generator, golden)
+            return sealed("golden.json", text.encode())
+        # A model whose numbers are others may do anything; its end are the packed files.
+        name = generator.choice(["labels.txt", "vocab.txt", "model.tflite"])
+        content = contents[name]
+        if name == "model.tflite":
+            at = content.index(b"PK\x03\x04")
+            return sealed(name, content[:at] + fuzzing.mutate_bytes(generator, content[at:]))
+        return sealed(name, fuzzing.mutate_bytes(generator, content))
+
+    harness.count //= 4
+    _, refused = harness.run(copy, mutate, verify_bundle)
+    assert refused

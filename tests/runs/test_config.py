@@ -239,3 +239,39 @@ def test_files_that_are_no_config(tmp_path, content, message):
     with pytest.raises(TinyBertError) as caught:
         load_config(path)
     assert message in str(caught.value)
+
+
+def test_damaged_and_hostile_configs(tiny_values, tmp_path, harness, fuzzing):
+    """No error but ours, and in a gigabyte."""
+    path = tmp_path / "config.yaml"
+    text = yaml.safe_dump(tiny_values, sort_keys=False)
+    path.write_text(text, "utf-8")
+    marks = [
+        "&a ",
+        "*a",
+        "<<: ",
+        "!!int ",
+        "!!python/name:os.system ",
+        "? ",
+        "- ",
+        "{",
+        "[" * 50,
+    ]
+    marks += ["2024-13-45", "1" * 5000, "\t", '"\\ud800"', "|\n", "%YAML 9\n", "---\n", ".inf"]
+
+    def mutate(generator):
+        kind = generator.random()
+        if kind < 0.4:
+            return {"config.yaml": fuzzing.mutate_json(generator, tiny_values).encode()}
+        if kind < 0.7:
+            at = generator.choice([i for i, c in enumerate(text) if c in " \n"]) + 1
+            mark = generator.choice(marks)
+            return {"config.yaml": (text[:at] + mark + text[at:]).encode()}
+        return {"config.yaml": fuzzing.mutate_bytes(generator, text.encode())}
+
+    def load(directory):
+        config = load_config(directory / "config.yaml")
+        assert parse_config(config.to_dict(), "again") == config
+
+    loaded, refused = harness.run(tmp_path, mutate, load)
+    assert loaded and refused

@@ -14,6 +14,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from tinybert_tf.checkpoints import save_text_classifier
+from tinybert_tf.checkpoints.locations import load_classifier
 from tinybert_tf.commands import command_line
 from tinybert_tf.data import read_table
 from tinybert_tf.errors import TinyBertError
@@ -64,14 +65,16 @@ def test_what_a_run_leaves_behind(finished_run, make_tiny_values):
         "teacher",
         "student",
         "results.json",
+        "results.copy.json",
         "predictions.jsonl",
         "attention.json",
     }
     assert run.config() == parse_config(make_tiny_values(run.path), "values")
-    assert {path.name for path in run.checkpoints.iterdir()} == {
+    states = {"finetune": (16, 20), "intermediate": (4,), "prediction": (6, 8)}
+    assert {path.name for path in run.checkpoints.iterdir()} == {"hashes.json"} | {
         f"{stage}.{part}.weights.h5"
-        for stage, steps in (("finetune", 20), ("intermediate", 4), ("prediction", 8))
-        for part in (steps, "best")
+        for stage, steps in states.items()
+        for part in (*steps, "best")
     }
     lines = (run.path / "metrics.jsonl").read_text("utf-8").splitlines()
     logged = [json.loads(line) for line in lines]
@@ -165,6 +168,17 @@ def test_a_recorded_command_can_be_given_to_a_shell(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *arguments])
     command = environment("python benchmark.py")["command"]
     assert shlex.split(command) == ["python", "benchmark.py", *arguments]
+
+
+@pytest.mark.parametrize("name", ["*.weights.h5", "task.json", "assets/**/*.txt"])
+def test_a_changed_file_of_a_teacher_is_named(copied_run, name):
+    path = next(copied_run.teacher.glob(name))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(TinyBertError) as caught:
+        load_classifier(copied_run.teacher)
+    assert str(path) in str(caught.value)
 
 
 # === Teachers that nobody can learn from ===

@@ -1,6 +1,9 @@
 """Killed fits go on to the same weights; the best ones and every figure are kept."""
 
 import json
+import os
+import shutil
+import signal
 import types
 
 import h5py
@@ -11,9 +14,12 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
+from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation import TextEvaluator
+from tinybert_tf.interrupts import Interrupted, raising_interrupts
 from tinybert_tf.runs import RunDirectory
 from tinybert_tf.training import (
+    Checkpoints,
     FitConfig,
     OptimizerConfig,
     StageFit,
@@ -127,7 +133,7 @@ def test_a_killed_stage_ends_at_the_same_weights(whole, tmp_path):
     kill_after(killed, 6)
     with pytest.raises(Killed):
         killed.fit()
-    assert list(killed.checkpoints.states()) == [6]
+    assert sorted(killed.checkpoints.states()) == [5, 6]
 
     resumed = make_stage(tmp_path, seed=99, eagerly=False)
     assert not np.array_equal(resumed.model.get_weights()[0], whole.start[0])
@@ -195,10 +201,13 @@ def test_a_stage_leaves_the_averaged_weights(whole):
     assert not np.array_equal(kernels[0], whole.stage.model.get_weights()[1])
 
 
-def test_only_the_last_state_is_kept(whole):
-    assert list(whole.stage.checkpoints.states()) == [EPOCHS * STEPS_PER_EPOCH]
+def test_the_last_two_states_are_kept(whole):
+    assert sorted(whole.stage.checkpoints.states()) == [8, EPOCHS * STEPS_PER_EPOCH]
     names = {path.name for path in whole.stage.run.checkpoints.iterdir()}
-    assert names == {"stage.12.weights.h5", "stage.best.weights.h5"}
+    assert names == {
+        *("stage.8.weights.h5", "stage.12.weights.h5", "stage.best.weights.h5"),
+        "hashes.json",
+    }
 
 
 def test_figures_of_a_fit(whole):
@@ -232,19 +241,21 @@ def test_the_best_weights_come_back(tmp_path, scores, best):
     assert figures["dev"]["matthews"] == scores[-1]
 
 
-def test_a_new_state_replaces_the_old_of_its_stage_only(tmp_path):
+def test_a_new_state_replaces_the_one_before_the_last_of_its_stage(tmp_path):
     stage = make_stage(tmp_path)
     stage.model.optimizer.build(stage.model.trainable_variables)
     stage.run.checkpoints.mkdir()
     other = stage.run.checkpoints / "another_stage.7.weights.h5"
     other.touch()
-    for step in (1, 2, 30):
+    for step, kept in ((1, [1]), (2, [1, 2]), (30, [2, 30])):
         stage.save(step)
-        assert list(stage.checkpoints.states()) == [step]
+        assert sorted(stage.checkpoints.states()) == kept
     assert {path.name for path in stage.run.checkpoints.iterdir()} == {
         other.name,
-        "stage.30.weights.h5",
+        *("stage.2.weights.h5", "stage.30.weights.h5", "hashes.json"),
     }
+    hashes = json.loads((stage.run.checkpoints / "hashes.json").read_text("utf-8"))
+    assert hashes.keys() >= {"stage.2.weights.h5", "stage.30.weights.h5"}
 
 
 def test_averaged_weights_go_back():
@@ -301,3 +312,138 @@ def test_logged_values_are_lines_and_events(tmp_path):
         "first/accuracy": [(3, 0.25)],
         "second/loss": [(7, -2.0)],
     }
+
+
+# === What ends a stage before its end ===
+
+
+def at_step(stage, step, do):
+    """Does something within a step of the training."""
+    train_step, count = stage.model.train_step, iter(range(1, 100))
+
+    def counting(data):
+        if next(count) == step:
+            do()
+        return train_step(data)
+
+    stage.model.train_step = counting
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_state_after_its_step(number, tmp_path, capfd):
+    stage = make_stage(tmp_path)
+    at_step(stage, 2, lambda: os.kill(os.getpid(), number))
+    handler = signal.getsignal(number)
+    with pytest.raises(Interrupted) as caught, raising_interrupts():
+        stage.fit()
+    assert caught.value.exit_code == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert f"{number.name}: the state is saved after this step" in capfd.readouterr().err
+    assert signal.getsignal(number) is handler
+    assert list(stage.checkpoints.states()) == [2]
+    expected = everything(stage.model)
+    resumed = make_stage(tmp_path, seed=99)
+    resumed.model.optimizer.build(resumed.model.trainable_variables)
+    assert resumed.checkpoints.restore(resumed.model) == 2
+    assert_all_equal(everything(resumed.model), expected)
+
+
+def test_a_second_signal_does_not_wait(tmp_path):
+    stage = make_stage(tmp_path)
+    at_step(stage, 2, lambda: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])
+    with pytest.raises(KeyboardInterrupt):
+        stage.fit()
+    assert not stage.has_begun()
+
+
+def test_a_loss_that_is_no_number_ends_the_stage(tmp_path):
+    stage = make_stage(tmp_path)
+    weight = stage.model.trainable_variables[0]
+    at_step(stage, 7, lambda: weight.assign(weight * np.inf))
+    expected = (
+        r"stage, step 7 of 12: loss is (nan|inf)\. The state after step 4 is kept\. A lower "
+    )
+    with pytest.raises(TinyBertError, match=expected):
+        stage.fit()
+    assert list(stage.checkpoints.states()) == [4]
+    for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+
+
+def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(tmp_path):
+    """The loss of the step before was one: they came with its gradient."""
+    stage = make_stage(tmp_path)
+    variable = stage.model.trainable_variables[1]
+    train_step = stage.model.train_step
+
+    def breaking(data):
+        logs = train_step(data)
+        if int(stage.model.optimizer.iterations) == 8:
+            variable.assign(variable * np.nan)
+        return logs
+
+    stage.model.train_step = breaking
+    with pytest.raises(TinyBertError, match=r"step 8 of 12: .*kernel has values that are no"):
+        stage.fit()
+    assert list(stage.checkpoints.states()) == [4] and len(stage.evaluator.scored) == 1
+
+
+# === Damaged files ===
+
+
+def flip(path, at=-100):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def killed_directory(tmp_path_factory):
+    stage = make_stage(tmp_path_factory.mktemp("killed"))
+    kill_after(stage, 6)
+    with pytest.raises(Killed):
+        stage.fit()
+    return stage.run.path
+
+
+@pytest.fixture
+def checkpoints(killed_directory, tmp_path):
+    """Those after steps 5 and 6 of a killed stage, in `tmp_path`."""
+    shutil.copytree(killed_directory, tmp_path, dirs_exist_ok=True)
+    return Checkpoints(tmp_path / "checkpoints", "stage")
+
+
+def test_of_a_damaged_state_the_one_before_is_taken(checkpoints, tmp_path, capsys):
+    flip(checkpoints.states()[6])
+    stage = make_stage(tmp_path, seed=99)
+    assert checkpoints.restore(stage.model) == 5
+    printed = capsys.readouterr().out
+    assert "stage.6.weights.h5 is damaged" in printed and "goes on from step 5." in printed
+    assert list(checkpoints.states()) == [5]
+
+
+def test_a_damaged_state_of_before_there_were_hashes(checkpoints, tmp_path, capsys):
+    (checkpoints.folder / "hashes.json").write_text("{", "utf-8")
+    newest = checkpoints.states()[6]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert checkpoints.restore(make_stage(tmp_path, seed=99).model) == 5
+    assert "stage.6.weights.h5 cannot be loaded (" in capsys.readouterr().out
+
+
+def test_only_damaged_states(checkpoints, tmp_path):
+    for path in checkpoints.states().values():
+        flip(path)
+    expected = r"stage\.6\.\S+ is damaged.*stage\.5\.\S+ is damaged.* Remove \S+stage\.\*, and"
+    with pytest.raises(TinyBertError, match=expected):
+        make_stage(tmp_path, seed=99).fit()
+    assert sorted(checkpoints.states()) == [5, 6]
+
+
+def test_for_damaged_best_weights_there_are_others(checkpoints, tmp_path, capsys):
+    """Known before the stage trains on, and scored with the state's average."""
+    flip(checkpoints.best)
+    stage = make_stage(tmp_path, seed=99, scores=[-1.0, -2.0, -3.0])
+    stage.fit()
+    assert "The best weights are now those of step 6." in capsys.readouterr().out
+    assert stage.run.read_results()["stage"]["best_step"] == 6
+    stage.load_best()
+    assert_all_equal(stage.model.get_weights(), stage.evaluator.scored[0])

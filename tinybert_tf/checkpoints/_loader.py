@@ -109,7 +109,8 @@ def assign(
         unused: sequence of str. What the names of tensors begin with that are left aside.
 
     Raises:
-        TinyBertError: if a tensor is missing, unknown or of another shape.
+        TinyBertError: if a tensor is missing, unknown, of another shape, or has values that
+            are no numbers.
     """
     entries = list(entries)
     problems = _problems(entries, tensors, tuple(unused))
@@ -133,7 +134,7 @@ def assign(
 def _problems(
     entries: Sequence[Entry], tensors: dict[str, np.ndarray], unused: tuple[str, ...]
 ) -> list[str]:
-    """Returns a line for each tensor that is missing, of another shape or unknown."""
+    """Returns a line for each tensor that is missing, unknown or cannot be assigned."""
     problems = []
     for entry in entries:
         expected, tensor = entry.shape(), tensors.get(entry.name)
@@ -145,6 +146,8 @@ def _problems(
             problems.append(
                 f"wrong shape: {entry.name} is {tensor.shape}, the config says {expected}"
             )
+        elif tensor.dtype.kind == "f" and not np.isfinite(entry.value(tensor)).all():
+            problems.append(f"damaged: {entry.name} has values that are no numbers")
     known = {entry.name for entry in entries}
     for name, tensor in tensors.items():
         if name not in known and not name.startswith(unused):

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import yaml
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 from tinybert_tf.checkpoints._config_values import shown
@@ -20,6 +19,7 @@ from tinybert_tf.checkpoints._tf1 import CONFIG_NAME, newest_checkpoint, read_tf
 from tinybert_tf.checkpoints._tf1_index import OBJECT_GRAPH, read_index
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import read_text_file
+from tinybert_tf.yaml_text import read_yaml
 
 PARAMS_NAME = "params.yaml"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -234,10 +234,7 @@ def _convert(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
 
 def _read_encoder(path: pathlib.Path) -> dict[str, Any]:
     """Returns what params.yaml says of the encoder."""
-    try:
-        params = yaml.safe_load(read_text_file(path, "config"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise TinyBertError(f"{path} is not YAML: {ascii(str(error))[1:-1][:300]}") from error
+    params = read_yaml(read_text_file(path, "config"), str(path))
     for key in ("task", "model", "encoder"):
         params = params.get(key) if isinstance(params, dict) else None
     kind = params.get("type") if isinstance(params, dict) else None

@@ -11,6 +11,7 @@ import keras_nlp
 from tinybert_tf.checkpoints._config_values import check_count, check_size
 from tinybert_tf.checkpoints._tensor_files import read_json_object
 from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import find_damage
 
 _Loaded = TypeVar("_Loaded")
 
@@ -69,7 +70,13 @@ def _check_parts(loaded, location: str) -> None:
 
 
 def _check_preset(directory: pathlib.Path) -> None:
-    """Raises TinyBertError if its weights cannot be of the sizes that it declares."""
+    """Raises TinyBertError if it was damaged, or its weights cannot be of its sizes."""
+    if fault := find_damage(directory):
+        raise TinyBertError(
+            f"{fault}. Copy the preset again; that of a run is made again by --resume once "
+            f"{directory} is removed. If you have changed the file yourself, remove "
+            f"{directory / 'hashes.json'}."
+        )
     num_bytes = sum(
         path.stat().st_size
         for pattern in ("*.h5", "*.safetensors")

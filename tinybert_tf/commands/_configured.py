@@ -78,9 +78,7 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
     if creates:
         opening = RunDirectory.creating(config, resume=arguments.resume)
     else:
-        existing = RunDirectory.open(config.run_directory)
-        existing.adopt_config(config)
-        opening = contextlib.nullcontext(existing)
+        opening = RunDirectory.going_on(config)
     with opening as run:
         run.record_command(config.seed)
         print(f"settings: {run.config_file}", flush=True)

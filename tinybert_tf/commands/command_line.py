@@ -10,6 +10,7 @@ A new command is a file in this folder and its name in `COMMANDS`. The file has
 
 import dataclasses
 import importlib
+import shlex
 from collections.abc import Sequence
 
 from absl import app
@@ -95,7 +96,8 @@ def main(arguments: Sequence[str], program: Program = MODULE) -> None:
 def parse(arguments: Sequence[str], program: Program):
     """Returns what was given, as attributes; see `main`."""
     parser, parsers = _make_parsers(program)
-    name, *own = _with_command(list(arguments), program)
+    name, *given = _with_command(list(arguments), program)
+    own = given
     if name in parsers:
         command = parsers[name]
         runner_options = []
@@ -114,6 +116,9 @@ def parse(arguments: Sequence[str], program: Program):
     parsed, rest = parser.parse_known_args([name, *own])
     if rest := [argument for argument in rest if argument != "--"]:
         parsers[parsed.command].error(f"unexpected argument '{' '.join(rest)}'.")
+    # What goes on where this was stopped.
+    resume = [] if getattr(parsed, "resume", True) else ["--resume"]
+    parsed.again = shlex.join([*program.name.split(), name, *resume, *given])
     return parsed
 
 

@@ -12,7 +12,7 @@ from tinybert_tf.corpus._packing import PackedSequence
 from tinybert_tf.corpus.options import FORMAT_VERSION, Counts, Header, Manifest, Shard, Split
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_file, find_fault, hash_file
-from tinybert_tf.resumable import Format
+from tinybert_tf.resumable import MANIFEST, Format
 
 _READ_RECORDS = 4096
 _FIELDS = ("token_ids", "mask_positions", "mask_ids")
@@ -159,11 +159,22 @@ def read_shard(directory: str, shard: Shard) -> dict[str, RaggedRows]:
     features = dict.fromkeys(_FIELDS, tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64))
     # Not by `map`, which would trace a graph for each shard.
     records = tf.data.TFRecordDataset(path).batch(_READ_RECORDS)
-    parts = [tf.io.parse_example(batch, features) for batch in records]
-    return {
+    try:
+        parts = [tf.io.parse_example(batch, features) for batch in records]
+    except tf.errors.OpError as error:
+        raise TinyBertError(
+            f"{path} holds no sequences: {error.message}. {FORMAT.way_out}"
+        ) from error
+    rows = {
         name: RaggedRows(
             np.concatenate([part[name].values.numpy().astype("int32") for part in parts]),
             np.concatenate([part[name].row_lengths().numpy() for part in parts]),
         )
         for name in _FIELDS
     }
+    lengths = np.sort(rows["token_ids"].lengths)
+    if not np.array_equal(lengths, np.sort(shard.sorted_lengths)):
+        raise TinyBertError(
+            f"{path} has sequences of other lengths than {MANIFEST} says. {FORMAT.way_out}"
+        )
+    return rows

@@ -1,6 +1,7 @@
 """What a corpus is made with, and what it says of itself."""
 
 import hashlib
+import pathlib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -128,6 +129,22 @@ class Shard:
     sequences: int
     tokens: int
     lengths: dict[int, int]
+
+    def __post_init__(self):
+        if pathlib.PurePath(self.name).name != self.name:
+            raise ValueError(f"the shard {self.name} is no file of the corpus' directory")
+        counts = list(self.lengths.values())
+        tokens = sum(length * count for length, count in self.lengths.items())
+        # A sequence takes a byte at least, so a file bounds what is made room for.
+        if (
+            min([*self.lengths, *counts], default=1) < 1
+            or (sum(counts), tokens) != (self.sequences, self.tokens)
+            or not self.sequences <= self.size
+        ):
+            raise ValueError(
+                f"the shard {self.name} of {self.size:,} bytes cannot have {self.sequences:,} "
+                f"sequences of {self.tokens:,} tokens in the lengths that are listed"
+            )
 
     @property
     def sorted_lengths(self) -> np.ndarray:

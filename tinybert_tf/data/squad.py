@@ -139,12 +139,13 @@ def _read_articles(path: str | os.PathLike) -> list:
     text = read_text_file(path, "SQuAD file").removeprefix("\ufeff")
     try:
         content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    # Nested too deep, or an integer of more digits than Python converts, among them.
+    except (ValueError, RecursionError) as error:
         lines = [line for line in text.split("\n") if line.strip()]
         try:
             # A file of one long line is no JSON lines: the first message says where it breaks.
             articles = [json.loads(line) for line in lines] if len(lines) > 1 else []
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             articles = []
         if not articles:
             raise TinyBertError(

@@ -5,12 +5,12 @@ import pathlib
 from typing import Annotated, Literal
 
 import pydantic
-import yaml
 
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.export._contract import contract_path
 from tinybert_tf.files import read_text_file
 from tinybert_tf.strict import strict_dataclass
+from tinybert_tf.yaml_text import read_yaml
 
 DEFAULT_PROFILE = "dynamic_int8"
 
@@ -100,9 +100,9 @@ def load_profile(name: str | os.PathLike) -> Profile:
             f"YAML file.{nearest_name(str(name), known)}"
         )
     try:
-        values = yaml.safe_load(read_text_file(path, "profile"))
+        values = read_yaml(read_text_file(path, "profile"), str(path))
         return pydantic.TypeAdapter(Profile).validate_python({"name": path.stem, **values})
-    except (yaml.YAMLError, TypeError) as error:
+    except TypeError as error:
         raise TinyBertError(f"{path} is no YAML mapping of a profile: {error}") from error
     except pydantic.ValidationError as error:
         problems = [

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import lzma
 import os
 import pathlib
+import struct
 import zipfile
+import zlib
 
 import jsonschema
 import numpy as np
+import pydantic
 
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export._contract import read_contract
@@ -16,10 +20,32 @@ from tinybert_tf.export._golden import run_ids, tokenize
 from tinybert_tf.export._tokenizer import SCHEMA_VERSION, load_bundle_tokenizer
 from tinybert_tf.export.bundle import MODEL, MULTI_MODEL, seal
 from tinybert_tf.export.runtime import TfliteModel
+from tinybert_tf.strict import strict_keyword_dataclass
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer, load_vocabulary
 
 # As much as another build of the same runtime may differ.
 _GOLDEN_DIFFERENCE = 1e-3
+# What zipfile raises of an archive that is damaged, encrypted or of an unknown compression.
+_BROKEN_ARCHIVE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+    *(RuntimeError, NotImplementedError, ValueError, struct.error),
+)
+
+
+@strict_keyword_dataclass
+class _GoldenExample:
+    """An example of golden.json; see `make_golden`."""
+
+    texts: list[str]
+    token_ids: list[int]
+    segment_ids: list[int]
+    outputs: dict[str, dict[str, list[float]]]
+
+
+@strict_keyword_dataclass
+class _Golden:
+    schema_version: int
+    examples: list[_GoldenExample]
 
 
 def verify_bundle(path: str | os.PathLike) -> dict:
@@ -81,7 +107,7 @@ def _read_json(folder: pathlib.Path, name: str) -> dict:
     content = _read(folder, name)
     try:
         values = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TinyBertError(f"{folder / name} is not JSON: {error}.") from error
     if not isinstance(values, dict):
         raise TinyBertError(f"{folder / name} holds no JSON object.")
@@ -141,7 +167,8 @@ def _load_model(folder: pathlib.Path, name: str, info: dict) -> TfliteModel:
     path = folder / name
     try:
         model = TfliteModel(path.read_bytes())
-    except (ValueError, RuntimeError) as error:
+    # What LiteRT raises is not documented, and is of any kind.
+    except Exception as error:
         raise TinyBertError(f"{path} is no TFLite file that LiteRT runs: {error}") from error
     if model.signatures != info["files"][name].get("signatures"):
         raise TinyBertError(
@@ -149,7 +176,11 @@ def _load_model(folder: pathlib.Path, name: str, info: dict) -> TfliteModel:
             f"{info['files'][name].get('signatures')}."
         )
     zeros = np.zeros((1, min(model.signatures.values())), np.int32)
-    outputs = model({"token_ids": zeros, "segment_ids": zeros, "padding_mask": zeros})
+    inputs = {"token_ids": zeros, "segment_ids": zeros, "padding_mask": zeros}
+    try:
+        outputs = model(inputs)
+    except Exception as error:
+        raise TinyBertError(f"{path} does not run: {error}") from error
     wanted = {output["name"] for output in info["outputs"]}
     if set(outputs) != wanted:
         raise TinyBertError(f"{path} has outputs {sorted(outputs)}, not {sorted(wanted)}.")
@@ -157,44 +188,86 @@ def _load_model(folder: pathlib.Path, name: str, info: dict) -> TfliteModel:
     if classes != len(info["labels"]):
         raise TinyBertError(f"{path} has {classes} classes for labels {info['labels']}.")
     if name == MODEL and zipfile.is_zipfile(path):
-        _check_packed(folder, path)
+        try:
+            _check_packed(folder, path)
+        except TinyBertError:
+            raise
+        except _BROKEN_ARCHIVE as error:
+            raise TinyBertError(
+                f"{path}: the files within it, for MediaPipe, cannot be read: {error}. Export "
+                "the bundle again."
+            ) from error
     return model
 
 
 def _check_packed(folder: pathlib.Path, path: pathlib.Path) -> None:
     """The files within the model, for MediaPipe, are those beside it."""
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if archive.read(name) != _read(folder, name):
-                raise TinyBertError(f"{path} has another {name} within it than beside it.")
+        for entry in archive.infolist():
+            beside = _read(folder, entry.filename)
+            # The size first: a small entry may become a large file.
+            if entry.file_size != len(beside) or archive.read(entry) != beside:
+                raise TinyBertError(
+                    f"{path} has another {entry.filename} within it than beside it."
+                )
 
 
-def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel]) -> float:
+def _read_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel]) -> list:
+    """Returns the examples of golden.json, with outputs for each model."""
     golden, path = _read_json(folder, "golden.json"), folder / "golden.json"
     if golden.get("schema_version") != GOLDEN_VERSION or not golden.get("examples"):
         raise TinyBertError(f"{path} is of no version known here, or empty.")
+    try:
+        # The bytes: in them, half a surrogate pair is found, too.
+        examples = pydantic.TypeAdapter(_Golden).validate_json(path.read_bytes()).examples
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        what = f"{'.'.join(map(str, problem['loc']))} {problem['msg']}".strip()
+        raise TinyBertError(f"{path} holds no golden examples: {what}.") from error
+    for i, example in enumerate(examples):
+        if len(example.texts) != info["task"]["num_texts"] or not (
+            models.keys() <= example.outputs.keys()
+        ):
+            raise TinyBertError(
+                f"{path}, example {i}: has {len(example.texts)} texts and outputs of "
+                f"{', '.join(example.outputs) or 'nothing'}; expected "
+                f"{info['task']['num_texts']} and those of {', '.join(models)}."
+            )
+    return examples
+
+
+def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel]) -> float:
+    examples, path = _read_golden(folder, info, models), folder / "golden.json"
     tokenizer = load_bundle_tokenizer(folder, info)
     longest = max(max(model.signatures.values()) for model in models.values())
     preprocessor = BertPreprocessor(tokenizer, longest)
-    examples, largest = golden["examples"], 0.0
-    tokenized = tokenize(preprocessor, [example["texts"] for example in examples])
-    for i, (example, (token_ids, segment_ids)) in enumerate(
-        zip(examples, tokenized, strict=True)
-    ):
-        if (token_ids, segment_ids) != (example["token_ids"], example["segment_ids"]):
+    largest = 0.0
+    tokenized = tokenize(preprocessor, [example.texts for example in examples])
+    for i, (example, ids) in enumerate(zip(examples, tokenized, strict=True)):
+        if ids != (example.token_ids, example.segment_ids):
             raise TinyBertError(
                 f"{path}, example {i}: other token ids than the vocabulary gives. The bundle "
                 "was made with another tokenizer."
             )
         for name, model in models.items():
-            outputs = run_ids(model, token_ids, segment_ids)
-            for key, values in example["outputs"][name].items():
-                difference = float(np.abs(np.subtract(outputs[key], values)).max())
-                largest = max(largest, difference)
-                if not difference <= _GOLDEN_DIFFERENCE:
-                    raise TinyBertError(
-                        f"{folder / name}, golden example {i}: {key} differs by "
-                        f"{difference:.6f} from golden.json; at most {_GOLDEN_DIFFERENCE} is "
-                        "expected."
-                    )
+            difference = _compare(f"{folder / name}, golden example {i}", model, example, name)
+            largest = max(largest, difference)
+    return largest
+
+
+def _compare(where: str, model: TfliteModel, example: _GoldenExample, name: str) -> float:
+    """Returns the largest difference of a model's outputs to those of a golden example."""
+    outputs = run_ids(model, example.token_ids, example.segment_ids)
+    expected, largest = example.outputs[name], 0.0
+    sizes = {key: len(values) for key, values in outputs.items()}
+    if sizes != {key: len(values) for key, values in expected.items()}:
+        raise TinyBertError(f"{where}: golden.json has other outputs than {sizes}.")
+    for key, values in expected.items():
+        difference = float(np.abs(np.subtract(outputs[key], values)).max())
+        largest = max(largest, difference)
+        if not difference <= _GOLDEN_DIFFERENCE:
+            raise TinyBertError(
+                f"{where}: {key} differs by {difference:.6f} from golden.json; at most "
+                f"{_GOLDEN_DIFFERENCE} is expected."
+            )
     return largest

@@ -28,9 +28,9 @@ _MEASURED_TOKENS, _MEASURED_VALUES, _ROUNDS = 512, 1 << 22, 15
 _SECONDS_PER_STAGE, _SECONDS_PER_PROFILE = 15.0, 40.0
 # Forward passes of the teacher over the text that the student's start is fitted on.
 _START_PASSES = 4
-# Copies of float32 weights in a run directory: the preset, the best ones, the last state with
-# Adam's two moments, and the next state beside it while it is written.
-_COPIES_OF_WEIGHTS = 8
+# Copies of float32 weights in a run directory: the preset, the best ones, the last two states
+# with Adam's two moments, and the next state beside them while it is written.
+_COPIES_OF_WEIGHTS = 11
 _BYTES_PER_WEIGHT = 4
 
 

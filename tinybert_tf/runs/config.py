@@ -240,7 +240,7 @@ class AnyRunConfig:
     """
 
     run_directory: PathString
-    seed: pydantic.NonNegativeInt = 42
+    seed: int = pydantic.Field(42, ge=0, lt=2**32)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     strategy: Literal["none", "mirrored"] = "none"
     checkpoint_minutes: pydantic.PositiveFloat = 2.0

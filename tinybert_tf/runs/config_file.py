@@ -11,6 +11,10 @@ import yaml
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.files import read_text_file
 from tinybert_tf.runs.config import GeneralConfig, MaskedLMConfig, RunConfig
+from tinybert_tf.yaml_text import read_yaml
+
+# Characters of a value in a message.
+_MOST_SHOWN = 200
 
 
 def _kind_of(values: dict) -> type:
@@ -34,10 +38,7 @@ def load_config(
         TinyBertError: if the file cannot be read, a key is unknown (the nearest known one is
             named) or a value is of the wrong kind.
     """
-    try:
-        values = _load_yaml(read_text_file(path, "config"))
-    except yaml.YAMLError as error:
-        raise TinyBertError(f"{path} is not YAML: {error}") from error
+    values = _load_yaml(read_text_file(path, "config"), str(path))
     if not isinstance(values, dict):
         raise TinyBertError(f"{path} holds {type(values).__name__}, not a mapping of keys.")
     for override in overrides:
@@ -72,23 +73,22 @@ def parse_config(values: dict, source: str) -> RunConfig | GeneralConfig | Maske
         raise TinyBertError(f"{source}:\n  " + "\n  ".join(lines)) from error
 
 
-def _load_yaml(text: str, key: Sequence[str] = ()):
+def _load_yaml(text: str, source: str, key: Sequence[str] = ()):
     """Reads YAML; the names of a task's labels are taken as they are written.
 
     In `labels: [no, yes]` or `[0, 1]`, YAML sees truth values and numbers.
 
     Args:
         text: str.
+        source: str. See `read_yaml`.
         key: sequence of str. Where the value belongs that the text is; empty for a config.
     """
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
+
+    def take_as_text(node):
         for label in _label_nodes(node, key):
             label.tag = yaml.SafeLoader.DEFAULT_SCALAR_TAG
-        return None if node is None else loader.construct_document(node)
-    finally:
-        loader.dispose()
+
+    return read_yaml(text, source, take_as_text)
 
 
 def _label_nodes(node: yaml.Node | None, key: Sequence[str]) -> list[yaml.Node]:
@@ -114,10 +114,7 @@ def _override(values: dict, override: str) -> None:
     node = values
     for part in path:
         node = _child(node, part, key)
-    try:
-        value = _load_yaml(text, (*path, last))
-    except yaml.YAMLError as error:
-        raise TinyBertError(f"--set {key}: '{text}' is not YAML: {error}") from error
+    value = _load_yaml(text, f"--set {key}: '{text[:80]}'", (*path, last))
     _child(node, last, key)
     node[int(last) if isinstance(node, list) else last] = value
 
@@ -125,9 +122,9 @@ def _override(values: dict, override: str) -> None:
 def _child(node, part: str, key: str):
     if isinstance(node, dict):
         return node.setdefault(part, {})
-    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+    if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
         return node[int(part)]
-    kind = f"a list of {len(node)}" if isinstance(node, list) else f"the value {node!r}"
+    kind = f"a list of {len(node)}" if isinstance(node, list) else f"the value {_shown(node)}"
     raise TinyBertError(f"--set {key}: '{part}' is no key, because there is {kind}.")
 
 
@@ -154,7 +151,12 @@ def _describe(cls, location: Sequence[str], problem: dict) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not location or problem["type"] == "value_error":
         return f"{key}: {message}" if key else message
-    return f"'{key}' is {problem['input']!r}: {message}."
+    return f"'{key}' is {_shown(problem['input'])}: {message}."
+
+
+def _shown(value) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _fields_at(cls, location: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 import yaml
 
+from tinybert_tf.checkpoints._tensor_files import read_json_object
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import (
     atomic_file,
@@ -20,6 +22,7 @@ from tinybert_tf.files import (
     remove_partial,
     write_json,
 )
+from tinybert_tf.runs._lock import LOCK, locked
 from tinybert_tf.runs.changes import changed_keys, steps_to_redo
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.config_file import load_config
@@ -44,6 +47,8 @@ class RunDirectory:
     | `answers.json` | the student's answers to the test split's questions, by id |
     | `no_answer_probabilities.json` | how likely it finds that there is none (SQuAD v2) |
     | `results.json` | all figures, and the commands, versions and machine they are from |
+    | `results.copy.json` | the same, for when that file is damaged |
+    | `lock.json` | which process works in the directory, while one does |
     | `report.html` | all of these as a page with plots |
     | `replaced/` | what steps left that were done again with another config |
 
@@ -79,14 +84,17 @@ class RunDirectory:
         return run
 
     def _is_empty(self) -> bool:
-        return self.path.is_dir() and all(map(is_partial, self.path.iterdir()))
+        return self.path.is_dir() and all(
+            is_partial(path) or path.name == LOCK for path in self.path.iterdir()
+        )
 
     @classmethod
     @contextlib.contextmanager
     def creating(cls, config: RunConfig, resume: bool) -> Iterator["RunDirectory"]:
         """Yields what `create` returns; a new folder in which nothing was done goes again.
 
-        So a mistake in data or weights can be corrected and the same command given again.
+        So a mistake in data or weights can be corrected and the same command given again. The
+        folder is locked meanwhile.
 
         Args:
             config: `RunConfig`.
@@ -95,14 +103,40 @@ class RunDirectory:
         Raises:
             TinyBertError: see `create`.
         """
-        is_new = not cls(config.run_directory).config_file.exists()
-        run = cls.create(config, resume)
-        try:
+        run = cls(config.run_directory)
+        is_new = not run.config_file.exists()
+        with run.locked():
+            cls.create(config, resume)
+            try:
+                yield run
+            except (TinyBertError, OSError):
+                if is_new and not run.checkpoints.exists() and not run.augmented.exists():
+                    shutil.rmtree(run.path)
+                raise
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Returns a context in which no other process works in the directory.
+
+        Raises:
+            TinyBertError: when it is entered, if another does so.
+        """
+        return locked(self.path)
+
+    @classmethod
+    @contextlib.contextmanager
+    def going_on(cls, config: RunConfig) -> Iterator["RunDirectory"]:
+        """Yields the run of a config, which must exist and is locked; see `adopt_config`.
+
+        Args:
+            config: `RunConfig`.
+
+        Raises:
+            TinyBertError: if there is none, another process works in it, or it is another's.
+        """
+        run = cls.open(config.run_directory)
+        with run.locked():
+            run.adopt_config(config)
             yield run
-        except (TinyBertError, OSError):
-            if is_new and not run.checkpoints.exists() and not run.augmented.exists():
-                shutil.rmtree(run.path)
-            raise
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "RunDirectory":
@@ -238,7 +272,7 @@ class RunDirectory:
             self._set_metrics_aside(target, stages)
         for path in paths:
             path.rename(target / path.name)
-        write_json(self.path / "results.json", kept)
+        self._write_results(kept)
         return True
 
     def _left_by(
@@ -280,15 +314,37 @@ class RunDirectory:
         with atomic_file(self.path / "metrics.jsonl") as path:
             path.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
 
+    @property
+    def _results_copy(self) -> pathlib.Path:
+        return self.path / "results.copy.json"
+
     def read_results(self) -> dict:
-        """Returns what `results.json` holds; empty before the first figures."""
+        """Returns what `results.json` holds; empty before the first figures.
+
+        Raises:
+            TinyBertError: if both it and its copy are damaged.
+        """
         path = self.path / "results.json"
-        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+        if not path.exists():
+            return {}
+        try:
+            return read_json_object(path, "results")
+        except TinyBertError as error:
+            if not self._results_copy.exists():
+                raise
+            print(f"{error} Its copy {self._results_copy} is taken.", flush=True)
+            results = read_json_object(self._results_copy, "results")
+            write_json(path, results)
+            return results
+
+    def _write_results(self, results: dict) -> None:
+        for path in (self.path / "results.json", self._results_copy):
+            write_json(path, results)
 
     def add_results(self, **figures) -> dict:
         """Adds figures to `results.json` and returns all of them."""
         results = {**self.read_results(), **figures}
-        write_json(self.path / "results.json", results)
+        self._write_results(results)
         return results
 
     def record_command(self, seed: int, program: str = PROGRAM) -> None:
@@ -302,10 +358,19 @@ class RunDirectory:
         self.add_results(commands=[*commands, {**environment(program), "seed": seed}])
 
     def log(self, stage: str, step: int, values: dict) -> None:
-        """Appends values of a step to `metrics.jsonl` and to the TensorBoard events."""
-        line = {"time": time.time(), "stage": stage, "step": step, **values}
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        """Appends values of a step to `metrics.jsonl` and to the TensorBoard events.
+
+        Values that are no numbers, which JSON does not have, are left out of the former.
+        """
+        numbers = {name: value for name, value in values.items() if math.isfinite(value)}
+        line = {"time": time.time(), "stage": stage, "step": step, **numbers}
+        text = json.dumps(line, allow_nan=False) + "\n"
+        with open(self.path / "metrics.jsonl", "ab+") as file:
+            # A full disk or a kill may have left half a line, which this one is no part of.
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                text = text if file.read(1) == b"\n" else "\n" + text
+            file.write(text.encode())
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(f"{stage}/{name}", value)

@@ -1,9 +1,10 @@
 """Training that can be killed at any moment and goes on to the same weights."""
 
+import math
 import pathlib
 import re
 import time
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import h5py
 import keras
@@ -11,7 +12,9 @@ import numpy as np
 import pydantic
 import tensorflow as tf
 
-from tinybert_tf.files import atomic_file
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.files import check_room, find_damage, hashed_atomic_file
+from tinybert_tf.interrupts import deferring_interrupts
 from tinybert_tf.strict import strict_dataclass
 from tinybert_tf.training._progress import StageProgress
 from tinybert_tf.training.optimizers import OptimizerConfig, assign_averages, averaged_weights
@@ -28,16 +31,19 @@ class FitConfig:
         evaluations_per_epoch: how often the dev set is scored and the best model kept.
     """
 
-    epochs: pydantic.PositiveInt
+    epochs: Annotated[int, pydantic.Field(ge=1, le=10_000)]
     optimizer: OptimizerConfig
-    tokens_per_batch: pydantic.PositiveInt = 4096
-    evaluations_per_epoch: pydantic.PositiveInt = 1
+    tokens_per_batch: int = pydantic.Field(4096, ge=1, le=2**31)
+    evaluations_per_epoch: int = pydantic.Field(1, ge=1, le=1_000)
 
 
 # Between lines of `metrics.jsonl`.
 _LOG_SECONDS = 5.0
 # Where a state has them, beside what Keras saves.
 _SEEDS = "dropout_seeds"
+_NOTICE = "the state is saved after this step; once more, and it is not"
+# The newest may be damaged when it is needed.
+_KEPT_STATES = 2
 
 
 def _dropout_seeds(model: keras.Model) -> dict[str, keras.Variable]:
@@ -65,29 +71,52 @@ class Checkpoints:
         return {int(match[1]): path for match, path in matches.items() if match}
 
     def restore(self, model: keras.Model) -> int:
-        """Loads the latest state, optimizer and dropout seeds included; returns its step."""
-        states = self.states()
-        if not states:
-            return 0
-        step = max(states)
-        model.load_weights(states[step])
-        with h5py.File(states[step]) as file:
-            for name, seed in _dropout_seeds(model).items():
-                seed.assign(file[_SEEDS][name][()])
-        return step
+        """Loads the latest state, optimizer and dropout seeds included; returns its step.
+
+        One that is damaged is told of and renamed, and the one before is taken.
+
+        Raises:
+            TinyBertError: if there are states and all of them are damaged.
+        """
+        states, faults = self.states(), []
+        for step, path in sorted(states.items(), reverse=True):
+            if not (fault := find_damage(path) or self._load(model, path)):
+                for damaged in [path for later, path in states.items() if later > step]:
+                    damaged.rename(damaged.with_name(f"{damaged.name}.damaged"))
+                for damage in faults:
+                    print(f"{damage}. Training goes on from step {step}.", flush=True)
+                return step
+            faults.append(fault)
+        if faults:
+            raise TinyBertError(
+                f"There is no state of {self.name} to go on from: {'; '.join(faults)}. Remove "
+                f"{self.folder / self.name}.*, and --resume trains it from its beginning."
+            )
+        return 0
+
+    def _load(self, model: keras.Model, path: pathlib.Path) -> str:
+        """Loads a state; returns what is wrong with it, or nothing."""
+        try:
+            model.load_weights(path)
+            with h5py.File(path) as file:
+                for name, seed in _dropout_seeds(model).items():
+                    seed.assign(file[_SEEDS][name][()])
+        # What Keras and h5py raise is not documented, and is of any kind.
+        except Exception as error:
+            return f"{path} cannot be loaded ({type(error).__name__}: {str(error)[:300]})"
+        return ""
 
     def save(self, model: keras.Model, step: int) -> None:
-        """Saves the state after `step` steps and drops older ones."""
-        older = self.states()
-        with atomic_file(self.folder / f"{self.name}.{step}.weights.h5") as path:
+        """Saves the state after `step` steps; keeps the one before and drops older ones."""
+        check_room(self.folder, [*model.variables, *model.optimizer.variables])
+        with hashed_atomic_file(self.folder / f"{self.name}.{step}.weights.h5") as path:
             model.save_weights(path)
             # Keras leaves the state of dropout out of its weight files.
             with h5py.File(path, "a") as file:
                 for name, seed in _dropout_seeds(model).items():
                     file[f"{_SEEDS}/{name}"] = keras.ops.convert_to_numpy(seed)
-        for old_step, path in older.items():
-            if old_step != step:
-                path.unlink()
+        for _, path in sorted(self.states().items())[:-_KEPT_STATES]:
+            path.unlink()
 
 
 class Record(Protocol):
@@ -133,19 +162,31 @@ class Scorer(Protocol):
 
 
 class _StageCallback(keras.callbacks.Callback):
-    """Shows, logs, scores and saves while a stage trains."""
+    """Shows, logs, scores and saves while a stage trains; ends it if it must not go on."""
 
-    def __init__(self, stage, progress, *, first_step, evaluation_steps, save_seconds):
+    def __init__(
+        self,
+        stage,
+        progress,
+        *,
+        first_step,
+        evaluation_steps,
+        save_seconds,
+        stop_if_asked,
+    ):
         super().__init__()
         self.stage = stage
         self.progress = progress
         self.step = first_step
         self.evaluation_steps = evaluation_steps
         self.save_seconds = save_seconds
+        self.stop_if_asked = stop_if_asked
+        self._saved_step = first_step
         self._saved = self._logged = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
+        self.stage.check_loss(self.step, logs)
         self.progress.update(self.step, float(np.mean(logs["loss"])))
         now = time.monotonic()
         if now - self._logged > _LOG_SECONDS or self.step == self.stage.total_steps:
@@ -153,10 +194,17 @@ class _StageCallback(keras.callbacks.Callback):
             self._logged = now
         is_evaluated = self.step in self.evaluation_steps
         if is_evaluated:
+            self.stage.check_weights(self.step)
             self.stage.evaluate(self.step)
         if is_evaluated or now - self._saved > self.save_seconds:
+            self._save()
+        self.stop_if_asked(self._save)
+
+    def _save(self):
+        if self._saved_step != self.step:
+            self.stage.check_weights(self.step)
             self.stage.save(self.step)
-            self._saved = time.monotonic()
+            self._saved_step, self._saved = self.step, time.monotonic()
 
 
 class StageFit:
@@ -210,6 +258,7 @@ class StageFit:
         self.model.optimizer.build(self.model.trainable_variables)
         first_step = self.checkpoints.restore(self.model)
         started = time.monotonic()
+        self._replace_lost_best(first_step)
         if first_step < self.total_steps:
             self._fit_from(first_step)
         self._add_seconds(time.monotonic() - started)
@@ -230,16 +279,18 @@ class StageFit:
     def _fit_from(self, first_step: int) -> None:
         tokens = self.batches.tokens_per_epoch / self.batches.steps_per_epoch
         progress = StageProgress(self.name, first_step, self.total_steps, tokens)
-        callback = _StageCallback(
-            self,
-            progress,
-            first_step=first_step,
-            evaluation_steps=self._evaluation_steps(),
-            save_seconds=60 * self.save_minutes,
-        )
         progress.start()
         try:
-            self._fit_epochs(first_step, callback)
+            with deferring_interrupts(_NOTICE) as stop_if_asked:
+                callback = _StageCallback(
+                    self,
+                    progress,
+                    first_step=first_step,
+                    evaluation_steps=self._evaluation_steps(),
+                    save_seconds=60 * self.save_minutes,
+                    stop_if_asked=stop_if_asked,
+                )
+                self._fit_epochs(first_step, callback)
         finally:
             progress.stop()
 
@@ -297,14 +348,67 @@ class StageFit:
         """
         figures = self.run.read_results().get(self.name, {})
         best = figures.get("best_dev")
-        # The first score is always the best so far, even where the metric is 0 or below.
-        if best is None or self.evaluator.is_better(dev, best):
-            with atomic_file(self.checkpoints.best) as path:
+        # The first score is always the best so far, even where the metric is 0 or below. One of
+        # a start that was killed is none: its file may be gone.
+        if best is None or step == 0 or self.evaluator.is_better(dev, best):
+            check_room(self.checkpoints.folder, self.scored.weights)
+            with hashed_atomic_file(self.checkpoints.best) as path:
                 keras.saving.save_weights(
                     self.scored, path, objects_to_skip=self._not_weights()
                 )
             figures.update(best_dev=dev, best_step=step)
         self.run.add_results(**{self.name: {**figures, "dev": dev, "step": step}})
+
+    def _replace_lost_best(self, step: int) -> None:
+        """Scores the weights that training goes on with, if the best ones are lost."""
+        figures = self.run.read_results().get(self.name, {})
+        fault = ""
+        if step and "best_dev" in figures:
+            fault = find_damage(self.checkpoints.best)
+        elif step == self.total_steps:
+            fault = f"There is no score of {self.name} in the results"
+        if fault:
+            print(f"{fault}. The best weights are now those of step {step}.", flush=True)
+            lost = ("best_dev", "best_step")
+            left = {name: value for name, value in figures.items() if name not in lost}
+            self.run.add_results(**{self.name: left})
+            self.evaluate(step)
+
+    def check_loss(self, step: int, values: dict) -> None:
+        """Looks at the loss of a step.
+
+        Args:
+            step: int.
+            values: dict. `loss` and its terms.
+
+        Raises:
+            TinyBertError: if it is no number; the terms that are none are named.
+        """
+        means = {name: float(np.mean(value)) for name, value in values.items()}
+        if not math.isfinite(means["loss"]):
+            broken = [name for name, mean in means.items() if not math.isfinite(mean)]
+            terms = ", ".join(f"{name} is {means[name]}" for name in broken)
+            raise self._divergence(step, terms)
+
+    def check_weights(self, step: int) -> None:
+        """Raises TinyBertError if the weights after a step, or the optimizer's, are no numbers.
+
+        The loss of a step tells of the weights before it.
+        """
+        for variable in (*self.model.trainable_variables, *self.model.optimizer.variables):
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+                raise self._divergence(step, f"{variable.path} has values that are no numbers")
+
+    def _divergence(self, step: int, what: str) -> TinyBertError:
+        states = self.checkpoints.states()
+        kept = f"The state after step {max(states)} is kept" if states else "There is no state"
+        optimizer = self.config.optimizer
+        return TinyBertError(
+            f"{self.name}, step {step} of {self.total_steps}: {what}. {kept}. A lower "
+            f"learning_rate (it is {optimizer.learning_rate}), more warmup (it is "
+            f"{optimizer.warmup}) or precision float32 may help; if it is so from the first "
+            "steps on, look at the weights and the data that it starts from."
+        )
 
     def save(self, step: int) -> None:
         """Saves the training state."""

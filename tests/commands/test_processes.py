@@ -1,0 +1,131 @@
+"""Processes that are stopped or whose disk is full, and the runs that go on from there."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+
+def start(config, *flags):
+    command = [sys.executable, "-m", "tinybert_tf", "finetune", "--config", config, *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process):
+    """Returns exit code and standard error of a process."""
+    _, errors = process.communicate(timeout=600)
+    assert "Traceback" not in errors
+    return process.returncode, errors
+
+
+def weights(run):
+    found = {}
+    for path in (run / "teacher").glob("*.h5"):
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda name, item, path=path: (
+                    found.update({(path.name, name): item[()]})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+    return found
+
+
+def assert_same_teacher(run, other):
+    values, others = weights(run), weights(other)
+    assert values.keys() == others.keys() and len(values) > 20
+    for name, value in values.items():
+        np.testing.assert_array_equal(value, others[name], err_msg=str(name))
+
+
+@pytest.fixture(scope="module")
+def configure(make_tiny_values, tmp_path_factory):
+    """A function that writes the config of a run directory."""
+
+    def configure(run):
+        values = make_tiny_values(run)
+        values["teacher"]["fine_tune"]["epochs"] = 20
+        path = tmp_path_factory.mktemp("config") / "config.yaml"
+        path.write_text(yaml.safe_dump(values), "utf-8")
+        return str(path)
+
+    return configure
+
+
+@pytest.fixture(scope="module")
+def undisturbed(configure, tmp_path_factory):
+    """The directory of a run that nothing happens to."""
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert end(start(configure(run)))[0] == 0
+    return run
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal(configure, undisturbed, tmp_path, number, code):
+    config = configure(tmp_path / "run")
+    process = start(config)
+    for line in process.stdout:
+        if "step 8 of 80" in line:
+            process.send_signal(number)
+            break
+    returned, errors = end(process)
+    assert returned == code, errors
+    assert errors.endswith(f"finetune --resume --config {config}\n")
+    assert "the state is saved after this step" in errors and errors.count("\n") == 2
+    assert end(start(config, "--resume")) == (0, "")
+    assert_same_teacher(tmp_path / "run", undisturbed)
+
+
+# === Disks ===
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A function that mounts a disk of so many kilobytes, or changes the one that is there."""
+    if os.getuid() or not pathlib.Path("/proc/mounts").exists():
+        pytest.skip("mounts a file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(kilobytes, access="rw"):
+        again = "remount," if os.path.ismount(folder) else ""
+        options = f"{again}{access},size={kilobytes}k"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        return folder
+
+    yield mount
+    with contextlib.suppress(subprocess.CalledProcessError):
+        subprocess.run(["umount", folder], check=True)
+
+
+# From the config to the third state; all of the run takes some 1,600.
+@pytest.mark.parametrize("kilobytes", [8, 200, 500, 900, 1200])
+def test_a_full_disk(configure, undisturbed, disk, kilobytes):
+    folder = disk(kilobytes)
+    config = configure(folder / "run")
+    returned, errors = end(start(config))
+    assert returned == 2, errors
+    assert errors.startswith("error: No space left on device") and errors.count("\n") == 1
+    disk(64_000)
+    assert end(start(config, "--resume")) == (0, "")
+    assert_same_teacher(folder / "run", undisturbed)
+
+
+def test_a_read_only_disk(configure, disk):
+    folder = disk(64_000)
+    config = configure(folder / "run")
+    disk(64_000, "ro")
+    for flags in ((), ("--resume",)):
+        returned, errors = end(start(config, *flags))
+        assert returned == 2
+        assert errors.startswith("error: Read-only file system: ") and errors.count("\n") == 1
