@@ -9,8 +9,10 @@ class TinyBertError(ValueError):
     """Input that cannot be used: a file, a config, a checkpoint or an argument.
 
     The message names what came, what was expected and the way out. The command line
-    prints it without a traceback and ends with exit code 2.
+    prints it without a traceback and ends with `exit_code`.
     """
+
+    exit_code = 2
 
 
 def nearest_name(name: str, candidates: Iterable[str]) -> str:

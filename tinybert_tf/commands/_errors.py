@@ -63,7 +63,8 @@ def reporting_errors(main: Callable) -> Callable:
         try:
             main(arguments)
         except TinyBertError as error:
-            message = str(error)
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
         except BrokenPipeError:
             # Of `... | head`: nobody reads on.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

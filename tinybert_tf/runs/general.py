@@ -29,8 +29,10 @@ from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training import (
     Checkpoints,
     assign_averages,
+    broadcast,
     make_optimizer,
     make_strategy,
+    on_chief,
     resolve_precision,
 )
 
@@ -53,7 +55,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if corpus, teacher or student cannot be used or do not fit.
     """
-    if run.student.exists():
+    if broadcast(run.student.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     with make_strategy(config.strategy).scope():
@@ -77,7 +79,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
             config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
         )
     run.add_results(history=_dev_history(run), corpus=corpus_figures(batches))
-    save_preset(student, BertPreprocessor(tokenizer), run.student)
+    on_chief(save_preset, student, BertPreprocessor(tokenizer), run.student)
 
 
 class FineTuneProbe:

@@ -18,7 +18,14 @@ from tinybert_tf.runs.config import MaskedLMConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.general import check_length, corpus_figures
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
+from tinybert_tf.training import (
+    StageFit,
+    broadcast,
+    make_optimizer,
+    make_strategy,
+    on_chief,
+    resolve_precision,
+)
 
 STAGE = "masked_lm"
 
@@ -40,7 +47,7 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if corpus or encoder cannot be used or do not fit.
     """
-    if run.masked_lm.exists():
+    if broadcast(run.masked_lm.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     with make_strategy(config.strategy).scope():
@@ -78,13 +85,13 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         )
         if not stage.has_begun():
             _start_bias(model, batches)
-            dev = evaluator.score()
+            dev = broadcast(evaluator.score())
             run.add_results(masked_lm_start={"dev": dev})
             stage.keep(0, dev)
         stage.fit()
         stage.load_best()
     run.add_results(corpus=corpus_figures(batches.corpus))
-    save_preset(model, BertPreprocessor(tokenizer), run.masked_lm)
+    on_chief(save_preset, model, BertPreprocessor(tokenizer), run.masked_lm)
 
 
 def _start_bias(model: BertMaskedLM, batches: "MaskedBatches") -> None:

@@ -6,6 +6,7 @@ augmentation between them (`augmenting.py`), the export behind them (`exporting.
 general distillation (`general.py`).
 """
 
+import hashlib
 import shutil
 from typing import Any
 
@@ -32,7 +33,16 @@ from tinybert_tf.runs.models import load_teacher, make_student
 from tinybert_tf.runs.steps import TaskSteps, task_steps
 from tinybert_tf.runs.teacher_caching import cache_teacher
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
+from tinybert_tf.training import (
+    StageFit,
+    broadcast,
+    check_alike,
+    is_chief,
+    make_optimizer,
+    make_strategy,
+    on_chief,
+    resolve_precision,
+)
 
 
 def finetune(config: RunConfig, run: RunDirectory) -> None:
@@ -48,7 +58,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if data or weights cannot be used, or the teacher is near chance.
     """
-    if run.teacher.exists():
+    if broadcast(run.teacher.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     steps = task_steps(config)
@@ -60,7 +70,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
         if config.teacher.fine_tune is not None:
             _fit_teacher(config, run, teacher, train, evaluator)
         _check_teacher(config, run, steps, evaluator, dev)
-    save_preset(teacher, preprocessor, run.teacher)
+    on_chief(save_preset, teacher, preprocessor, run.teacher)
 
 
 def _fit_teacher(
@@ -102,7 +112,7 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if there is no teacher or no copies, or the teacher does not fit.
     """
-    if run.student.exists():
+    if broadcast(run.student.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     steps = task_steps(config)
@@ -129,8 +139,8 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
         fit_stages(
             config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
         )
-    save_preset(student, preprocessor, run.student)
-    if not config.distillation.keep_teacher_cache:
+    on_chief(save_preset, student, preprocessor, run.student)
+    if is_chief() and not config.distillation.keep_teacher_cache:
         shutil.rmtree(run.teacher_cache, ignore_errors=True)
 
 
@@ -187,7 +197,11 @@ def _training_data(
     train = read_training_examples(config)
     dev = read_part(steps.task, config.data, "dev", config.seed)
     print(f"{len(train):,} training and {len(dev):,} dev examples", flush=True)
-    return steps.encode_training(train, preprocessor), steps.encode(dev, preprocessor)
+    encoded = steps.encode_training(train, preprocessor)
+    check_alike(
+        "what data.train holds", hashlib.sha256(encoded.token_ids.tobytes()).hexdigest()
+    )
+    return encoded, steps.encode(dev, preprocessor)
 
 
 def _check_teacher(

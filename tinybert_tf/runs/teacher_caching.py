@@ -7,6 +7,8 @@ from tinybert_tf.distillation import TeacherCache, TinyBertDistiller
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.runs.config import DistillationConfig, RunConfig
 from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.training import broadcast, is_chief
+from tinybert_tf.training.workers import chief_first
 
 _GIGABYTE = 1e9
 
@@ -31,21 +33,25 @@ def cache_teacher(
     # Once chosen it stays: a killed run is to go on with the same numbers.
     known = run.read_results().get("teacher_cache")
     contents = known["contents"] if known else _choose(config, run, distiller, train)
+    contents = broadcast(contents)
     if contents == "none":
         run.add_results(teacher_cache={"contents": contents})
         return None
     cache = TeacherCache(distiller, train, contents)
     size = cache.bytes / _GIGABYTE
-    if not known:
+    if not known and is_chief():
         # Of a distillation that is done again, with other copies perhaps.
         shutil.rmtree(run.teacher_cache, ignore_errors=True)
+    if not known:
         run.add_results(teacher_cache={"contents": contents, "gigabytes": size})
     print(
         f"The teacher's {contents} are kept in {run.teacher_cache} while the student learns: "
         f"{size:,.3g} GB",
         flush=True,
     )
-    cache.write(str(run.teacher_cache))
+    # The others find everything done.
+    with chief_first():
+        cache.write(str(run.teacher_cache))
     return cache
 
 

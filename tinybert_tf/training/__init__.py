@@ -18,6 +18,14 @@ from tinybert_tf.training.optimizers import (
     make_optimizer,
 )
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
+from tinybert_tf.training.workers import (
+    WorkerLostError,
+    broadcast,
+    check_alike,
+    is_chief,
+    join_workers,
+    on_chief,
+)
 
 __all__ = [
     "Batches",
@@ -29,9 +37,15 @@ __all__ = [
     "Scorer",
     "StageFit",
     "WarmupDecay",
+    "WorkerLostError",
     "assign_averages",
     "averaged_weights",
+    "broadcast",
+    "check_alike",
+    "is_chief",
+    "join_workers",
     "make_optimizer",
     "make_strategy",
+    "on_chief",
     "resolve_precision",
 ]

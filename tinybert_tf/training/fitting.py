@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tinybert_tf.files import atomic_file
 from tinybert_tf.strict import strict_dataclass
+from tinybert_tf.training import workers
 from tinybert_tf.training._progress import StageProgress
 from tinybert_tf.training.optimizers import OptimizerConfig, assign_averages, averaged_weights
 
@@ -38,6 +39,15 @@ class FitConfig:
 _LOG_SECONDS = 5.0
 # Where a state has them, beside what Keras saves.
 _SEEDS = "dropout_seeds"
+
+
+def _metrics(model: keras.Model) -> list[keras.metrics.Metric]:
+    """Returns what a state leaves out: every `fit` begins its metrics anew.
+
+    And they are summed over the workers when they are read, as one alone cannot do.
+    """
+    # `model.metrics` may be those of one stage.
+    return [*model.metrics, *model._metrics]
 
 
 def _dropout_seeds(model: keras.Model) -> dict[str, keras.Variable]:
@@ -70,7 +80,7 @@ class Checkpoints:
         if not states:
             return 0
         step = max(states)
-        model.load_weights(states[step])
+        keras.saving.load_weights(model, states[step], objects_to_skip=_metrics(model))
         with h5py.File(states[step]) as file:
             for name, seed in _dropout_seeds(model).items():
                 seed.assign(file[_SEEDS][name][()])
@@ -80,7 +90,7 @@ class Checkpoints:
         """Saves the state after `step` steps and drops older ones."""
         older = self.states()
         with atomic_file(self.folder / f"{self.name}.{step}.weights.h5") as path:
-            model.save_weights(path)
+            keras.saving.save_weights(model, path, objects_to_skip=_metrics(model))
             # Keras leaves the state of dropout out of its weight files.
             with h5py.File(path, "a") as file:
                 for name, seed in _dropout_seeds(model).items():
@@ -199,7 +209,7 @@ class StageFit:
 
     def has_begun(self) -> bool:
         """Tells whether there is a state to go on from."""
-        return bool(self.checkpoints.states())
+        return workers.broadcast(bool(self.checkpoints.states()))
 
     def fit(self) -> dict[str, float]:
         """Trains to the end of the stage and returns its last dev metrics.
@@ -209,6 +219,7 @@ class StageFit:
         # Keras builds it in `fit`, and would leave a state out that there is no place for.
         self.model.optimizer.build(self.model.trainable_variables)
         first_step = self.checkpoints.restore(self.model)
+        workers.check_alike(f"the state of {self.name}", first_step)
         started = time.monotonic()
         if first_step < self.total_steps:
             self._fit_from(first_step)
@@ -218,6 +229,8 @@ class StageFit:
 
     def load_best(self) -> None:
         """Puts the weights of the best score into the scored model."""
+        # The chief may be writing them yet.
+        workers.barrier()
         keras.saving.load_weights(
             self.scored, self.checkpoints.best, objects_to_skip=self._not_weights()
         )
@@ -225,7 +238,7 @@ class StageFit:
     def _not_weights(self) -> list:
         # An encoder was never compiled.
         optimizer = getattr(self.scored, "optimizer", None)
-        return [] if optimizer is None else [optimizer]
+        return [] if optimizer is None else [optimizer, *_metrics(self.scored)]
 
     def _fit_from(self, first_step: int) -> None:
         tokens = self.batches.tokens_per_epoch / self.batches.steps_per_epoch
@@ -282,7 +295,7 @@ class StageFit:
             self._evaluate(step)
 
     def _evaluate(self, step: int) -> None:
-        dev = self.evaluator.score()
+        dev = workers.broadcast(self.evaluator.score())
         self.log(step, {f"dev_{name}": value for name, value in dev.items()})
         scores = ", ".join(f"{name} {value:.4f}" for name, value in dev.items())
         print(f"{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
@@ -299,16 +312,19 @@ class StageFit:
         best = figures.get("best_dev")
         # The first score is always the best so far, even where the metric is 0 or below.
         if best is None or self.evaluator.is_better(dev, best):
-            with atomic_file(self.checkpoints.best) as path:
-                keras.saving.save_weights(
-                    self.scored, path, objects_to_skip=self._not_weights()
-                )
+            if workers.is_chief():
+                self._save_best()
             figures.update(best_dev=dev, best_step=step)
         self.run.add_results(**{self.name: {**figures, "dev": dev, "step": step}})
 
+    def _save_best(self) -> None:
+        with atomic_file(self.checkpoints.best) as path:
+            keras.saving.save_weights(self.scored, path, objects_to_skip=self._not_weights())
+
     def save(self, step: int) -> None:
         """Saves the training state."""
-        self.checkpoints.save(self.model, step)
+        if workers.is_chief():
+            self.checkpoints.save(self.model, step)
 
     def _add_seconds(self, seconds: float) -> None:
         """Adds to the stage's wall time; what a killed process took is not in it."""
