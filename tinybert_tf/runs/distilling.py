@@ -86,10 +86,11 @@ def fit_stages(
     before = None
     for stage_config in config.distillation.stages:
         fit, batches = stage_config.fit, batches_of(stage_config)
-        optimizer = make_optimizer(
-            fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
-        )
-        distiller.compile(optimizer, stage=stage_config.stage())
+        with distiller.distribute_strategy.scope():
+            optimizer = make_optimizer(
+                fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
+            )
+            distiller.compile(optimizer, stage=stage_config.stage())
         stage = StageFit(
             stage_config.name,
             distiller,

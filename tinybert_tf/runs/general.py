@@ -65,19 +65,19 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         print(describe_teacher(config.teacher.weights, teacher, tokenizer), flush=True)
         check_start_vocabulary(config, tokenizer)
         student = make_student_encoder(config, teacher)
-        batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
-        batches.check_vocabulary(tokenizer)
-        check_length(batches, student, teacher)
         distiller = make_distiller(config, student, teacher)
-        evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
+    batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
+    batches.check_vocabulary(tokenizer)
+    check_length(batches, student, teacher)
+    evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
 
-        def batches_of(stage):
-            return _batches(config, "train", stage.fit.tokens_per_batch)
+    def batches_of(stage):
+        return _batches(config, "train", stage.fit.tokens_per_batch)
 
-        sample = list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
-        fit_stages(
-            config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
-        )
+    sample = list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
+    fit_stages(
+        config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+    )
     run.add_results(history=_dev_history(run), corpus=corpus_figures(batches))
     on_chief(save_preset, student, BertPreprocessor(tokenizer), run.student)
 

@@ -72,26 +72,33 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
             metrics=None,
             jit_compile=False,
         )
-        held_out = MaskedBatches(config, "held_out").sample(config.corpus.max_held_out_batches)
-        evaluator = _HeldOutMasks(model, held_out)
-        stage = StageFit(
-            STAGE,
-            model,
-            batches=batches,
-            evaluator=evaluator,
-            config=config.fit,
-            run=run,
-            save_minutes=config.checkpoint_minutes,
-        )
-        if not stage.has_begun():
-            _start_bias(model, batches)
-            dev = broadcast(evaluator.score())
-            run.add_results(masked_lm_start={"dev": dev})
-            stage.keep(0, dev)
-        stage.fit()
-        stage.load_best()
+    _fit(config, run, model, batches)
     run.add_results(corpus=corpus_figures(batches.corpus))
     on_chief(save_preset, model, BertPreprocessor(tokenizer), run.masked_lm)
+
+
+def _fit(
+    config: MaskedLMConfig, run: RunDirectory, model: BertMaskedLM, batches: "MaskedBatches"
+) -> None:
+    """Trains the compiled model, and leaves it with the best weights by the held-out loss."""
+    held_out = MaskedBatches(config, "held_out").sample(config.corpus.max_held_out_batches)
+    evaluator = _HeldOutMasks(model, held_out)
+    stage = StageFit(
+        STAGE,
+        model,
+        batches=batches,
+        evaluator=evaluator,
+        config=config.fit,
+        run=run,
+        save_minutes=config.checkpoint_minutes,
+    )
+    if not stage.has_begun():
+        _start_bias(model, batches)
+        dev = broadcast(evaluator.score())
+        run.add_results(masked_lm_start={"dev": dev})
+        stage.keep(0, dev)
+    stage.fit()
+    stage.load_best()
 
 
 def _start_bias(model: BertMaskedLM, batches: "MaskedBatches") -> None:

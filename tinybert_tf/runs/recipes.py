@@ -64,12 +64,12 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     steps = task_steps(config)
     with make_strategy(config.strategy).scope():
         teacher = load_teacher(config)
-        preprocessor, teacher.preprocessor = teacher.preprocessor, None
-        train, dev = _training_data(config, steps, preprocessor)
-        evaluator = steps.make_evaluator(teacher, dev)
-        if config.teacher.fine_tune is not None:
-            _fit_teacher(config, run, teacher, train, evaluator)
-        _check_teacher(config, run, steps, evaluator, dev)
+    preprocessor, teacher.preprocessor = teacher.preprocessor, None
+    train, dev = _training_data(config, steps, preprocessor)
+    evaluator = steps.make_evaluator(teacher, dev)
+    if config.teacher.fine_tune is not None:
+        _fit_teacher(config, run, teacher, train, evaluator)
+    _check_teacher(config, run, steps, evaluator, dev)
     on_chief(save_preset, teacher, preprocessor, run.teacher)
 
 
@@ -82,10 +82,11 @@ def _fit_teacher(
 ) -> None:
     fit = config.teacher.fine_tune
     batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
-    optimizer = make_optimizer(
-        fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
-    )
-    teacher.compile(optimizer, jit_compile=False)
+    with teacher.distribute_strategy.scope():
+        optimizer = make_optimizer(
+            fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
+        )
+        teacher.compile(optimizer, jit_compile=False)
     stage = StageFit(
         "finetune",
         teacher,
@@ -118,27 +119,26 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     steps = task_steps(config)
     with make_strategy(config.strategy).scope():
         teacher = load_classifier(run.teacher, dtype=resolve_precision(config.precision))
-        train, dev = _training_data(config, steps, teacher.preprocessor)
-        with_copies = add_copies(config, run, train, teacher.preprocessor)
         student = make_student(config, teacher)
-        preprocessor, student.preprocessor = student.preprocessor, None
-
         distiller = make_distiller(config, student, teacher)
-        cache = cache_teacher(config, run, distiller, with_copies)
+    preprocessor, student.preprocessor = student.preprocessor, None
+    train, dev = _training_data(config, steps, preprocessor)
+    with_copies = add_copies(config, run, train, preprocessor)
+    cache = cache_teacher(config, run, distiller, with_copies)
 
-        def batches_of(stage):
-            # The copies stand behind the examples: a row is the same one in both.
-            examples = train if stage.augmented is False else with_copies
-            further = cache and cache.of_stage(stage.stage())
-            return BucketedBatches(
-                examples, stage.fit.tokens_per_batch, seed=config.seed, further=further
-            )
-
-        evaluator = steps.make_evaluator(student, dev)
-        sample = _start_sample(train, config.seed)
-        fit_stages(
-            config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+    def batches_of(stage):
+        # The copies stand behind the examples: a row is the same one in both.
+        examples = train if stage.augmented is False else with_copies
+        further = cache and cache.of_stage(stage.stage())
+        return BucketedBatches(
+            examples, stage.fit.tokens_per_batch, seed=config.seed, further=further
         )
+
+    evaluator = steps.make_evaluator(student, dev)
+    sample = _start_sample(train, config.seed)
+    fit_stages(
+        config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+    )
     on_chief(save_preset, student, preprocessor, run.student)
     if is_chief() and not config.distillation.keep_teacher_cache:
         shutil.rmtree(run.teacher_cache, ignore_errors=True)

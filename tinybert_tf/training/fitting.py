@@ -172,6 +172,9 @@ class _StageCallback(keras.callbacks.Callback):
 class StageFit:
     """Fits one stage of a run, from wherever it was left.
 
+    Under a strategy the model is made and compiled in its scope, and fitted outside of it: what
+    Keras makes while it saves, or a scorer while it scores, is to be no matter of all workers.
+
     Args:
         name: str. Of the stage; names its files and log lines.
         model: a compiled `keras.Model`. What is trained.
@@ -217,7 +220,8 @@ class StageFit:
         The model is left with the last weights or, if the optimizer averages, their average.
         """
         # Keras builds it in `fit`, and would leave a state out that there is no place for.
-        self.model.optimizer.build(self.model.trainable_variables)
+        with self.model.distribute_strategy.scope():
+            self.model.optimizer.build(self.model.trainable_variables)
         first_step = self.checkpoints.restore(self.model)
         workers.check_alike(f"the state of {self.name}", first_step)
         started = time.monotonic()

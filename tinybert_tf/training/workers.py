@@ -108,6 +108,7 @@ def join_workers() -> tf.distribute.Strategy:
 
     Raises:
         TinyBertError: if `TF_CONFIG` cannot be used, or TensorFlow has computed something.
+        WorkerLostError: if the others do not come.
     """
     global _joined
     if _joined is _ALONE:
@@ -119,6 +120,12 @@ def join_workers() -> tf.distribute.Strategy:
             raise TinyBertError(
                 f"The workers can be joined before TensorFlow has done anything, not now: "
                 f"{error}. Make the strategy first, and one in a process."
+            ) from error
+        except tf.errors.OpError as error:
+            # A process that was started again while those of before are ending, for instance.
+            raise WorkerLostError(
+                f"The workers did not come together: {shown(error.message)}. Start all of them "
+                "again with --resume."
             ) from error
         _joined = _Joined(cluster, strategy)
     return _joined.strategy
