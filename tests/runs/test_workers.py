@@ -18,8 +18,8 @@ from tinybert_tf.runs import workers
 from tinybert_tf.runs.config_file import parse_config
 from tinybert_tf.runs.workers import FollowedRun
 
-# Several commands in a process, without the check: most of the time is the start of processes and
-# the tracing of graphs.
+# Several commands in a process, without the check: most of the time is the start of processes
+# and the tracing of graphs.
 PROGRAM = """
 import sys
 from tinybert_tf.commands import _checking, command_line
@@ -129,8 +129,8 @@ def with_tokens_per_batch(value):
 def make_runs(tiny_values, teacher, corpora):
     """Values of a config by the command that they are for: all that train.
 
-    Without dropout, whose masks differ with the number of workers. The distillation is that of a
-    teacher from elsewhere: its start makes more of the rounding of a fine-tuning than there is.
+    Without dropout, whose masks differ with the number of workers. The distillation is that of
+    one teacher: its start makes more of the rounding of a fine-tuning than there is.
     """
     values = with_tokens_per_batch(tiny_values)
     fine_tune = values["teacher"]["fine_tune"]

@@ -30,6 +30,7 @@ from tinybert_tf.training import (
     Checkpoints,
     assign_averages,
     broadcast,
+    check_alike,
     make_optimizer,
     make_strategy,
     on_chief,
@@ -67,6 +68,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         student = make_student_encoder(config, teacher)
         distiller = make_distiller(config, student, teacher)
     batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
+    check_alike("the corpus", corpus_figures(batches))
     batches.check_vocabulary(tokenizer)
     check_length(batches, student, teacher)
     evaluator = _HeldOutEvaluator(config, distiller, tokenizer)

@@ -21,6 +21,7 @@ from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training import (
     StageFit,
     broadcast,
+    check_alike,
     make_optimizer,
     make_strategy,
     on_chief,
@@ -50,11 +51,12 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
     if broadcast(run.masked_lm.exists()):
         return
     keras.utils.set_random_seed(config.seed)
+    batches = MaskedBatches(config, "train")
+    check_alike("the corpus", corpus_figures(batches.corpus))
     with make_strategy(config.strategy).scope():
         encoder, tokenizer = load_plain_encoder(
             config.encoder, resolve_precision(config.precision), config.dropout
         )
-        batches = MaskedBatches(config, "train")
         batches.corpus.check_vocabulary(tokenizer)
         check_length(batches.corpus, encoder)
         encoder.trainable = config.train_encoder
