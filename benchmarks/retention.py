@@ -16,24 +16,19 @@ Deliberately not here: tuning for a task; the test sets, whose labels are not pu
 """
 
 import itertools
-import json
 import pathlib
 import shutil
 
-import keras
 from absl import app, flags
-from rich.progress import track
+from glue_runs import RESULTS, measure_missing, row_of, run_chain
 
 from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.files import atomic_directory, write_json
-from tinybert_tf.runs import augmenting, recipes
+from tinybert_tf.files import atomic_directory
 from tinybert_tf.runs.config_file import load_config
 from tinybert_tf.runs.directory import RunDirectory
-from tinybert_tf.runs.environment import environment
 
 _PROGRAM = "python benchmarks/retention.py"
-_RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"
 
 # The seed of every config.
 _FIRST_SEED = 42
@@ -68,37 +63,10 @@ def _config(task: str, seed: int, *overrides: str):
     return load_config(f"configs/glue/{task}_minilm.yaml", [*own, *_SET.value, *overrides])
 
 
-def run_chain(config) -> dict:
-    """Runs a config to its evaluation; returns the figures of its `results.json`."""
-    with RunDirectory.creating(config, resume=True) as run:
-        run.record_command(config.seed, _PROGRAM)
-        recipes.finetune(config, run)
-        if config.augmentation is not None:
-            augmenting.augment(config, run)
-        recipes.distill(config, run)
-        recipes.evaluate(config, run)
-    keras.backend.clear_session()
-    return run.read_results()
-
-
-def _row(config, results: dict) -> dict:
-    metric = config.resolved_task().metrics[0]
-    scores = {name: results["evaluation"][name][metric] for name in ("teacher", "student")}
-    stages = [stage.name for stage in config.distillation.stages]
-    return {
-        "metric": metric,
-        **scores,
-        "retention": results["evaluation"]["retention"],
-        "copies": results.get("augmentation", {}).get("rows", 0),
-        "start": results["student_start"]["dev"][metric],
-        "minutes": sum(results[stage]["seconds"] for stage in stages) / 60,
-    }
-
-
 def measure_whole(task: str, seed: int) -> dict:
     """Returns the figures of a task's whole run."""
     config = _config(task, seed)
-    return _row(config, run_chain(config))
+    return row_of(config, run_chain(config, _PROGRAM))
 
 
 def measure_without(part: str, task: str, seed: int) -> dict:
@@ -119,20 +87,7 @@ def measure_without(part: str, task: str, seed: int) -> dict:
         # Made once: they hold for each of these runs.
         with RunDirectory.creating(config, resume=True), atomic_directory(copies) as path:
             shutil.copytree(whole.augmented, path, dirs_exist_ok=True)
-    return _row(config, run_chain(config))
-
-
-def _measure(output: pathlib.Path, wanted: list[dict], measure) -> None:
-    figures = {"environments": [], "rows": []}
-    if output.exists():
-        figures = json.loads(output.read_text("utf-8"))
-    figures["environments"].append(environment(_PROGRAM))
-    done = [{name: row[name] for name in wanted[0]} for row in figures["rows"]]
-    for key in track([key for key in wanted if key not in done], output.stem):
-        row = {**key, **measure(**key)}
-        print(row, flush=True)
-        figures["rows"].append(row)
-        write_json(output, figures)
+    return row_of(config, run_chain(config, _PROGRAM))
 
 
 @reporting_errors
@@ -146,9 +101,9 @@ def main(argv):
     keys = [{"task": task, "seed": seed} for seed, task in runs]
     if _ABLATION.value:
         keys = [{"part": part, **key} for key in keys for part in _PARTS.value]
-        _measure(_RESULTS / "ablation.json", keys, measure_without)
+        measure_missing(RESULTS / "ablation.json", _PROGRAM, keys, measure_without)
     else:
-        _measure(_RESULTS / "retention.json", keys, measure_whole)
+        measure_missing(RESULTS / "retention.json", _PROGRAM, keys, measure_whole)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 
 from results_pages.commands import contributing_times, readme_times
 from results_pages.data import augmentation_section, corpus_section, masked_lm_section
-from results_pages.glue import ablation_section, retention_section
+from results_pages.glue import ablation_section, deep_teacher_section, retention_section
 from results_pages.parts import load, table
 from results_pages.runs import model_table, run_section, squad_section
 from results_pages.runtimes import runtimes_section
@@ -62,6 +62,7 @@ def results_page() -> str:
         *masked_lm_section(),
         *retention_section(),
         *ablation_section(),
+        *deep_teacher_section(),
         *squad_section(),
         *speed_section(),
         *onednn_section(),

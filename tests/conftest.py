@@ -49,11 +49,12 @@ def _seeded_test(request, _seeded_module):
 
 @contextlib.contextmanager
 def _running_eagerly():
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
         yield
     finally:
-        tf.config.run_functions_eagerly(False)
+        tf.config.run_functions_eagerly(before)
 
 
 @pytest.fixture(scope="session")
@@ -268,11 +269,11 @@ def tiny_parameters():
 
 
 @pytest.fixture(scope="session")
-def finished_run(make_tiny_values, tmp_path_factory):
+def finished_run(make_tiny_values, tmp_path_factory, running_eagerly):
     """The directory of a tiny run to its evaluation, as `RunDirectory`. Only to be read."""
     directory = tmp_path_factory.mktemp("finished") / "run"
     config = parse_config(make_tiny_values(directory), "values")
-    with RunDirectory.creating(config, resume=False) as run:
+    with running_eagerly(), RunDirectory.creating(config, resume=False) as run:
         finetune(config, run)
         distill(config, run)
         evaluate(config, run)

@@ -66,7 +66,7 @@ def write_teacher(directory):
     (directory / "vocab.txt").write_text("\n".join(words) + "\n")
 
 
-def test_the_guide_s_example(tmp_path, monkeypatch):
+def test_the_guide_s_example(tmp_path, monkeypatch, eagerly):
     write_teacher(tmp_path / "my_bert")
     (tmp_path / "SST-2").mkdir()
     rows = [f"word{i} a film word{2 * i}\t{i % 2}" for i in range(24)]

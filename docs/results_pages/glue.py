@@ -127,3 +127,43 @@ def _about_copies(figures: dict) -> str:
         f" Of {' and '.join(titles)}, the rows below *augmentation* are without copies, too: "
         "compare them with that one."
     )
+
+
+def deep_teacher_section() -> list[str]:
+    """Ways from a teacher of twelve blocks to a student of four."""
+    figures = load("deep_teacher")
+    if figures is None:
+        return []
+    rows = figures["rows"]
+    teacher = rows[0]["teacher"]
+    return [
+        "## A deep teacher",
+        "CoLA's dev set, Matthews correlation: all-mpnet-base-v2 (12 layers, 768 wide), "
+        f"fine-tuned to {teacher:.3f}, into TinyBERT-4. The first row is "
+        "`configs/glue/cola_mpnet.yaml`, the others set one part otherwise. *From MiniLM*: the "
+        "student is fitted to a MiniLM that was fine-tuned on the task, and learns from MPNet. "
+        "*Start*: before training; *stage one* and *two*: behind them; *best*: the checkpoint "
+        "that is kept, chosen on the same dev set.",
+        benchmark_commands(figures),
+        table(
+            ["way", "start", "stage one", "stage two", "best", "minutes", "seeds"],
+            [_way_row(way, rows) for way in dict.fromkeys(row["way"] for row in rows)],
+        ),
+    ]
+
+
+def _way_row(way: str, rows: list[dict]) -> list[str]:
+    of_way = [row for row in rows if row["way"] == way]
+    flat = [{**row, **row["stages"]} for row in of_way]
+    stages = [
+        spread(flat, name) if name in flat[0] else "" for name in ("intermediate", "prediction")
+    ]
+    minutes = statistics.mean(row["minutes"] for row in of_way)
+    return [
+        way,
+        spread(of_way, "start"),
+        *stages,
+        spread(of_way, "student"),
+        f"{minutes:.0f}",
+        str(len(of_way)),
+    ]

@@ -151,7 +151,7 @@ def test_a_perfect_student_loses_nothing_but_the_teacher_s_entropy():
     assert figures["prediction"] == pytest.approx(entropy, rel=1e-5)
 
 
-def test_sample_weights_equal_repeated_rows():
+def test_sample_weights_equal_repeated_rows(eagerly):
     inputs, labels = make_batch()
     weights = np.array([2, 0, 1, 1, 3, 0], "float32")
     repeated = {k: np.repeat(v, weights.astype(int), axis=0) for k, v in inputs.items()}
@@ -171,7 +171,7 @@ def test_sample_weights_equal_repeated_rows():
 
 
 @pytest.mark.parametrize("stage, still", [(INTERMEDIATE, "head"), (PREDICTION, "projections")])
-def test_a_stage_moves_what_it_reaches_and_never_the_teacher(stage, still):
+def test_a_stage_moves_what_it_reaches_and_never_the_teacher(stage, still, eagerly):
     student, teacher = make_pair(dropout=0.1)
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile(keras.optimizers.AdamW(1e-2), stage=stage)
@@ -179,7 +179,7 @@ def test_a_stage_moves_what_it_reaches_and_never_the_teacher(stage, still):
     teacher_before = [numpy(v) for v in teacher.variables]
     before = {v.path: numpy(v) for v in distiller.trainable_variables}
     first = distiller.evaluate(inputs, labels, verbose=0, return_dict=True)["loss"]
-    distiller.fit(inputs, labels, epochs=20, verbose=0)
+    distiller.fit(inputs, labels, epochs=8, verbose=0)
     last = distiller.evaluate(inputs, labels, verbose=0, return_dict=True)["loss"]
     assert last < first - 0.02
     for a, b in zip(teacher_before, teacher.variables, strict=True):
@@ -212,7 +212,7 @@ def test_teacher_weights_are_not_among_the_distiller_s(tmp_path):
     assert sum(sizes) == sum(int(np.prod(v.shape)) for v in distiller.trainable_variables)
 
 
-def test_resumed_training_is_the_same_training(tmp_path):
+def test_resumed_training_is_the_same_training(tmp_path, eagerly):
     """Weights and optimizer go on: the last weights are equal, bit by bit."""
     inputs, labels = make_batch()
 
@@ -235,16 +235,16 @@ def test_resumed_training_is_the_same_training(tmp_path):
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
 
-def test_float16_trains():
+def test_float16_trains(eagerly):
     keras.config.set_dtype_policy("float32")
     student, teacher = make_pair(dtype="mixed_float16")
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile(keras.optimizers.AdamW(1e-2), stage=ALL_TERMS)
     assert isinstance(distiller.optimizer, keras.optimizers.LossScaleOptimizer)
     inputs, labels = make_batch()
-    losses = distiller.fit(inputs, labels, epochs=40, verbose=0).history["loss"]
+    losses = distiller.fit(inputs, labels, epochs=12, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     assert distiller.student.backbone.compute_dtype == "float16"
     assert {v.dtype for v in distiller.trainable_variables} == {"float32"}
 
@@ -321,7 +321,7 @@ def test_spans_learn_the_teacher_s_positions():
     assert parts["prediction"] == pytest.approx(np.mean(rows), rel=1e-5)
 
 
-def test_a_span_student_of_its_teacher_s_shape_starts_as_its_teacher():
+def test_a_span_student_of_its_teacher_s_shape_starts_as_its_teacher(eagerly):
     student, teacher = make_span_pair()
     copy = BertSpanClassifier(make_classifier(4, 12, seed=9).backbone)
     inputs, _ = make_batch()
@@ -333,7 +333,7 @@ def test_a_span_student_of_its_teacher_s_shape_starts_as_its_teacher():
     initialize_from_teacher(student, teacher, [inputs])
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile(keras.optimizers.AdamW(1e-2), stage=ALL_TERMS)
-    losses = distiller.fit(inputs, epochs=30, verbose=0).history["loss"]
+    losses = distiller.fit(inputs, epochs=10, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
 
 

@@ -10,6 +10,9 @@ import sys
 import numpy as np
 import pytest
 
+# Processes that trace: `make test-distributed` runs them.
+pytestmark = pytest.mark.slow
+
 PROGRAM = pathlib.Path(__file__).with_name("replicas_program.py")
 
 
@@ -133,7 +136,6 @@ def free_ports(count):
             one.close()
 
 
-@pytest.mark.slow
 def test_two_workers_learn_what_one_process_does(alone, tmp_path):
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     outputs = [tmp_path / f"{index}.npz" for index in range(2)]

@@ -218,7 +218,7 @@ def saved_arrays(path):
     return arrays
 
 
-def test_done_again_is_as_done_at_once(copied_run, tiny_values, tmp_path, eagerly):
+def test_done_again_is_as_done_at_once(copied_run, tiny_values, tmp_path):
     """The student is that of a run that had the config from the beginning."""
     stage = tiny_values["distillation"]["stages"][0]
     values = changed(tiny_values, distillation__stages=[{**stage, "attention": 3.0}])

@@ -52,6 +52,7 @@ def test_a_config_without_a_fault(tiny_values, tmp_path):
     assert set(findings.splits["train"].lengths.tolist()) == {5}
     # 128 tokens of length 8 are 16 examples a step; 64 examples are 4 steps.
     steps = {stage.name: stage.steps for stage in findings.stages}
+    assert steps.pop("teacher's outputs") == 0
     assert steps == {"finetune": 5 * 4, "intermediate": 4, "prediction": 2 * 4}
     assert findings.seconds > sum(stage.seconds for stage in findings.stages)
     assert findings.models["teacher"].startswith("2 layers, width 24, 4 heads, 72 tokens")
@@ -141,7 +142,7 @@ def test_planned_steps_of_a_sample(tiny_values):
     tiny_values["augmentation"] = {"masked_lm": {"weights": "any"}, "copies": 3}
     tiny_values["distillation"]["stages"][0]["augmented"] = False
     config = parse_config(tiny_values, "values")
-    plans = _estimates.plan_stages(config, encoded_of(5, 8, 9, 16), 10.0)
+    plans = _estimates.plan_stages(config, encoded_of(5, 8, 9, 16), 10.0, "none")
     by_name = {plan.name: (plan.steps, plan.tokens) for plan in plans}
     # Padded to 8, 8, 16, 16: 48 tokens, one step of at most 128.
     assert by_name == {
@@ -149,6 +150,18 @@ def test_planned_steps_of_a_sample(tiny_values):
         "intermediate": (10, 10 * 48),
         "prediction": (2 * 40, 2 * 40 * 48),
     }
+
+
+def test_planned_teacher_that_is_kept(tiny_values):
+    """Its outputs are computed once, without padding; then no step, or one stage's, asks it."""
+    config = parse_config(tiny_values, "values")
+    asking = {}
+    for cached in ("outputs", "predictions"):
+        plans = _estimates.plan_stages(config, encoded_of(5, 8, 9, 16), 10.0, cached)
+        assert [plan.name for plan in plans][:2] == ["finetune", "teacher's outputs"]
+        assert (plans[1].steps, plans[1].tokens) == (0, 380)
+        asking[cached] = [plan.name for plan in plans[2:] if plan.asks_teacher]
+    assert asking == {"outputs": [], "predictions": ["intermediate"]}
 
 
 def test_operations_of_a_block():
@@ -177,7 +190,11 @@ def test_a_teacher_that_is_trained_takes_the_config_s_place(tiny_values, tiny_be
     tiny_values["teacher"]["weights"] = "gone"
     findings = check_run(parse_config(tiny_values, "values"), str(tmp_path / "teacher"))
     assert findings.errors == []
-    assert [stage.name for stage in findings.stages] == ["intermediate", "prediction"]
+    assert [stage.name for stage in findings.stages] == [
+        "teacher's outputs",
+        "intermediate",
+        "prediction",
+    ]
 
 
 def test_many_classes_are_summed_up():

@@ -34,7 +34,7 @@ class TurnedAround(StageFit):
 
 
 @pytest.fixture
-def distillation(finished_run, tiny_values, monkeypatch, eagerly):
+def distillation(finished_run, tiny_values, monkeypatch):
     """What `fit_stages` takes: the student starts as its teacher."""
     monkeypatch.setattr(distilling, "StageFit", TurnedAround)
     sizes = {"num_layers": 2, "hidden_dim": 24, "num_heads": 4, "intermediate_dim": 48}
@@ -170,7 +170,7 @@ def test_no_start_is_fitted_in_a_run_that_has_begun(distillation, monkeypatch):
     assert "student_start" not in distillation["run"].read_results()
 
 
-def test_a_model_is_saved_in_float32(tiny_values, monkeypatch, eagerly):
+def test_a_model_is_saved_in_float32(tiny_values, monkeypatch):
     # It learns too little in one epoch.
     monkeypatch.setattr(recipes, "_check_teacher", lambda *arguments: None)
     tiny_values["precision"] = "mixed_bfloat16"
@@ -183,3 +183,40 @@ def test_a_model_is_saved_in_float32(tiny_values, monkeypatch, eagerly):
     assert saved.backbone.dtype_policy.name == "float32"
     assert isinstance(saved.preprocessor, BertPreprocessor)
     assert saved.labels == config.resolved_task().labels
+
+
+def started_from_a_model(finished_run, values, **overrides):
+    """Returns a student that starts from the finished run's teacher; its own knows nothing."""
+    values["student"] = {
+        **values["student"],
+        "start": str(finished_run.teacher),
+        "overrides": {**values["student"]["overrides"], **overrides},
+    }
+    config = parse_config(values, "values")
+    teacher = load_classifier(finished_run.teacher)
+    for weight in teacher.weights:
+        weight.assign(np.random.default_rng(1).normal(0.0, 0.3, weight.shape))
+    student = make_student(config, teacher)
+    sample = [teacher.preprocessor(["good thing 3", "bad thing 4"] * 500)]
+    distiller = distilling.make_distiller(config, student, teacher)
+    distilling.start_student(config, distiller, sample)
+    return student
+
+
+def test_a_start_of_the_student_s_shape(finished_run, tiny_values):
+    student = started_from_a_model(
+        finished_run, tiny_values, num_layers=2, hidden_dim=24, intermediate_dim=48
+    )
+    start = load_classifier(finished_run.teacher)
+    for ours, theirs in zip(student.weights, start.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
+
+
+def test_a_start_of_another_shape(finished_run, tiny_values):
+    """Two blocks of 20 dimensions, fitted to two of 24: on these texts they say the same."""
+    student = started_from_a_model(
+        finished_run, tiny_values, num_layers=2, hidden_dim=20, intermediate_dim=48
+    )
+    start = load_classifier(finished_run.teacher)
+    texts = start.preprocessor(["good thing 3", "bad thing 4"])
+    np.testing.assert_allclose(student(texts), start(texts), atol=0.2)

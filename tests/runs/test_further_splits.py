@@ -56,7 +56,7 @@ def random_run(make_tiny_values, rows, tmp_path_factory):
 
 
 @pytest.fixture
-def run(random_run, tmp_path, eagerly):
+def run(random_run, tmp_path):
     """A copy of it."""
     return RunDirectory(shutil.copytree(random_run.path, tmp_path / "run"))
 

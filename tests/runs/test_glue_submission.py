@@ -161,7 +161,7 @@ def test_mnli_has_a_second_dev_set(tmp_path):
 
 
 @pytest.fixture
-def mnli_run(tiny_values, tmp_path, monkeypatch, eagerly):
+def mnli_run(tiny_values, tmp_path, monkeypatch):
     """A run of MNLI with a random student; its test sets are whole, and smaller than GLUE's."""
     counts = {"MNLI-m.tsv": 60, "MNLI-mm.tsv": 70, "AX.tsv": 80}
     monkeypatch.setitem(glue_submission._FILES, "mnli", counts)

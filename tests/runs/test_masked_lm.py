@@ -147,7 +147,7 @@ def test_padding_of_masks_weighs_nothing(finished):
     assert (ids.numpy()[positions == 0] == 0).all()
 
 
-def test_the_head_alone_leaves_the_encoder(make_values, tmp_path, tiny_bert, eagerly):
+def test_the_head_alone_leaves_the_encoder(make_values, tmp_path, tiny_bert):
     values = make_values(tmp_path / "run")
     values["train_encoder"] = False
     values["fit"].update(epochs=1, tokens_per_batch=2048)

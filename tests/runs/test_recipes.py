@@ -175,7 +175,7 @@ def as_it_is(values):
     return values
 
 
-def test_a_teacher_near_chance_is_refused(tiny_values, tiny_data, tmp_path, eagerly):
+def test_a_teacher_near_chance_is_refused(tiny_values, tiny_data, tmp_path):
     """Labels that have nothing to do with the sentences: every word comes with both."""
     lines = (tiny_data / "dev.tsv").read_text("utf-8").splitlines()
     sentences = [line.split("\t")[0] for line in lines[1:]]

@@ -211,7 +211,7 @@ def test_a_killed_distillation_ends_at_the_same_student(finished, tmp_path, monk
 
 
 @pytest.mark.parametrize("start", ["random", "preset"])
-def test_other_starts(finished, squad_values, tmp_path, monkeypatch, eagerly, start):
+def test_other_starts(finished, squad_values, tmp_path, monkeypatch, start):
     """A random student, and a preset whose head is fitted to the teacher's logits."""
     _, whole = finished
     values = squad_values(tmp_path / "run")
@@ -335,7 +335,7 @@ def test_questions_without_an_answer_in_v1(squad_values, tmp_path):
         recipes.finetune(config, RunDirectory.create(config, resume=False))
 
 
-def test_a_teacher_that_knows_nothing_is_refused(squad_values, tmp_path, eagerly):
+def test_a_teacher_that_knows_nothing_is_refused(squad_values, tmp_path):
     values = squad_values(tmp_path / "run")
     values["data"]["max_train_examples"] = 16
     values["teacher"]["fine_tune"]["epochs"] = 1

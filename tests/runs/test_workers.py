@@ -14,9 +14,8 @@ import yaml
 
 from tinybert_tf.commands import command_line
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.runs import workers
 from tinybert_tf.runs.config_file import parse_config
-from tinybert_tf.runs.workers import FollowedRun
+from tinybert_tf.runs.sharing import FollowedRun, sharing_run
 
 # Several commands in a process, without the check: most of the time is the start of processes
 # and the tracing of graphs.
@@ -52,7 +51,7 @@ def test_a_directory_that_cannot_be_opened(tiny_values):
         raise TinyBertError("exists")
 
     config = parse_config(tiny_values, "values")
-    with pytest.raises(TinyBertError, match="exists"), workers.sharing_run(config, opening):
+    with pytest.raises(TinyBertError, match="exists"), sharing_run(config, opening):
         pytest.fail("was opened")
 
 
@@ -258,11 +257,15 @@ def test_the_chief_alone_prints_and_writes(folder):
     assert len(commands) == 2
 
 
-def wait_for(path, processes, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} does not come"
-        assert all(process.poll() is None for process in processes), finish(processes)
+def wait_for_state(folder, stage, processes):
+    """Waits until a stage has left a state, of whatever step."""
+    deadline = time.monotonic() + 900
+    while not list(folder.glob(f"{stage}.[0-9]*.weights.h5")):
+        is_well = time.monotonic() < deadline and all(p.poll() is None for p in processes)
+        if not is_well:
+            for process in processes:
+                process.kill()
+            pytest.fail(f"no state of {stage} came: {finish(processes)}")
         time.sleep(0.005)
 
 
@@ -273,12 +276,9 @@ def test_killed_workers_end_the_others_and_all_go_on(folder, runs, tmp_path):
     changes = {"strategy": "multi_worker", "checkpoint_minutes": 1e-9}
     killed = {name: runs[name] for name in ("finetune", "distill")}
     commands = write_runs(killed, tmp_path / "killed", **changes)
-    for lost, state in (
-        (1, "finetune/checkpoints/finetune.2"),
-        (0, "distill/checkpoints/prediction.2"),
-    ):
+    for lost, run, stage in ((1, "finetune", "finetune"), (0, "distill", "prediction")):
         processes = start_workers(*commands)
-        wait_for(tmp_path / "killed" / f"{state}.weights.h5", processes)
+        wait_for_state(tmp_path / "killed" / run / "checkpoints", stage, processes)
         processes[lost].kill()
         code, _, errors = finish(processes)[1 - lost]
         assert code == 75, errors

@@ -1,10 +1,13 @@
-"""The schedule of a stage: warm-up, decay, and how it is saved."""
+"""The schedule of a stage: warm-up, decay, how it is saved; and the steps of the optimizer."""
 
 import math
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from tinybert_tf.training import WarmupDecay
+from tinybert_tf.training import OptimizerConfig, WarmupDecay, make_optimizer
 
 THIRD, EIGHTH_TURN = 1e-3 / 3, math.sqrt(0.5)
 
@@ -47,3 +50,28 @@ def test_config_round_trip():
     schedule = WarmupDecay(2e-5, total_steps=7, warmup_steps=1, decay="cosine")
     copy = WarmupDecay.from_config(schedule.get_config())
     assert rates(copy, range(8)) == rates(schedule, range(8))
+
+
+def trained(optimizer, steps=6):
+    """What becomes of a table of rows, some of them without a gradient, and of a bias."""
+    random = np.random.default_rng(1)
+    table = keras.Variable(random.normal(size=(9, 4)), name="table")
+    bias = keras.Variable(np.zeros(4), name="bias")
+    optimizer.build([table, bias])
+    for _ in range(steps):
+        rows, goals = random.integers(0, 6, 5), random.normal(size=(5, 4)).astype("float32")
+        with tf.GradientTape() as tape:
+            looked_up = tf.nn.embedding_lookup(table.value, rows) + bias.value
+            loss = tf.reduce_sum(tf.square(looked_up - goals))
+        gradients = tape.gradient(loss, [table.value, bias.value])
+        optimizer.apply_gradients(zip(gradients, [table, bias], strict=True))
+    return [variable.numpy() for variable in (table, bias)]
+
+
+def test_steps_are_those_of_keras():
+    config = OptimizerConfig(learning_rate=0.1, warmup=0.0, decay="constant", weight_decay=0.2)
+    theirs = keras.optimizers.AdamW(0.1, weight_decay=0.2, epsilon=1e-6, global_clipnorm=1.0)
+    theirs.exclude_from_weight_decay(var_names=["bias"])
+    ours = trained(make_optimizer(config, 6, "float32"))
+    for own, expected in zip(ours, trained(theirs), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)

@@ -80,7 +80,7 @@ def open_run(
         TinyBertError: if the config or the run directory cannot be used.
     """
     from tinybert_tf.runs.directory import RunDirectory
-    from tinybert_tf.runs.workers import sharing_run
+    from tinybert_tf.runs.sharing import sharing_run
 
     def opening():
         if creates:

@@ -12,10 +12,10 @@ def execute(arguments) -> None:
     purpose = "a general student"
     with open_run(arguments, purpose=purpose, creates=True, trains=True) as (config, run):
         from tinybert_tf.runs.general import general_distill
-        from tinybert_tf.training import on_chief
+        from tinybert_tf.training import workers
 
         general_distill(config, run)
-        on_chief(_report, run)
+        workers.on_chief(_report, run)
 
 
 def _report(run) -> None:

@@ -13,14 +13,14 @@ def execute(arguments) -> None:
     with open_run(arguments, creates=True, trains=True) as (config, run):
         check_begun(config, run)
         from tinybert_tf.runs import augmenting, recipes
-        from tinybert_tf.training import on_chief
+        from tinybert_tf.training import workers
 
-        on_chief(augmenting.check_augmentation, config, run)
+        workers.on_chief(augmenting.check_augmentation, config, run)
         recipes.finetune(config, run)
         if config.augmentation is not None:
-            on_chief(augmenting.augment, config, run)
+            workers.on_chief(augmenting.augment, config, run)
         recipes.distill(config, run)
-        on_chief(_use_student, config, run)
+        workers.on_chief(_use_student, config, run)
 
 
 def _use_student(config, run) -> None:

@@ -118,7 +118,12 @@ def check_tables(findings: Findings, max_tokens: int) -> list[ResultsTable]:
         tables.append(ResultsTable("", "", ("model", "is"), tuple(findings.models.items())))
     if findings.stages:
         stages = tuple(
-            (plan.name, str(plan.epochs), f"{plan.steps:,}", _about(plan.seconds))
+            (
+                plan.name,
+                str(plan.epochs),
+                f"{plan.steps:,}" if plan.steps else "",
+                _about(plan.seconds),
+            )
             for plan in findings.stages
         )
         size = findings.disk_bytes
@@ -126,7 +131,7 @@ def check_tables(findings: Findings, max_tokens: int) -> list[ResultsTable]:
         caption = f"About {amount} of disk"
         if findings.seconds is not None:
             caption += f" and, with evaluation and export, {_about(findings.seconds)}"
-        caption += "; augmentation and a cache of the teacher are not counted."
+        caption += "; augmentation is not counted."
         tables.append(ResultsTable("", caption, ("stage", "epochs", "steps", "time"), stages))
     return tables
 

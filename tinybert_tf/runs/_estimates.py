@@ -12,9 +12,11 @@ from tinybert_tf.data.batches import padded_length
 from tinybert_tf.models import BertEncoder, encoder_of
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.distilling import START_TOKENS
+from tinybert_tf.runs.teacher_caching import is_cached
 from tinybert_tf.training import FitConfig
 
 FINE_TUNING = "finetune"
+TEACHER_CACHE = "teacher's outputs"
 # A training step reads and writes arrays of the weights' size about so often: gradients, their
 # norm, Adam's moments, the average of the weights.
 _PASSES_OVER_WEIGHTS = 24
@@ -42,6 +44,7 @@ class PlannedStage:
         steps: int. Of all epochs.
         tokens: int. Of all epochs, padding included.
         evaluations: int. How often the dev set is scored.
+        asks_teacher: bool. Whether the teacher is computed in each step.
         seconds: float or `None`. About; `None` if nothing was measured.
     """
 
@@ -50,6 +53,7 @@ class PlannedStage:
     steps: int
     tokens: int
     evaluations: int
+    asks_teacher: bool = False
     seconds: float | None = None
 
 
@@ -70,23 +74,35 @@ class Speed:
 
 
 def plan_stages(
-    config: RunConfig, encoded: EncodedExamples, times: float
+    config: RunConfig, encoded: EncodedExamples, times: float, cached: str
 ) -> list[PlannedStage]:
-    """Returns the stages of a run: fine-tuning, then those of the distillation.
+    """Returns the stages of a run: fine-tuning, what is computed once, then the distillation's.
 
     Args:
         config: `RunConfig`.
         encoded: `EncodedExamples`. What is trained on, or a sample of it.
         times: float. How many times as many examples there are.
+        cached: str. What is kept of the teacher: see `choose_contents`.
     """
     plans = []
     if config.teacher.fine_tune is not None:
         plans.append(_plan_fit(FINE_TUNING, config.teacher.fine_tune, encoded, times))
-    copies = config.augmentation.copies if config.augmentation else 0
+    everything = times * with_copies(config)
+    if cached != "none":
+        tokens = round(everything * encoded.lengths.sum())
+        plans.append(PlannedStage(TEACHER_CACHE, 1, 0, tokens, 0, asks_teacher=True))
     for stage in config.distillation.stages:
-        more = 1 if stage.augmented is False else 1 + copies
-        plans.append(_plan_fit(stage.name, stage.fit, encoded, times * more))
+        plan = _plan_fit(
+            stage.name, stage.fit, encoded, times if stage.augmented is False else everything
+        )
+        asks = not is_cached(stage, cached)
+        plans.append(dataclasses.replace(plan, asks_teacher=asks))
     return plans
+
+
+def with_copies(config: RunConfig) -> int:
+    """Returns how many examples become of one: itself and its copies."""
+    return 1 + (config.augmentation.copies if config.augmentation else 0)
 
 
 def _plan_fit(
@@ -162,8 +178,10 @@ def with_seconds(
     ahead, behind = (forward_operations(encoder_of(model), length) for model in models)
     if plan.name == FINE_TUNING:
         scored, trained, per_token = ahead, teacher, 3 * ahead
+    elif plan.name == TEACHER_CACHE:
+        scored, trained, per_token = ahead, teacher, ahead
     else:
-        scored, trained, per_token = behind, student, ahead + 3 * behind
+        scored, trained, per_token = behind, student, plan.asks_teacher * ahead + 3 * behind
     operations = plan.tokens * per_token + plan.evaluations * dev_tokens * scored
     values = plan.steps * trained.count_params() * _PASSES_OVER_WEIGHTS
     seconds = _OVER_PRODUCTS * operations / speed.operations + values / speed.values
@@ -192,7 +210,7 @@ def run_seconds(
 
 
 def disk_bytes(config: RunConfig, teacher, student) -> int:
-    """Returns about how much a run directory fills.
+    """Returns about how much a run directory fills, copies and the teacher's outputs aside.
 
     Args:
         config: `RunConfig`.

@@ -27,6 +27,7 @@ from tinybert_tf.data import (
     count_tokens,
     encode_examples,
 )
+from tinybert_tf.distillation import TinyBertDistiller
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation.glue_metrics import reason_near_chance
 from tinybert_tf.export import plan_lengths
@@ -39,6 +40,7 @@ from tinybert_tf.runs.distilling import make_distiller
 from tinybert_tf.runs.examples import read_further_splits, read_part, read_split, take_random
 from tinybert_tf.runs.models import load_student_start, load_teacher, make_student
 from tinybert_tf.runs.steps import task_steps
+from tinybert_tf.runs.teacher_caching import cache_gigabytes, choose_contents
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training import resolve_precision
 
@@ -140,9 +142,10 @@ def check_run(config: RunConfig, trained: str | None = None) -> Findings:
     sample = None
     if tokenizer is not None and "train" in examples:
         sample = _check_lengths(config, tokenizer, examples, findings)
-    models = _check_models(config, trained, findings)
-    if models is not None and sample is not None and not findings.errors:
-        _plan(config, findings, models, sample, is_trained=trained is not None)
+    distiller = _check_models(config, trained, findings)
+    if distiller is not None and sample is not None and not findings.errors:
+        with findings.collecting():
+            _plan(config, findings, distiller, sample, is_trained=trained is not None)
     return findings
 
 
@@ -296,9 +299,11 @@ def _existing_parent(path: str) -> pathlib.Path:
 # === Models ===
 
 
-def _check_models(config: RunConfig, trained: str | None, findings: Findings) -> tuple | None:
-    """Makes teacher and student, and returns them if they fit each other."""
-    models = None
+def _check_models(
+    config: RunConfig, trained: str | None, findings: Findings
+) -> TinyBertDistiller | None:
+    """Makes teacher and student, and returns their distiller if they fit each other."""
+    checked = None
     with findings.collecting():
         # What was recognised is printed again by the step that trains it.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -308,7 +313,7 @@ def _check_models(config: RunConfig, trained: str | None, findings: Findings) ->
         findings.models["student"] = _describe(student)
         teacher.preprocessor = student.preprocessor = None
         if config.student.start not in ("teacher", "random"):
-            load_student_start(config, encoder_of(student))
+            load_student_start(config)
         with findings.collecting():
             length = config.export.sequence_length or config.data.max_tokens
             plan_lengths(student, length, config.export.lengths)
@@ -316,8 +321,8 @@ def _check_models(config: RunConfig, trained: str | None, findings: Findings) ->
         for stage in config.distillation.stages:
             with findings.collecting():
                 distiller.compile("sgd", stage=stage.stage())
-        models = (teacher, student)
-    return models
+        checked = distiller
+    return checked
 
 
 def _describe(model) -> str:
@@ -336,14 +341,20 @@ def _describe(model) -> str:
 def _plan(
     config: RunConfig,
     findings: Findings,
-    models: tuple,
+    distiller: TinyBertDistiller,
     sample: _Sample,
     *,
     is_trained: bool,
 ) -> None:
     """Counts the steps of each stage, and estimates time and disk."""
-    encoded = sample.encoded
-    plans = _estimates.plan_stages(config, encoded, sample.times)
+    encoded, models = sample.encoded, (distiller.teacher, distiller.student)
+    times = sample.times * _estimates.with_copies(config)
+    kept = {
+        contents: times * size for contents, size in cache_gigabytes(distiller, encoded).items()
+    }
+    folder = _existing_parent(config.run_directory)
+    contents = choose_contents(config.distillation, kept, folder)
+    plans = _estimates.plan_stages(config, encoded, sample.times, contents)
     if is_trained:
         plans = [plan for plan in plans if plan.name != _estimates.FINE_TUNING]
     teacher, _ = models
@@ -358,7 +369,8 @@ def _plan(
     findings.seconds = _estimates.run_seconds(config, plans, teacher, speed, length)
     findings.stages += plans
     findings.disk_bytes = _estimates.disk_bytes(config, *models)
-    free = shutil.disk_usage(_existing_parent(config.run_directory)).free
+    findings.disk_bytes += int(kept.get(contents, 0.0) * 1e9)
+    free = shutil.disk_usage(folder).free
     if findings.disk_bytes > free:
         findings.warnings.append(
             f"The run fills about {findings.disk_bytes / 1e9:.1f} GB of disk, of which "

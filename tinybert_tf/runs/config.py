@@ -56,9 +56,10 @@ class StudentConfig:
 
     Args:
         architecture: a name of `tinybert_tf.models.ARCHITECTURES`.
-        start: `"teacher"` cuts the student out of its teacher, `"random"` does not; else a
-            preset of an encoder, such as "tinybert_4l_312d_en" or the `student/` of a general
-            distillation, whose shape must be the architecture's.
+        start: `"teacher"` fits the student to its teacher, `"random"` does not; else another
+            model of the teacher's vocabulary: a preset such as "tinybert_4l_312d_en", the
+            `student/` or `teacher/` of a run, or what `WeightsConfig` takes. Of the student's
+            shape, it is taken as it is; of another, the student is fitted to it.
         dropout: rate during distillation.
         overrides: arguments of `BertEncoder` that differ from the architecture's.
     """

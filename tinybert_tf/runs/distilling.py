@@ -11,6 +11,8 @@ from tinybert_tf.training import Batches, Scorer, StageFit, make_optimizer, work
 
 # Tokens of training examples that the student's start is fitted on; more change little.
 START_TOKENS = 32_768
+# What says of a classifier of texts which classes it tells apart.
+_ANSWERS = ("num_classes", "labels")
 
 
 def make_distiller(config: RunConfig | GeneralConfig, student, teacher) -> TinyBertDistiller:
@@ -53,9 +55,30 @@ def start_student(
     if config.student.start == "teacher":
         initialize_from_teacher(student, teacher, sample, distiller.layer_mapping[1:])
     elif config.student.start != "random":
-        load_student_start(config, encoder_of(student))
-        initialize_head(student, teacher, sample)
+        _start_from_model(config, student, teacher, sample)
     distiller.fit_projections(sample)
+
+
+def _start_from_model(config, student, teacher, sample: Sequence[dict]) -> None:
+    """Starts the student as the model that `student.start` names, or fitted to it.
+
+    A classifier that answers as the teacher does lends its head too. Otherwise the student's
+    is fitted to the teacher's logits.
+    """
+    start = load_student_start(config)
+    answers_alike = type(start) is type(student) and all(
+        getattr(start, name, None) == getattr(student, name, None) for name in _ANSWERS
+    )
+    ours, theirs = (student, start) if answers_alike else map(encoder_of, (student, start))
+    if [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]:
+        ours.set_weights(theirs.get_weights())
+    else:
+        # Its blocks are others than the teacher's: a list of those says nothing about them.
+        mapping = config.distillation.mapping
+        mapping = mapping if isinstance(mapping, str) else "uniform"
+        initialize_from_teacher(ours, theirs, sample, mapping)
+    if not answers_alike:
+        initialize_head(student, teacher, sample)
 
 
 def fit_stages(

@@ -29,12 +29,10 @@ from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training import (
     Checkpoints,
     assign_averages,
-    broadcast,
-    check_alike,
     make_optimizer,
     make_strategy,
-    on_chief,
     resolve_precision,
+    workers,
 )
 
 # Batches of the corpus that the student's start is measured on.
@@ -56,7 +54,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if corpus, teacher or student cannot be used or do not fit.
     """
-    if broadcast(run.student.exists()):
+    if workers.broadcast(run.student.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     with make_strategy(config.strategy).scope():
@@ -68,7 +66,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         student = make_student_encoder(config, teacher)
         distiller = make_distiller(config, student, teacher)
     batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
-    check_alike("the corpus", corpus_figures(batches))
+    workers.check_alike("the corpus", corpus_figures(batches))
     batches.check_vocabulary(tokenizer)
     check_length(batches, student, teacher)
     evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
@@ -81,7 +79,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
     )
     run.add_results(history=_dev_history(run), corpus=corpus_figures(batches))
-    on_chief(save_preset, student, BertPreprocessor(tokenizer), run.student)
+    workers.on_chief(save_preset, student, BertPreprocessor(tokenizer), run.student)
 
 
 class FineTuneProbe:

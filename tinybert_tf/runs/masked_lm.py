@@ -20,12 +20,10 @@ from tinybert_tf.runs.general import check_length, corpus_figures
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training import (
     StageFit,
-    broadcast,
-    check_alike,
     make_optimizer,
     make_strategy,
-    on_chief,
     resolve_precision,
+    workers,
 )
 
 STAGE = "masked_lm"
@@ -48,11 +46,11 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if corpus or encoder cannot be used or do not fit.
     """
-    if broadcast(run.masked_lm.exists()):
+    if workers.broadcast(run.masked_lm.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     batches = MaskedBatches(config, "train")
-    check_alike("the corpus", corpus_figures(batches.corpus))
+    workers.check_alike("the corpus", corpus_figures(batches.corpus))
     with make_strategy(config.strategy).scope():
         encoder, tokenizer = load_plain_encoder(
             config.encoder, resolve_precision(config.precision), config.dropout
@@ -76,7 +74,7 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         )
     _fit(config, run, model, batches)
     run.add_results(corpus=corpus_figures(batches.corpus))
-    on_chief(save_preset, model, BertPreprocessor(tokenizer), run.masked_lm)
+    workers.on_chief(save_preset, model, BertPreprocessor(tokenizer), run.masked_lm)
 
 
 def _fit(
@@ -96,7 +94,7 @@ def _fit(
     )
     if not stage.has_begun():
         _start_bias(model, batches)
-        dev = broadcast(evaluator.score())
+        dev = workers.broadcast(evaluator.score())
         run.add_results(masked_lm_start={"dev": dev})
         stage.keep(0, dev)
     stage.fit()

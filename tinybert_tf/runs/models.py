@@ -1,9 +1,17 @@
 """From a config to models: the teacher, and a student for it."""
 
 import inspect
+import pathlib
 
 from tinybert_tf import checkpoints
-from tinybert_tf.checkpoints.locations import check_vocabulary, resolve_path
+from tinybert_tf.checkpoints.locations import (
+    WeightsConfig,
+    check_vocabulary,
+    layout_of,
+    load_classifier,
+    load_plain_encoder,
+    load_tokenizer,
+)
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import (
     ARCHITECTURES,
@@ -11,7 +19,7 @@ from tinybert_tf.models import (
     BertSpanClassifier,
     BertTextClassifier,
 )
-from tinybert_tf.presets import PRESETS
+from tinybert_tf.presets import PRESETS, resolve_preset
 from tinybert_tf.runs.config import GeneralConfig, RunConfig
 from tinybert_tf.runs.steps import task_steps
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
@@ -106,7 +114,7 @@ def make_student(
 
 
 def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTokenizer) -> None:
-    """Compares the vocabulary of the preset that `student.start` names with the teacher's.
+    """Compares the vocabulary of the model that `student.start` names with the teacher's.
 
     Args:
         config: `RunConfig` or `GeneralConfig`.
@@ -117,58 +125,51 @@ def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTok
     """
     if config.student.start in ("teacher", "random"):
         return
-    location = resolve_path(config.student.start)
+    location = config.student.start
     try:
-        theirs = BertTokenizer.from_preset(location)
+        theirs = load_tokenizer(WeightsConfig(resolve_preset(location)))
     except (ValueError, OSError):
-        # No preset, which `load_student_start` tells; or one of weights alone.
+        # No model, which `load_student_start` tells; or one of weights alone.
         return
     if theirs.settings() != tokenizer.settings():
         raise TinyBertError(
             f"student.start '{location}' reads texts otherwise than the teacher: its tokenizer "
-            f"has {theirs.settings()}, the teacher's {tokenizer.settings()}. Give a preset "
+            f"has {theirs.settings()}, the teacher's {tokenizer.settings()}. Give a model "
             "that was made with the teacher's, or student.start: teacher."
         )
     if theirs.get_vocabulary() != tokenizer.get_vocabulary():
         raise TinyBertError(
             f"student.start '{location}' has another vocabulary than the teacher "
             f"({theirs.vocabulary_size():,} and {tokenizer.vocabulary_size():,} tokens): its "
-            "token embeddings would stand for other words. Give a preset that was made with "
+            "token embeddings would stand for other words. Give a model that was made with "
             "the teacher's vocabulary, or student.start: teacher."
         )
 
 
-def load_student_start(config: RunConfig | GeneralConfig, encoder: BertEncoder) -> None:
-    """Sets a student's weights to those of the preset that `student.start` names.
+def load_student_start(config: RunConfig | GeneralConfig):
+    """Loads the model that `student.start` names.
 
     Args:
-        config: `RunConfig` or `GeneralConfig`. With a preset as `student.start`.
-        encoder: `BertEncoder`. The student's, changed in place.
+        config: `RunConfig` or `GeneralConfig`. With a model as `student.start`.
+
+    Returns:
+        `BertTextClassifier` or `BertSpanClassifier`, if it is a preset of one that this
+        library has saved; else `BertEncoder`.
 
     Raises:
-        TinyBertError: if there is no such preset, or it has another shape.
+        TinyBertError: if there is no such model.
     """
-    location = resolve_path(config.student.start)
+    location = resolve_preset(config.student.start)
+    dtype = resolve_precision(config.precision)
     try:
-        start = BertEncoder.from_preset(location)
+        if (pathlib.Path(location) / "task.json").exists() and layout_of(location) == "own":
+            return load_classifier(location, dtype)
+        return load_plain_encoder(WeightsConfig(location), dtype)[0]
     except (ValueError, OSError) as error:
         raise TinyBertError(
-            f"student.start '{location}' is neither teacher nor random nor a preset of an "
-            f"encoder, such as {', '.join(PRESETS)} or a directory: {error}"
+            f"student.start '{location}' is neither teacher nor random nor a model, such as "
+            f"{', '.join(PRESETS)} or a directory: {error}"
         ) from error
-    for theirs, ours in zip(start.weights, encoder.weights, strict=False):
-        if theirs.shape != ours.shape:
-            raise TinyBertError(
-                f"student.start '{location}' has {theirs.path} of shape {theirs.shape}, the "
-                f"student's is {ours.shape}. Set student.architecture, student.overrides and "
-                "the teacher to what it was made with."
-            )
-    if len(start.weights) != len(encoder.weights):
-        raise TinyBertError(
-            f"student.start '{location}' has {start.num_layers} blocks, the student "
-            f"{encoder.num_layers}. Set student.architecture to its."
-        )
-    encoder.set_weights(start.get_weights())
 
 
 def _check_sizes(encoder: BertEncoder, tokenizer: BertTokenizer, max_tokens: int) -> None:

@@ -35,13 +35,10 @@ from tinybert_tf.runs.teacher_caching import cache_teacher
 from tinybert_tf.tokenization import BertPreprocessor
 from tinybert_tf.training import (
     StageFit,
-    broadcast,
-    check_alike,
-    is_chief,
     make_optimizer,
     make_strategy,
-    on_chief,
     resolve_precision,
+    workers,
 )
 
 
@@ -58,7 +55,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if data or weights cannot be used, or the teacher is near chance.
     """
-    if broadcast(run.teacher.exists()):
+    if workers.broadcast(run.teacher.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     steps = task_steps(config)
@@ -70,7 +67,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     if config.teacher.fine_tune is not None:
         _fit_teacher(config, run, teacher, train, evaluator)
     _check_teacher(config, run, steps, evaluator, dev)
-    on_chief(save_preset, teacher, preprocessor, run.teacher)
+    workers.on_chief(save_preset, teacher, preprocessor, run.teacher)
 
 
 def _fit_teacher(
@@ -113,7 +110,7 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if there is no teacher or no copies, or the teacher does not fit.
     """
-    if broadcast(run.student.exists()):
+    if workers.broadcast(run.student.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     steps = task_steps(config)
@@ -139,8 +136,8 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     fit_stages(
         config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
     )
-    on_chief(save_preset, student, preprocessor, run.student)
-    if is_chief() and not config.distillation.keep_teacher_cache:
+    workers.on_chief(save_preset, student, preprocessor, run.student)
+    if workers.is_chief() and not config.distillation.keep_teacher_cache:
         shutil.rmtree(run.teacher_cache, ignore_errors=True)
 
 
@@ -198,7 +195,7 @@ def _training_data(
     dev = read_part(steps.task, config.data, "dev", config.seed)
     print(f"{len(train):,} training and {len(dev):,} dev examples", flush=True)
     encoded = steps.encode_training(train, preprocessor)
-    check_alike(
+    workers.check_alike(
         "what data.train holds", hashlib.sha256(encoded.token_ids.tobytes()).hexdigest()
     )
     return encoded, steps.encode(dev, preprocessor)

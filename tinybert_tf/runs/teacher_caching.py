@@ -5,10 +5,9 @@ import shutil
 from tinybert_tf.data import EncodedExamples
 from tinybert_tf.distillation import TeacherCache, TinyBertDistiller
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.runs.config import DistillationConfig, RunConfig
+from tinybert_tf.runs.config import DistillationConfig, RunConfig, StageConfig
 from tinybert_tf.runs.directory import RunDirectory
-from tinybert_tf.training import broadcast, is_chief
-from tinybert_tf.training.workers import chief_first
+from tinybert_tf.training import workers
 
 _GIGABYTE = 1e9
 
@@ -32,14 +31,17 @@ def cache_teacher(
     """
     # Once chosen it stays: a killed run is to go on with the same numbers.
     known = run.read_results().get("teacher_cache")
-    contents = known["contents"] if known else _choose(config, run, distiller, train)
-    contents = broadcast(contents)
+    contents = known["contents"] if known else None
+    if contents is None:
+        sizes = cache_gigabytes(distiller, train)
+        # Others may see another amount of free disk.
+        contents = workers.broadcast(choose_contents(config.distillation, sizes, run.path))
     if contents == "none":
         run.add_results(teacher_cache={"contents": contents})
         return None
     cache = TeacherCache(distiller, train, contents)
     size = cache.bytes / _GIGABYTE
-    if not known and is_chief():
+    if not known and workers.is_chief():
         # Of a distillation that is done again, with other copies perhaps.
         shutil.rmtree(run.teacher_cache, ignore_errors=True)
     if not known:
@@ -50,44 +52,60 @@ def cache_teacher(
         flush=True,
     )
     # The others find everything done.
-    with chief_first():
+    with workers.chief_first():
         cache.write(str(run.teacher_cache))
     return cache
 
 
-def _choose(
-    config: RunConfig, run: RunDirectory, distiller: TinyBertDistiller, train: EncodedExamples
-) -> str:
-    wanted, free = config.distillation.teacher_cache, _free_gigabytes(run)
-    if wanted == "none":
-        return wanted
-    sizes = {
-        contents: TeacherCache(distiller, train, contents).bytes / _GIGABYTE
+def cache_gigabytes(distiller: TinyBertDistiller, examples: EncodedExamples) -> dict:
+    """Returns how much a cache of each contents takes.
+
+    Args:
+        distiller: `TinyBertDistiller`.
+        examples: `EncodedExamples`. All that is trained on, copies included.
+    """
+    return {
+        contents: TeacherCache(distiller, examples, contents).bytes / _GIGABYTE
         for contents in ("outputs", "predictions")
     }
+
+
+def choose_contents(options: DistillationConfig, gigabytes: dict, directory) -> str:
+    """Returns what is kept: `"outputs"`, `"predictions"` or `"none"`.
+
+    Args:
+        options: `DistillationConfig`.
+        gigabytes: dict. See `cache_gigabytes`.
+        directory: path. An existing one, on the disk of the run.
+
+    Raises:
+        TinyBertError: if the config asks for more than the disk holds.
+    """
+    wanted, free = options.teacher_cache, shutil.disk_usage(directory).free / _GIGABYTE
+    if wanted == "none":
+        return wanted
     if wanted != "auto":
-        needed = sizes[wanted]
+        needed = gigabytes[wanted]
         if needed > free:
             raise TinyBertError(
-                f"The teacher's {wanted} take {needed:,.3g} GB and {run.path} has "
+                f"The teacher's {wanted} take {needed:,.3g} GB and {directory} has "
                 f"{free:,.3g} GB free. Free some, or set "
                 "distillation.teacher_cache=auto, which takes what fits."
             )
         return wanted
-    budget = min(config.distillation.teacher_cache_gigabytes, free / 2)
-    fitting = (contents for contents, size in sizes.items() if size <= budget)
-    return next((c for c in fitting if _pays(config.distillation, c)), "none")
+    budget = min(options.teacher_cache_gigabytes, free / 2)
+    fitting = (contents for contents, size in gigabytes.items() if size <= budget)
+    return next((c for c in fitting if _pays(options, c)), "none")
+
+
+def is_cached(stage: StageConfig, contents: str) -> bool:
+    """Tells whether a stage needs nothing of the teacher but what is kept."""
+    return contents == "outputs" or (
+        contents == "predictions" and not stage.stage().layer_outputs
+    )
 
 
 def _pays(distillation: DistillationConfig, contents: str) -> bool:
     """Tells whether something would be computed more than once without the cache."""
-    epochs = sum(
-        stage.fit.epochs
-        for stage in distillation.stages
-        if contents == "outputs" or not stage.stage().layer_outputs
-    )
-    return epochs > 1
-
-
-def _free_gigabytes(run: RunDirectory) -> float:
-    return shutil.disk_usage(run.path).free / _GIGABYTE
+    stages = (stage for stage in distillation.stages if is_cached(stage, contents))
+    return sum(stage.fit.epochs for stage in stages) > 1

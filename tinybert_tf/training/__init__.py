@@ -18,14 +18,7 @@ from tinybert_tf.training.optimizers import (
     make_optimizer,
 )
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
-from tinybert_tf.training.workers import (
-    WorkerLostError,
-    broadcast,
-    check_alike,
-    is_chief,
-    join_workers,
-    on_chief,
-)
+from tinybert_tf.training.workers import WorkerLostError, join_workers
 
 __all__ = [
     "Batches",
@@ -40,12 +33,8 @@ __all__ = [
     "WorkerLostError",
     "assign_averages",
     "averaged_weights",
-    "broadcast",
-    "check_alike",
-    "is_chief",
     "join_workers",
     "make_optimizer",
     "make_strategy",
-    "on_chief",
     "resolve_precision",
 ]

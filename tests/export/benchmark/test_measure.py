@@ -79,6 +79,7 @@ def test_what_rows_are_compared_with(
     }
 
 
+@pytest.mark.slow
 def test_a_whole_benchmark(
     exported, both, classifier, make_classifier, examples, in_process, monkeypatch
 ):

@@ -11,14 +11,7 @@ import tensorflow as tf
 from tinybert_tf.runs.config import AnyRunConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.environment import PROGRAM
-from tinybert_tf.training import (
-    broadcast,
-    check_alike,
-    is_chief,
-    on_chief,
-    resolve_precision,
-    workers,
-)
+from tinybert_tf.training import resolve_precision, workers
 
 
 class FollowedRun(RunDirectory):
@@ -68,13 +61,13 @@ def sharing_run(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(workers.reporting_lost_workers())
-        check_alike("what was started", _describe_start(config))
+        workers.check_alike("what was started", _describe_start(config))
         opened: list[RunDirectory] = []
-        on_chief(lambda: opened.append(stack.enter_context(opening())))
-        results = broadcast(opened[0].read_results() if opened else None)
+        workers.on_chief(lambda: opened.append(stack.enter_context(opening())))
+        results = workers.broadcast(opened[0].read_results() if opened else None)
         run = opened[0] if opened else FollowedRun(config.run_directory, results)
-        check_alike(f"the run directory {run.path}", run.config_file.exists())
-        if not is_chief():
+        workers.check_alike(f"the run directory {run.path}", run.config_file.exists())
+        if not workers.is_chief():
             nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(nowhere))
         yield run

