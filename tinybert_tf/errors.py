@@ -12,12 +12,14 @@ class TinyBertError(ValueError):
     """Input that cannot be used: a file, a config, a checkpoint or an argument.
 
     The message names what came, what was expected and the way out. The command line
-    prints it without a traceback and ends with exit code 2.
+    prints it without a traceback and ends with `exit_code`.
 
     Args:
         message: str. It may hold what came, of any length and of any characters: the middle of
             a long one is left out, and what cannot be printed stands as its number.
     """
+
+    exit_code = 2
 
     def __init__(self, message: str):
         if len(message) > _MOST_CHARACTERS:

@@ -126,6 +126,8 @@ def main(kind, output):
         # A length of 1 is far below that of these gradients.
         clipping_distiller = make_distiller(ClippingSGD(0.1, global_clipnorm=1.0))
         span_distiller = make_span_distiller()
+        classifier = make_classifier(1, 8, seed=6)
+        classifier.compile(keras.optimizers.SGD(0.1), jit_compile=False)
         overflowing, overflow = make_overflow()
     teacher = values(distiller.teacher)
     results = {"replicas": strategy.num_replicas_in_sync}
@@ -143,6 +145,8 @@ def main(kind, output):
     results["start"] = np.concatenate([np.ravel(weight) for weight in start])
     results["span_step"] = fit(span_distiller, dataset.take(1))["epoch"]
     results["span_weights"] = values(span_distiller.student)
+    classifier.fit(dataset, verbose=0)
+    results["classifier_weights"] = values(classifier)
     overflowing.fit(overflow, verbose=0)
     results["overflow"] = [*values(overflowing), overflowing.optimizer.dynamic_scale.numpy()]
     np.savez(output, **results)

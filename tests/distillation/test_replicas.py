@@ -108,6 +108,13 @@ def test_spans_of_two_replicas_are_those_of_one(alone, mirrored):
     np.testing.assert_allclose(mirrored["span_weights"], alone["span_weights"], atol=1e-6)
 
 
+def test_a_task_model_learns_from_two_replicas_what_it_learns_from_one(alone, mirrored):
+    """Of labels. The second batch has one row, which is to count as much as on one replica."""
+    np.testing.assert_allclose(
+        mirrored["classifier_weights"], alone["classifier_weights"], atol=1e-6
+    )
+
+
 def test_terms_and_loss_move_and_the_teacher_does_not(alone, mirrored):
     for results in (alone, mirrored):
         assert results["teacher_moved"] == 0.0
@@ -145,5 +152,6 @@ def test_two_workers_learn_what_one_process_does(alone, tmp_path):
             results["batches"][:, 1:], alone["batches"][:, 1:], rtol=1e-5
         )
         np.testing.assert_allclose(results["epoch"], alone["epoch"], rtol=1e-5)
-        np.testing.assert_allclose(results["weights"], alone["weights"], atol=1e-6)
+        for name in ("weights", "classifier_weights"):
+            np.testing.assert_allclose(results[name], alone[name], atol=1e-6)
         assert results["teacher_moved"] == 0.0

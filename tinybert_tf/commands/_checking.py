@@ -36,5 +36,10 @@ def check_begun(config, run) -> None:
     Raises:
         TinyBertError: see `check`.
     """
-    if not (run.teacher.exists() and run.student.exists()):
-        check(config, str(run.teacher) if run.teacher.exists() else None)
+    from tinybert_tf.training import workers
+
+    def check_missing():
+        if not (run.teacher.exists() and run.student.exists()):
+            check(config, str(run.teacher) if run.teacher.exists() else None)
+
+    workers.on_chief(check_missing)

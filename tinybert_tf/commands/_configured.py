@@ -33,18 +33,20 @@ def add_config(parser: CommandParser) -> None:
     )
 
 
-def load(arguments, *, purpose: str = TASK):
+def load(arguments, *, purpose: str = TASK, trains: bool = False):
     """Reads the config, and prints what the machine has for it.
 
     Args:
         arguments: of `add_config`.
         purpose: str. What the config must be for.
+        trains: bool. Whether the command trains, on all workers if there are several.
 
     Raises:
         TinyBertError: if the config cannot be used.
     """
     from tinybert_tf.runs.config_file import load_config
     from tinybert_tf.runs.devices import describe_devices, set_up_devices
+    from tinybert_tf.training import make_strategy
 
     config = load_config(arguments.config, arguments.set)
     if config.purpose != purpose:
@@ -53,18 +55,23 @@ def load(arguments, *, purpose: str = TASK):
             f"{config.purpose}."
         )
     set_up_devices()
+    if trains:
+        make_strategy(config.strategy)
     print(describe_devices(config), flush=True)
     return config
 
 
 @contextlib.contextmanager
-def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterator[tuple]:
+def open_run(
+    arguments, *, purpose: str = TASK, creates: bool = False, trains: bool = False
+) -> Iterator[tuple]:
     """Reads the config, and makes or finds the run directory, which keeps it.
 
     Args:
         arguments: of `add_arguments`.
         purpose: str. What the config must be for.
         creates: bool. Whether the command makes the run directory.
+        trains: bool. See `load`.
 
     Yields:
         `RunConfig` and `RunDirectory`.
@@ -73,13 +80,15 @@ def open_run(arguments, *, purpose: str = TASK, creates: bool = False) -> Iterat
         TinyBertError: if the config or the run directory cannot be used.
     """
     from tinybert_tf.runs.directory import RunDirectory
+    from tinybert_tf.runs.sharing import sharing_run
 
-    config = load(arguments, purpose=purpose)
-    if creates:
-        opening = RunDirectory.creating(config, resume=arguments.resume)
-    else:
-        opening = RunDirectory.going_on(config)
-    with opening as run:
+    def opening():
+        if creates:
+            return RunDirectory.creating(config, resume=arguments.resume)
+        return RunDirectory.going_on(config)
+
+    config = load(arguments, purpose=purpose, trains=trains)
+    with sharing_run(config, opening) as run:
         run.record_command(config.seed)
         print(f"settings: {run.config_file}", flush=True)
         yield config, run

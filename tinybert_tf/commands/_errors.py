@@ -109,7 +109,7 @@ def reporting_errors(main: Callable) -> Callable:
             with raising_interrupts():
                 main(arguments)
         except TinyBertError as error:
-            _report(str(error), 2)
+            _report(str(error), error.exit_code)
         except Interrupted as error:
             _report(f"stopped by {error.name}.{_explain_interrupt(arguments)}", error.exit_code)
         except BrokenPipeError:

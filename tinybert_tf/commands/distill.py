@@ -10,7 +10,7 @@ HELP = "make the student of a run"
 
 def execute(arguments) -> None:
     """Distils the teacher."""
-    with open_run(arguments) as (config, run):
+    with open_run(arguments, trains=True) as (config, run):
         from tinybert_tf.runs import recipes
 
         check_begun(config, run)

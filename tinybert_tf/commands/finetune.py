@@ -10,7 +10,7 @@ HELP = "make the run directory and its teacher"
 
 def execute(arguments) -> None:
     """Fine-tunes the teacher."""
-    with open_run(arguments, creates=True) as (config, run):
+    with open_run(arguments, creates=True, trains=True) as (config, run):
         from tinybert_tf.runs import recipes
 
         check_begun(config, run)

@@ -9,10 +9,17 @@ HELP = "make a student for any task, from a corpus"
 
 def execute(arguments) -> None:
     """Distils the teacher without a task, and writes the report."""
-    with open_run(arguments, purpose="a general student", creates=True) as (config, run):
-        from tinybert_tf.reports import run_page, tables
+    purpose = "a general student"
+    with open_run(arguments, purpose=purpose, creates=True, trains=True) as (config, run):
         from tinybert_tf.runs.general import general_distill
+        from tinybert_tf.training import workers
 
         general_distill(config, run)
-        tables.print_table(tables.general_table(run.read_results()))
-        print(f"report: {run_page.write_report(run)}")
+        workers.on_chief(_report, run)
+
+
+def _report(run) -> None:
+    from tinybert_tf.reports import run_page, tables
+
+    tables.print_table(tables.general_table(run.read_results()))
+    print(f"report: {run_page.write_report(run)}")

@@ -9,7 +9,8 @@ HELP = "make a masked LM of an encoder, from a corpus"
 
 def execute(arguments) -> None:
     """Trains it and prints its scores."""
-    with open_run(arguments, purpose="a masked LM", creates=True) as (config, run):
+    purpose = "a masked LM"
+    with open_run(arguments, purpose=purpose, creates=True, trains=True) as (config, run):
         from tinybert_tf.reports import tables
         from tinybert_tf.runs.masked_lm import pretrain_masked_lm
 

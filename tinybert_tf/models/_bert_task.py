@@ -3,7 +3,7 @@
 import keras
 
 from tinybert_tf.models._quantized_weights import QuantizedPresets
-from tinybert_tf.models._replicas import OverWorkers
+from tinybert_tf.models._replicas import OverWorkers, share_of_mean
 
 
 class BertTask(OverWorkers, QuantizedPresets):
@@ -20,6 +20,12 @@ class BertTask(OverWorkers, QuantizedPresets):
             **head_inputs: tensors. Inputs that the head wants beside the encoder's.
         """
         raise NotImplementedError
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        # Another loss, such as a sum, is the user's own matter.
+        is_mean = getattr(self.loss, "reduction", "mean") not in ("sum", "none", None)
+        return share_of_mean(loss, y) if is_mean else loss
 
     def like(self, backbone, dropout):
         """Returns a model with a head like this one's, untrained, over another encoder.

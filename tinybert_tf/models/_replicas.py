@@ -1,8 +1,26 @@
-"""Models under `tf.distribute` strategies of several workers."""
+"""Models under `tf.distribute` strategies of several devices and workers."""
 
 import keras
 import tensorflow as tf
 from keras import ops
+
+
+def share_of_mean(loss, y):
+    """Makes the mean of a replica its share of the mean over the global batch.
+
+    Keras averages the means of the replicas, in which one with few rows counts like one with
+    many.
+
+    Args:
+        loss: scalar. A mean over the rows of this replica, divided by the number of replicas.
+        y: tensor [batch, ...], or a structure of them. The labels.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return loss
+    own = tf.cast(tf.shape(keras.tree.flatten(y)[0])[0], loss.dtype)
+    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, own)
+    return loss * tf.math.divide_no_nan(own, mean)
 
 
 class OverWorkers:

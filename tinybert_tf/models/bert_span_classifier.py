@@ -5,6 +5,7 @@ import keras_nlp
 from keras import ops
 
 from tinybert_tf.models._bert_task import BertTask
+from tinybert_tf.models._replicas import share_of_mean
 from tinybert_tf.models.bert_encoder import BertEncoder
 from tinybert_tf.tokenization import BertPreprocessor
 
@@ -73,4 +74,5 @@ class BertSpanClassifier(BertTask, keras_nlp.models.Task):
         cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         if sample_weight is not None:
             sample_weight = ops.reshape(sample_weight, (-1, 1))
-        return cross_entropy(y, ops.where(is_token, logits, -1e30), sample_weight)
+        loss = cross_entropy(y, ops.where(is_token, logits, -1e30), sample_weight)
+        return share_of_mean(loss, y)

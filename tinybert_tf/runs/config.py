@@ -235,14 +235,15 @@ class AnyRunConfig:
         seed: of weights, dropout and the order of what is trained on.
         precision: a Keras dtype policy of all models. `"auto"` is mixed_bfloat16 where the
             processor multiplies bfloat16 itself, twice as fast, and float32 elsewhere.
-        strategy: of `tf.distribute`.
+        strategy: of `tf.distribute`. `"mirrored"` is all GPUs of this machine,
+            `"multi_worker"` those of all machines that the variable `TF_CONFIG` names.
         checkpoint_minutes: how much work a killed run may lose.
     """
 
     run_directory: PathString
     seed: int = pydantic.Field(42, ge=0, lt=2**32)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    strategy: Literal["none", "mirrored"] = "none"
+    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
     checkpoint_minutes: pydantic.PositiveFloat = 2.0
 
     def to_dict(self) -> dict:

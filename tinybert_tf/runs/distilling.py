@@ -7,7 +7,7 @@ from tinybert_tf.models import encoder_of
 from tinybert_tf.runs.config import GeneralConfig, RunConfig, StageConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.models import load_student_start
-from tinybert_tf.training import Batches, Scorer, StageFit, make_optimizer
+from tinybert_tf.training import Batches, Scorer, StageFit, make_optimizer, workers
 
 # Tokens of training examples that the student's start is fitted on; more change little.
 START_TOKENS = 32_768
@@ -109,10 +109,11 @@ def fit_stages(
     before = None
     for stage_config in config.distillation.stages:
         fit, batches = stage_config.fit, batches_of(stage_config)
-        optimizer = make_optimizer(
-            fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
-        )
-        distiller.compile(optimizer, stage=stage_config.stage())
+        with distiller.distribute_strategy.scope():
+            optimizer = make_optimizer(
+                fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
+            )
+            distiller.compile(optimizer, stage=stage_config.stage())
         stage = StageFit(
             stage_config.name,
             distiller,
@@ -127,7 +128,9 @@ def fit_stages(
         if not stage.has_begun():
             if before is None:
                 start_student(config, distiller, sample)
-                dev = evaluator.score()
+                # The same to the last bit, whatever machines the workers are.
+                workers.broadcast_weights(distiller.weights)
+                dev = workers.broadcast(evaluator.score())
                 run.add_results(student_start={"dev": dev})
             elif stage_config.prediction and not before.prediction:
                 # The stages before have moved the hidden states away from the head.
@@ -160,7 +163,8 @@ def _fit_head_again(
     student = distiller.student
     weights = student.get_weights()
     initialize_head(student, distiller.teacher, sample)
-    fitted = evaluator.score()
+    workers.broadcast_weights(student.weights)
+    fitted = workers.broadcast(evaluator.score())
     run.add_results(student_head={"dev": fitted})
     if evaluator.is_better(dev, fitted):
         student.set_weights(weights)

@@ -32,6 +32,7 @@ from tinybert_tf.training import (
     make_optimizer,
     make_strategy,
     resolve_precision,
+    workers,
 )
 
 # Batches of the corpus that the student's start is measured on.
@@ -53,7 +54,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if corpus, teacher or student cannot be used or do not fit.
     """
-    if run.student.exists():
+    if workers.broadcast(run.student.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     with make_strategy(config.strategy).scope():
@@ -63,21 +64,22 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
         print(describe_teacher(config.teacher.weights, teacher, tokenizer), flush=True)
         check_start_vocabulary(config, tokenizer)
         student = make_student_encoder(config, teacher)
-        batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
-        batches.check_vocabulary(tokenizer)
-        check_length(batches, student, teacher)
         distiller = make_distiller(config, student, teacher)
-        evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
+    batches = _batches(config, "train", config.distillation.stages[0].fit.tokens_per_batch)
+    workers.check_alike("the corpus", corpus_figures(batches))
+    batches.check_vocabulary(tokenizer)
+    check_length(batches, student, teacher)
+    evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
 
-        def batches_of(stage):
-            return _batches(config, "train", stage.fit.tokens_per_batch)
+    def batches_of(stage):
+        return _batches(config, "train", stage.fit.tokens_per_batch)
 
-        sample = list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
-        fit_stages(
-            config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
-        )
+    sample = list(batches.dataset().take(_START_BATCHES).as_numpy_iterator())
+    fit_stages(
+        config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+    )
     run.add_results(history=_dev_history(run), corpus=corpus_figures(batches))
-    save_preset(student, BertPreprocessor(tokenizer), run.student)
+    workers.on_chief(save_preset, student, BertPreprocessor(tokenizer), run.student)
 
 
 class FineTuneProbe:

@@ -18,7 +18,13 @@ from tinybert_tf.runs.config import MaskedLMConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.general import check_length, corpus_figures
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
+from tinybert_tf.training import (
+    StageFit,
+    make_optimizer,
+    make_strategy,
+    resolve_precision,
+    workers,
+)
 
 STAGE = "masked_lm"
 
@@ -40,14 +46,15 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if corpus or encoder cannot be used or do not fit.
     """
-    if run.masked_lm.exists():
+    if workers.broadcast(run.masked_lm.exists()):
         return
     keras.utils.set_random_seed(config.seed)
+    batches = MaskedBatches(config, "train")
+    workers.check_alike("the corpus", corpus_figures(batches.corpus))
     with make_strategy(config.strategy).scope():
         encoder, tokenizer = load_plain_encoder(
             config.encoder, resolve_precision(config.precision), config.dropout
         )
-        batches = MaskedBatches(config, "train")
         batches.corpus.check_vocabulary(tokenizer)
         check_length(batches.corpus, encoder)
         encoder.trainable = config.train_encoder
@@ -65,26 +72,33 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
             metrics=None,
             jit_compile=False,
         )
-        held_out = MaskedBatches(config, "held_out").sample(config.corpus.max_held_out_batches)
-        evaluator = _HeldOutMasks(model, held_out)
-        stage = StageFit(
-            STAGE,
-            model,
-            batches=batches,
-            evaluator=evaluator,
-            config=config.fit,
-            run=run,
-            save_minutes=config.checkpoint_minutes,
-        )
-        if not stage.has_begun():
-            _start_bias(model, batches)
-            dev = evaluator.score()
-            run.add_results(masked_lm_start={"dev": dev})
-            stage.keep(0, dev)
-        stage.fit()
-        stage.load_best()
+    _fit(config, run, model, batches)
     run.add_results(corpus=corpus_figures(batches.corpus))
-    save_preset(model, BertPreprocessor(tokenizer), run.masked_lm)
+    workers.on_chief(save_preset, model, BertPreprocessor(tokenizer), run.masked_lm)
+
+
+def _fit(
+    config: MaskedLMConfig, run: RunDirectory, model: BertMaskedLM, batches: "MaskedBatches"
+) -> None:
+    """Trains the compiled model, and leaves it with the best weights by the held-out loss."""
+    held_out = MaskedBatches(config, "held_out").sample(config.corpus.max_held_out_batches)
+    evaluator = _HeldOutMasks(model, held_out)
+    stage = StageFit(
+        STAGE,
+        model,
+        batches=batches,
+        evaluator=evaluator,
+        config=config.fit,
+        run=run,
+        save_minutes=config.checkpoint_minutes,
+    )
+    if not stage.has_begun():
+        _start_bias(model, batches)
+        dev = workers.broadcast(evaluator.score())
+        run.add_results(masked_lm_start={"dev": dev})
+        stage.keep(0, dev)
+    stage.fit()
+    stage.load_best()
 
 
 def _start_bias(model: BertMaskedLM, batches: "MaskedBatches") -> None:

@@ -6,6 +6,7 @@ augmentation between them (`augmenting.py`), the export behind them (`exporting.
 general distillation (`general.py`).
 """
 
+import hashlib
 import shutil
 from typing import Any
 
@@ -32,7 +33,13 @@ from tinybert_tf.runs.models import load_teacher, make_student
 from tinybert_tf.runs.steps import TaskSteps, task_steps
 from tinybert_tf.runs.teacher_caching import cache_teacher
 from tinybert_tf.tokenization import BertPreprocessor
-from tinybert_tf.training import StageFit, make_optimizer, make_strategy, resolve_precision
+from tinybert_tf.training import (
+    StageFit,
+    make_optimizer,
+    make_strategy,
+    resolve_precision,
+    workers,
+)
 
 
 def finetune(config: RunConfig, run: RunDirectory) -> None:
@@ -48,19 +55,19 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if data or weights cannot be used, or the teacher is near chance.
     """
-    if run.teacher.exists():
+    if workers.broadcast(run.teacher.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     steps = task_steps(config)
     with make_strategy(config.strategy).scope():
         teacher = load_teacher(config)
-        preprocessor, teacher.preprocessor = teacher.preprocessor, None
-        train, dev = _training_data(config, steps, preprocessor)
-        evaluator = steps.make_evaluator(teacher, dev)
-        if config.teacher.fine_tune is not None:
-            _fit_teacher(config, run, teacher, train, evaluator)
-        _check_teacher(config, run, steps, evaluator, dev)
-    save_preset(teacher, preprocessor, run.teacher)
+    preprocessor, teacher.preprocessor = teacher.preprocessor, None
+    train, dev = _training_data(config, steps, preprocessor)
+    evaluator = steps.make_evaluator(teacher, dev)
+    if config.teacher.fine_tune is not None:
+        _fit_teacher(config, run, teacher, train, evaluator)
+    _check_teacher(config, run, steps, evaluator, dev)
+    workers.on_chief(save_preset, teacher, preprocessor, run.teacher)
 
 
 def _fit_teacher(
@@ -72,10 +79,11 @@ def _fit_teacher(
 ) -> None:
     fit = config.teacher.fine_tune
     batches = BucketedBatches(train, fit.tokens_per_batch, seed=config.seed)
-    optimizer = make_optimizer(
-        fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
-    )
-    teacher.compile(optimizer, jit_compile=False)
+    with teacher.distribute_strategy.scope():
+        optimizer = make_optimizer(
+            fit.optimizer, fit.epochs * batches.steps_per_epoch, config.precision
+        )
+        teacher.compile(optimizer, jit_compile=False)
     stage = StageFit(
         "finetune",
         teacher,
@@ -102,35 +110,34 @@ def distill(config: RunConfig, run: RunDirectory) -> None:
     Raises:
         TinyBertError: if there is no teacher or no copies, or the teacher does not fit.
     """
-    if run.student.exists():
+    if workers.broadcast(run.student.exists()):
         return
     keras.utils.set_random_seed(config.seed)
     steps = task_steps(config)
     with make_strategy(config.strategy).scope():
         teacher = load_classifier(run.teacher, dtype=resolve_precision(config.precision))
-        train, dev = _training_data(config, steps, teacher.preprocessor)
-        with_copies = add_copies(config, run, train, teacher.preprocessor)
         student = make_student(config, teacher)
-        preprocessor, student.preprocessor = student.preprocessor, None
-
         distiller = make_distiller(config, student, teacher)
-        cache = cache_teacher(config, run, distiller, with_copies)
+    preprocessor, student.preprocessor = student.preprocessor, None
+    train, dev = _training_data(config, steps, preprocessor)
+    with_copies = add_copies(config, run, train, preprocessor)
+    cache = cache_teacher(config, run, distiller, with_copies)
 
-        def batches_of(stage):
-            # The copies stand behind the examples: a row is the same one in both.
-            examples = train if stage.augmented is False else with_copies
-            further = cache and cache.of_stage(stage.stage())
-            return BucketedBatches(
-                examples, stage.fit.tokens_per_batch, seed=config.seed, further=further
-            )
-
-        evaluator = steps.make_evaluator(student, dev)
-        sample = _start_sample(train, config.seed)
-        fit_stages(
-            config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+    def batches_of(stage):
+        # The copies stand behind the examples: a row is the same one in both.
+        examples = train if stage.augmented is False else with_copies
+        further = cache and cache.of_stage(stage.stage())
+        return BucketedBatches(
+            examples, stage.fit.tokens_per_batch, seed=config.seed, further=further
         )
-    save_preset(student, preprocessor, run.student)
-    if not config.distillation.keep_teacher_cache:
+
+    evaluator = steps.make_evaluator(student, dev)
+    sample = _start_sample(train, config.seed)
+    fit_stages(
+        config, run, distiller, evaluator=evaluator, batches_of=batches_of, sample=sample
+    )
+    workers.on_chief(save_preset, student, preprocessor, run.student)
+    if workers.is_chief() and not config.distillation.keep_teacher_cache:
         shutil.rmtree(run.teacher_cache, ignore_errors=True)
 
 
@@ -187,7 +194,11 @@ def _training_data(
     train = read_training_examples(config)
     dev = read_part(steps.task, config.data, "dev", config.seed)
     print(f"{len(train):,} training and {len(dev):,} dev examples", flush=True)
-    return steps.encode_training(train, preprocessor), steps.encode(dev, preprocessor)
+    encoded = steps.encode_training(train, preprocessor)
+    workers.check_alike(
+        "what data.train holds", hashlib.sha256(encoded.token_ids.tobytes()).hexdigest()
+    )
+    return encoded, steps.encode(dev, preprocessor)
 
 
 def _check_teacher(

@@ -8,6 +8,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import describe_size
 from tinybert_tf.runs.config import DistillationConfig, RunConfig, StageConfig
 from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.training import workers
 
 _GIGABYTE = 1e9
 
@@ -34,22 +35,26 @@ def cache_teacher(
     contents = known["contents"] if known else None
     if contents is None:
         sizes = cache_gigabytes(distiller, train)
-        contents = choose_contents(config.distillation, sizes, run.path)
+        # Others may see another amount of free disk.
+        contents = workers.broadcast(choose_contents(config.distillation, sizes, run.path))
     if contents == "none":
         run.add_results(teacher_cache={"contents": contents})
         return None
     cache = TeacherCache(distiller, train, contents)
     size = cache.bytes / _GIGABYTE
-    if not known:
+    if not known and workers.is_chief():
         # Of a distillation that is done again, with other copies perhaps.
         shutil.rmtree(run.teacher_cache, ignore_errors=True)
+    if not known:
         run.add_results(teacher_cache={"contents": contents, "gigabytes": size})
     print(
         f"The teacher's {contents} are kept in {run.teacher_cache} while the student learns: "
         f"{describe_size(cache.bytes)}",
         flush=True,
     )
-    cache.write(str(run.teacher_cache))
+    # The others find everything done.
+    with workers.chief_first():
+        cache.write(str(run.teacher_cache))
     return cache
 
 

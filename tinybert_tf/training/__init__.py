@@ -18,6 +18,7 @@ from tinybert_tf.training.optimizers import (
     make_optimizer,
 )
 from tinybert_tf.training.strategies import make_strategy, resolve_precision
+from tinybert_tf.training.workers import WorkerLostError, join_workers
 
 __all__ = [
     "Batches",
@@ -29,8 +30,10 @@ __all__ = [
     "Scorer",
     "StageFit",
     "WarmupDecay",
+    "WorkerLostError",
     "assign_averages",
     "averaged_weights",
+    "join_workers",
     "make_optimizer",
     "make_strategy",
     "resolve_precision",

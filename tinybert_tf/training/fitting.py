@@ -16,6 +16,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import check_room, find_damage, hashed_atomic_file
 from tinybert_tf.interrupts import deferring_interrupts
 from tinybert_tf.strict import strict_dataclass
+from tinybert_tf.training import workers
 from tinybert_tf.training._progress import StageProgress
 from tinybert_tf.training.optimizers import OptimizerConfig, assign_averages, averaged_weights
 
@@ -44,6 +45,15 @@ _SEEDS = "dropout_seeds"
 _NOTICE = "the state is saved after this step; once more, and it is not"
 # The newest may be damaged when it is needed.
 _KEPT_STATES = 2
+
+
+def _metrics(model: keras.Model) -> list[keras.metrics.Metric]:
+    """Returns what a state leaves out: every `fit` begins its metrics anew.
+
+    And they are summed over the workers when they are read, as one alone cannot do.
+    """
+    # `model.metrics` may be those of one stage.
+    return [*model.metrics, *model._metrics]
 
 
 def _dropout_seeds(model: keras.Model) -> dict[str, keras.Variable]:
@@ -78,6 +88,11 @@ class Checkpoints:
         Raises:
             TinyBertError: if there are states and all of them are damaged.
         """
+        # What is damaged the chief has renamed before the others look.
+        with workers.chief_first():
+            return self._restore(model)
+
+    def _restore(self, model: keras.Model) -> int:
         states, faults = self.states(), []
         for step, path in sorted(states.items(), reverse=True):
             if not (fault := find_damage(path) or self._load(model, path)):
@@ -97,7 +112,7 @@ class Checkpoints:
     def _load(self, model: keras.Model, path: pathlib.Path) -> str:
         """Loads a state; returns what is wrong with it, or nothing."""
         try:
-            model.load_weights(path)
+            keras.saving.load_weights(model, path, objects_to_skip=_metrics(model))
             with h5py.File(path) as file:
                 for name, seed in _dropout_seeds(model).items():
                     seed.assign(file[_SEEDS][name][()])
@@ -110,7 +125,7 @@ class Checkpoints:
         """Saves the state after `step` steps; keeps the one before and drops older ones."""
         check_room(self.folder, [*model.variables, *model.optimizer.variables])
         with hashed_atomic_file(self.folder / f"{self.name}.{step}.weights.h5") as path:
-            model.save_weights(path)
+            keras.saving.save_weights(model, path, objects_to_skip=_metrics(model))
             # Keras leaves the state of dropout out of its weight files.
             with h5py.File(path, "a") as file:
                 for name, seed in _dropout_seeds(model).items():
@@ -210,6 +225,9 @@ class _StageCallback(keras.callbacks.Callback):
 class StageFit:
     """Fits one stage of a run, from wherever it was left.
 
+    Under a strategy the model is made and compiled in its scope, and fitted outside of it: what
+    Keras makes while it saves, or a scorer while it scores, is to be no matter of all workers.
+
     Args:
         name: str. Of the stage; names its files and log lines.
         model: a compiled `keras.Model`. What is trained.
@@ -247,7 +265,7 @@ class StageFit:
 
     def has_begun(self) -> bool:
         """Tells whether there is a state to go on from."""
-        return bool(self.checkpoints.states())
+        return workers.broadcast(bool(self.checkpoints.states()))
 
     def fit(self) -> dict[str, float]:
         """Trains to the end of the stage and returns its last dev metrics.
@@ -255,8 +273,10 @@ class StageFit:
         The model is left with the last weights or, if the optimizer averages, their average.
         """
         # Keras builds it in `fit`, and would leave a state out that there is no place for.
-        self.model.optimizer.build(self.model.trainable_variables)
+        with self.model.distribute_strategy.scope():
+            self.model.optimizer.build(self.model.trainable_variables)
         first_step = self.checkpoints.restore(self.model)
+        workers.check_alike(f"the state of {self.name}", first_step)
         started = time.monotonic()
         self._replace_lost_best(first_step)
         if first_step < self.total_steps:
@@ -267,6 +287,8 @@ class StageFit:
 
     def load_best(self) -> None:
         """Puts the weights of the best score into the scored model."""
+        # The chief may be writing them yet.
+        workers.barrier()
         keras.saving.load_weights(
             self.scored, self.checkpoints.best, objects_to_skip=self._not_weights()
         )
@@ -274,7 +296,7 @@ class StageFit:
     def _not_weights(self) -> list:
         # An encoder was never compiled.
         optimizer = getattr(self.scored, "optimizer", None)
-        return [] if optimizer is None else [optimizer]
+        return [] if optimizer is None else [optimizer, *_metrics(self.scored)]
 
     def _fit_from(self, first_step: int) -> None:
         tokens = self.batches.tokens_per_epoch / self.batches.steps_per_epoch
@@ -333,7 +355,7 @@ class StageFit:
             self._evaluate(step)
 
     def _evaluate(self, step: int) -> None:
-        dev = self.evaluator.score()
+        dev = workers.broadcast(self.evaluator.score())
         self.log(step, {f"dev_{name}": value for name, value in dev.items()})
         scores = ", ".join(f"{name} {value:.4f}" for name, value in dev.items())
         print(f"{self.name}, step {step} of {self.total_steps}: dev {scores}", flush=True)
@@ -351,13 +373,15 @@ class StageFit:
         # The first score is always the best so far, even where the metric is 0 or below. One of
         # a start that was killed is none: its file may be gone.
         if best is None or step == 0 or self.evaluator.is_better(dev, best):
-            check_room(self.checkpoints.folder, self.scored.weights)
-            with hashed_atomic_file(self.checkpoints.best) as path:
-                keras.saving.save_weights(
-                    self.scored, path, objects_to_skip=self._not_weights()
-                )
+            if workers.is_chief():
+                self._save_best()
             figures.update(best_dev=dev, best_step=step)
         self.run.add_results(**{self.name: {**figures, "dev": dev, "step": step}})
+
+    def _save_best(self) -> None:
+        check_room(self.checkpoints.folder, self.scored.weights)
+        with hashed_atomic_file(self.checkpoints.best) as path:
+            keras.saving.save_weights(self.scored, path, objects_to_skip=self._not_weights())
 
     def _replace_lost_best(self, step: int) -> None:
         """Scores the weights that training goes on with, if the best ones are lost."""
@@ -367,6 +391,7 @@ class StageFit:
             fault = find_damage(self.checkpoints.best)
         elif step == self.total_steps:
             fault = f"There is no score of {self.name} in the results"
+        fault = workers.broadcast(fault)
         if fault:
             print(f"{fault}. The best weights are now those of step {step}.", flush=True)
             lost = ("best_dev", "best_step")
@@ -412,7 +437,8 @@ class StageFit:
 
     def save(self, step: int) -> None:
         """Saves the training state."""
-        self.checkpoints.save(self.model, step)
+        if workers.is_chief():
+            self.checkpoints.save(self.model, step)
 
     def _add_seconds(self, seconds: float) -> None:
         """Adds to the stage's wall time; what a killed process took is not in it."""

@@ -4,6 +4,8 @@ import pathlib
 
 import tensorflow as tf
 
+from tinybert_tf.training.workers import join_workers
+
 # Linux's names of the instructions that multiply bfloat16.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
@@ -13,11 +15,16 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
     Args:
         name: str. `"none"`: one device; `"mirrored"`: all GPUs of this machine (or its logical
-            CPUs).
+            CPUs); `"multi_worker"`: those of all machines that `TF_CONFIG` names, see
+            `join_workers`.
+
+    Raises:
+        TinyBertError: if the workers cannot be joined.
     """
     return {
         "none": tf.distribute.get_strategy,
         "mirrored": tf.distribute.MirroredStrategy,
+        "multi_worker": join_workers,
     }[name]()
 
 
