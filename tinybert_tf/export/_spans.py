@@ -140,8 +140,8 @@ def _predict(
     windows: SpanWindows, rows: list[dict], model: str, card: SpanCard
 ) -> list[SpanPrediction]:
     """Returns the answers that follow from the outputs as golden.json has them."""
-    logits = (
+    starts, ends = (
         np.concatenate([row["outputs"][model][name] for row in rows]).astype("float32")
         for name in _LOGITS
     )
-    return decode_spans(windows, *logits, card.max_answer_tokens, best=_ANSWERS)
+    return decode_spans(windows, starts, ends, card.max_answer_tokens, _ANSWERS)
