@@ -81,8 +81,8 @@ class GoldenTest {
     private fun best(scores: FloatArray) = scores.indices.maxByOrNull { scores[it] }
 
     private companion object {
-        /** Of values up to 5, where a probability is at most 1. */
-        const val LOGIT_TOLERANCE = 2.5e-2f
+        /** A hundredth of the range of the logits, which is from -5 to 5. */
+        const val LOGIT_TOLERANCE = 0.1f
     }
 
     /** Runtimes add in another order; what is rounded to int8 may then be rounded the other way. */
