@@ -17,7 +17,6 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import runtime
 from tinybert_tf.export._comparison import Comparison, compare_with_keras
 from tinybert_tf.export._golden import make_golden
-from tinybert_tf.export._spans import SpanCard, golden_windows, make_span_golden
 from tinybert_tf.export._tokenizer import mediapipe_problem, schema_version, tokenizer_info
 from tinybert_tf.export.conversion import (
     check_lengths,
@@ -28,6 +27,7 @@ from tinybert_tf.export.conversion import (
 )
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
+from tinybert_tf.export.spans import SpanCard, golden_windows, make_span_golden
 from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.models import BertSpanClassifier, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor

@@ -14,10 +14,10 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export._contract import read_contract
 from tinybert_tf.export._golden import SCHEMA_VERSION as GOLDEN_VERSION
 from tinybert_tf.export._golden import run_ids, tokenize
-from tinybert_tf.export._spans import SpanCard, window_ids
 from tinybert_tf.export._tokenizer import SCHEMA_VERSION, load_bundle_tokenizer
 from tinybert_tf.export.bundle import MODEL, MULTI_MODEL, seal
 from tinybert_tf.export.runtime import TfliteModel
+from tinybert_tf.export.spans import SpanCard, window_ids
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer, load_vocabulary
 
 # As much as another build of the same runtime may differ.

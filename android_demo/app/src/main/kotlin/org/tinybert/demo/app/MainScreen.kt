@@ -127,7 +127,8 @@ class MainScreen(
         if (!context.contentEquals(text)) return
         val mark = AnswerMark(root.context.getColor(R.color.answer))
         text.setSpan(mark, answer.start, answer.end, Spanned.SPAN_EXCLUSIVE_EXCLUSIVE)
-        textBox.post { textBox.bringPointIntoView(answer.start) }
+        // Whoever edits the context stays where the cursor is.
+        if (!textBox.isFocused) textBox.bringPointIntoView(answer.start)
     }
 
     private fun clearMark() {
