@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from tinybert_tf.data import Examples, encode_examples
+from tinybert_tf.data import Examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import (
     TaskCard,
@@ -250,21 +250,6 @@ def test_a_regressor_of_pairs(regressor, pairs, tmp_path):
     assert any(1 in example["segment_ids"] for example in golden)
 
 
-def test_a_span_classifier_of_pairs(span_classifier, pairs, tmp_path):
-    """Given as token ids, as windows of contexts are."""
-    encoded = encode_examples(pairs, span_classifier.preprocessor)
-    export_bundle(span_classifier, encoded, tmp_path, "float32", lengths=(6,))
-    info = read_json(tmp_path / "bundle.json")
-    assert info["task"]["num_texts"] == 2
-    assert info["accuracy"]["examples"] == 20
-    assert info["task"]["type"] == "span"
-    assert [output["name"] for output in info["outputs"]] == ["end_logits", "start_logits"]
-    golden = read_json(tmp_path / "golden.json")["examples"][0]
-    # As many as the shortest length that takes the ids, padding included.
-    assert len(golden["token_ids"]) == 12
-    assert len(golden["outputs"]["model_multi.tflite"]["start_logits"]) == 12
-
-
 def test_lengths_double_up_to_the_longest():
     assert bundle_module.multi_lengths(128) == (16, 32, 64, 128)
     assert bundle_module.multi_lengths(100) == (16, 32, 64, 100)
@@ -340,20 +325,6 @@ def test_an_app_gets_the_bundle_in_place_of_its_old_one(bundle, tmp_path):
     assert sorted(os.listdir(assets)) == [name for name in FILES if name != "model.tflite"]
     assert verify_bundle(assets)["golden_difference"] < 1e-6
     assert os.listdir(assets.parent) == ["bundle"]
-
-
-def test_an_app_that_runs_no_spans_keeps_its_bundle(bundle, tmp_path):
-    assets = tmp_path / "app" / "src" / "main" / "assets" / "bundle"
-    assets.mkdir(parents=True)
-    (assets / "old.txt").write_text("old")
-    spans = tmp_path / "spans"
-    spans.mkdir()
-    info = read_json(bundle / "bundle.json")
-    info["task"]["type"] = "span"
-    (spans / "bundle.json").write_text(json.dumps(info))
-    with pytest.raises(TinyBertError, match=r"spans answers questions; the app"):
-        put_into_app(spans, tmp_path)
-    assert os.listdir(assets) == ["old.txt"]
 
 
 def test_a_folder_that_is_no_app_is_refused(bundle, tmp_path):

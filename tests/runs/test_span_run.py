@@ -158,7 +158,13 @@ def test_the_exported_file_answers_as_the_student(finished):
     # 11 contexts of the 32 want two windows.
     assert figures["verified_on"] == 32 + 11
     info = read_json(run.exports / "float32" / "bundle.json")
-    assert info["task"] == {"name": "squad_v1", "type": "span", "num_texts": 2}
+    assert info["task"] == {
+        "name": "squad_v1",
+        "type": "span",
+        "num_texts": 2,
+        "has_unanswerable": False,
+        "windows": {"doc_stride": 4, "max_query_tokens": 2, "max_answer_tokens": 3},
+    }
     assert info["accuracy"]["model"]["f1"] == figures["f1"]
     assert set(run.read_results()["latency"]) == {"teacher", "student"}
 

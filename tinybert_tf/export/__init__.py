@@ -11,6 +11,7 @@ from tinybert_tf.errors import TinyBertError
 # not wait for TensorFlow, and training does not want LiteRT.
 _MODULES = {
     "bundle": ("TaskCard", "check_app", "export_bundle", "plan_lengths", "put_into_app"),
+    "spans": ("SpanCard",),
     "verify": ("open_bundle", "verify_bundle"),
     "conversion": ("convert",),
     "metadata": ("ModelCard",),

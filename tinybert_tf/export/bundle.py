@@ -18,9 +18,16 @@ from tinybert_tf.export import runtime
 from tinybert_tf.export._comparison import Comparison, compare_with_keras
 from tinybert_tf.export._golden import make_golden
 from tinybert_tf.export._tokenizer import mediapipe_problem, schema_version, tokenizer_info
-from tinybert_tf.export.conversion import check_lengths, convert, output_names, signature_names
+from tinybert_tf.export.conversion import (
+    check_lengths,
+    convert,
+    is_span_classifier,
+    output_names,
+    signature_names,
+)
 from tinybert_tf.export.metadata import ModelCard, add_metadata
 from tinybert_tf.export.profiles import DEFAULT_PROFILE, Profile, load_profile
+from tinybert_tf.export.spans import SpanCard, golden_windows, make_span_golden
 from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.models import BertSpanClassifier, BertTextClassifier
 from tinybert_tf.tokenization import BertPreprocessor
@@ -42,12 +49,14 @@ class TaskCard:
         split: str. Which of the task's data the files are compared with Keras on.
         score: see `compare_with_keras`.
         best_metric: see `compare_with_keras`.
+        spans: `SpanCard`. Of questions and contexts; of no meaning for other tasks.
     """
 
     name: str = "task"
     split: str = "test"
     score: Callable | None = None
     best_metric: float = 1.0
+    spans: SpanCard = dataclasses.field(default_factory=SpanCard)
 
 
 def export_bundle(
@@ -198,6 +207,10 @@ def _make_files(
     files, checks = {"vocab.txt": _lines(export.preprocessor.tokenizer.get_vocabulary())}, {}
     if export.labels:
         files["labels.txt"] = _lines(export.labels)
+    # Before the minutes of a conversion, as a question may leave no room for its context.
+    windows = None
+    if is_span_classifier(export.model):
+        windows = golden_windows(export.preprocessor, task.spans)
     expected = runtime.keras_outputs(export.model, encoded)
     for name, lengths in export.plan.items():
         content = convert(export.model, lengths, export.profile, calibration)
@@ -214,7 +227,11 @@ def _make_files(
         )
         files[name] = content
     models = {name: files[name] for name in export.plan}
-    files["golden.json"] = _json(make_golden(models, export.preprocessor, _num_texts(encoded)))
+    if windows is None:
+        golden = make_golden(models, export.preprocessor, _num_texts(encoded))
+    else:
+        golden = make_span_golden(models, windows, task.spans)
+    files["golden.json"] = _json(golden)
     return files, checks
 
 
@@ -263,16 +280,9 @@ def put_into_app(bundle: str | os.PathLike, app: str | os.PathLike) -> pathlib.P
         The folder in the app's assets.
 
     Raises:
-        TinyBertError: if the app is not there, or the bundle is for questions and contexts,
-            which it does not run.
+        TinyBertError: if the app is not there.
     """
     check_app(app)
-    info = json.loads((pathlib.Path(bundle) / "bundle.json").read_bytes())
-    if info["task"]["type"] == "span":
-        raise TinyBertError(
-            f"{bundle} answers questions; the app runs classifications and regressions alone. "
-            "The app was left as it is."
-        )
     assets = pathlib.Path(app) / "app" / "src" / "main" / "assets" / "bundle"
     assets.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=assets.parent, prefix=".partial-") as aside:
@@ -290,7 +300,9 @@ def _leave_out_static_model(folder: pathlib.Path) -> None:
     (folder / MODEL).unlink()
     golden = json.loads((folder / "golden.json").read_bytes())
     for example in golden["examples"]:
-        del example["outputs"][MODEL]
+        for part in (example, *example.get("windows", ())):
+            for key in {"outputs", "answers", "no_answer_scores"} & part.keys():
+                del part[key][MODEL]
     (folder / "golden.json").write_bytes(_json(golden))
     info = json.loads((folder / "bundle.json").read_bytes())
     del info["files"][MODEL]
@@ -323,7 +335,7 @@ def _info(
 ) -> dict:
     """Returns what bundle.json says, without its seal."""
     names = output_names(export.model)
-    kinds = {"probability": "classification", "score": "regression"}
+    kind = {"probability": "classification", "score": "regression"}.get(names[0], "span")
     card, profile, tokenizer = export.card, export.profile, export.preprocessor.tokenizer
     mediapipe = {}
     if export.mediapipe_problem:
@@ -337,8 +349,9 @@ def _info(
         "license": card.license,
         "task": {
             "name": export.task.name,
-            "type": kinds.get(names[0], "span"),
+            "type": kind,
             "num_texts": num_texts,
+            **(export.task.spans.info() if kind == "span" else {}),
         },
         "labels": export.labels,
         "tokenizer": tokenizer_info(tokenizer),

@@ -1,6 +1,7 @@
 """Checks a bundle as an app does, and more: is it whole, and does it do what it says?"""
 
 import hashlib
+import itertools
 import json
 import lzma
 import os
@@ -8,6 +9,7 @@ import pathlib
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 
 import jsonschema
 import numpy as np
@@ -20,6 +22,7 @@ from tinybert_tf.export._golden import run_ids, tokenize
 from tinybert_tf.export._tokenizer import SCHEMA_VERSION, load_bundle_tokenizer
 from tinybert_tf.export.bundle import MODEL, MULTI_MODEL, seal
 from tinybert_tf.export.runtime import TfliteModel
+from tinybert_tf.export.spans import SpanCard, run_window, window_ids
 from tinybert_tf.strict import strict_keyword_dataclass
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer, load_vocabulary
 
@@ -33,19 +36,59 @@ _BROKEN_ARCHIVE = (
 
 
 @strict_keyword_dataclass
-class _GoldenExample:
-    """An example of golden.json; see `make_golden`."""
+class _GoldenRun:
+    """What a model is given, and what it makes of it."""
 
-    texts: list[str]
     token_ids: list[int]
     segment_ids: list[int]
     outputs: dict[str, dict[str, list[float]]]
 
 
 @strict_keyword_dataclass
+class _GoldenExample(_GoldenRun):
+    """An example of golden.json; see `make_golden`."""
+
+    texts: list[str]
+
+    @property
+    def runs(self) -> list[_GoldenRun]:
+        return [self]
+
+
+@strict_keyword_dataclass
+class _GoldenAnswer:
+    """See `SpanAnswer`."""
+
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+@strict_keyword_dataclass
+class _GoldenQuestion:
+    """A question of golden.json; see `make_span_golden`."""
+
+    texts: list[str]
+    windows: list[_GoldenRun]
+    answers: dict[str, list[_GoldenAnswer]]
+    no_answer_scores: dict[str, float | None]
+
+    @property
+    def runs(self) -> list[_GoldenRun]:
+        return self.windows
+
+
+@strict_keyword_dataclass
 class _Golden:
     schema_version: int
     examples: list[_GoldenExample]
+
+
+@strict_keyword_dataclass
+class _SpanGolden:
+    schema_version: int
+    examples: list[_GoldenQuestion]
 
 
 def verify_bundle(path: str | os.PathLike) -> dict:
@@ -219,20 +262,22 @@ def _read_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel
         raise TinyBertError(f"{path} is of no version known here, or empty.")
     try:
         # The bytes: in them, half a surrogate pair is found, too.
-        examples = pydantic.TypeAdapter(_Golden).validate_json(path.read_bytes()).examples
+        form = _SpanGolden if info["task"]["type"] == "span" else _Golden
+        examples = pydantic.TypeAdapter(form).validate_json(path.read_bytes()).examples
     except pydantic.ValidationError as error:
         problem = error.errors()[0]
         what = f"{'.'.join(map(str, problem['loc']))} {problem['msg']}".strip()
         raise TinyBertError(f"{path} holds no golden examples: {what}.") from error
     for i, example in enumerate(examples):
-        if len(example.texts) != info["task"]["num_texts"] or not (
-            models.keys() <= example.outputs.keys()
-        ):
-            raise TinyBertError(
-                f"{path}, example {i}: has {len(example.texts)} texts and outputs of "
-                f"{', '.join(example.outputs) or 'nothing'}; expected "
-                f"{info['task']['num_texts']} and those of {', '.join(models)}."
-            )
+        for run in example.runs:
+            if len(example.texts) != info["task"]["num_texts"] or not (
+                models.keys() <= run.outputs.keys()
+            ):
+                raise TinyBertError(
+                    f"{path}, example {i}: has {len(example.texts)} texts and outputs of "
+                    f"{', '.join(run.outputs) or 'nothing'}; expected "
+                    f"{info['task']['num_texts']} and those of {', '.join(models)}."
+                )
     return examples
 
 
@@ -242,23 +287,36 @@ def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteMode
     longest = max(max(model.signatures.values()) for model in models.values())
     preprocessor = BertPreprocessor(tokenizer, longest)
     largest = 0.0
-    tokenized = tokenize(preprocessor, [example.texts for example in examples])
+    tokenized = _tokenize(preprocessor, info, [tuple(example.texts) for example in examples])
+    run = run_window if info["task"]["type"] == "span" else run_ids
     for i, (example, ids) in enumerate(zip(examples, tokenized, strict=True)):
-        if ids != (example.token_ids, example.segment_ids):
+        if ids != [(row.token_ids, row.segment_ids) for row in example.runs]:
             raise TinyBertError(
                 f"{path}, example {i}: other token ids than the vocabulary gives. The bundle "
                 "was made with another tokenizer."
             )
-        for name, model in models.items():
-            difference = _compare(f"{folder / name}, golden example {i}", model, example, name)
-            largest = max(largest, difference)
+        for row in example.runs:
+            for name, model in models.items():
+                where = f"{folder / name}, golden example {i}"
+                outputs = run(model, row.token_ids, row.segment_ids)
+                largest = max(largest, _compare(where, outputs, row.outputs[name]))
     return largest
 
 
-def _compare(where: str, model: TfliteModel, example: _GoldenExample, name: str) -> float:
-    """Returns the largest difference of a model's outputs to those of a golden example."""
-    outputs = run_ids(model, example.token_ids, example.segment_ids)
-    expected, largest = example.outputs[name], 0.0
+def _tokenize(
+    preprocessor: BertPreprocessor, info: dict, texts: Sequence[tuple[str, ...]]
+) -> list[list[tuple[list[int], list[int]]]]:
+    """Returns for each example the token ids and segment ids of what a model is run on."""
+    if info["task"]["type"] != "span":
+        return [[ids] for ids in tokenize(preprocessor, texts)]
+    windows = SpanCard.of(info["task"]).encode(preprocessor, texts)
+    ids, splits = window_ids(windows), windows.example_splits
+    return [ids[first:last] for first, last in itertools.pairwise(splits)]
+
+
+def _compare(where: str, outputs: dict, expected: dict) -> float:
+    """Returns the largest difference of a model's outputs to those of golden.json."""
+    largest = 0.0
     sizes = {key: len(values) for key, values in outputs.items()}
     if sizes != {key: len(values) for key, values in expected.items()}:
         raise TinyBertError(f"{where}: golden.json has other outputs than {sizes}.")

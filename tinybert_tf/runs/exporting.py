@@ -63,7 +63,7 @@ def export_student(
         sequence_length=length,
         lengths=options.lengths,
         calibration=calibration,
-        task=export.TaskCard(steps.task.name, split, score, steps.best_metric),
+        task=steps.task_card(split, score),
         card=export.ModelCard(
             options.name or run.path.resolve().name,
             options.description,

@@ -1,9 +1,11 @@
 """What the steps of a run do for tasks of answering questions with spans of a context."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
+from tinybert_tf import export
 from tinybert_tf.checkpoints.locations import check_class
 from tinybert_tf.data import (
     EncodedExamples,
@@ -30,8 +32,6 @@ class SpanTaskSteps:
         config: `RunConfig`. Of a `SpanTask`.
     """
 
-    # The official scripts speak of percent.
-    best_metric = 100.0
     classifier = BertSpanClassifier
 
     def __init__(self, config: RunConfig):
@@ -123,3 +123,9 @@ class SpanTaskSteps:
             return span_metrics(self.task, windows, answers)
 
         return windows.encoded, score
+
+    def task_card(self, split: str, score: Callable) -> "export.TaskCard":
+        """Returns what a bundle says of the task."""
+        spans = export.SpanCard(self.task.has_unanswerable, **dataclasses.asdict(self._options))
+        # The official scripts speak of percent.
+        return export.TaskCard(self.task.name, split, score, best_metric=100.0, spans=spans)

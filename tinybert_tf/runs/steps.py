@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tinybert_tf import export
 from tinybert_tf.data import EncodedExamples, Examples
 from tinybert_tf.evaluation import Evaluator
 from tinybert_tf.models import BertEncoder
@@ -30,8 +31,6 @@ class TaskSteps(Protocol):
     task: Any
     # `BertTextClassifier` or `BertSpanClassifier`.
     classifier: type
-    # What the metrics of a model without errors are.
-    best_metric: float
 
     def new_classifier(self, encoder: BertEncoder, preprocessor: BertPreprocessor) -> Any:
         """Returns a model with a new head for the task."""
@@ -79,6 +78,9 @@ class TaskSteps(Protocol):
         self, examples: Any, preprocessor: BertPreprocessor
     ) -> tuple[Examples | EncodedExamples, Callable[[np.ndarray, Any], dict[str, float]]]:
         """Returns what `export_bundle` takes as examples, and the `score` of its `TaskCard`."""
+
+    def task_card(self, split: str, score: Callable) -> "export.TaskCard":
+        """Returns what a bundle says of the task."""
 
 
 _STEPS: dict[str, Callable[[RunConfig], TaskSteps]] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinybert_tf import export
 from tinybert_tf.checkpoints.locations import check_class
 from tinybert_tf.checkpoints.teachers import name_outputs
 from tinybert_tf.data import (
@@ -36,8 +37,6 @@ class TextTaskSteps:
         config: `RunConfig`. Of a `Task`.
     """
 
-    # What the metrics of a model without errors are.
-    best_metric = 1.0
     classifier = BertTextClassifier
 
     def __init__(self, config: RunConfig):
@@ -162,3 +161,7 @@ class TextTaskSteps:
     ) -> tuple[Examples, Callable]:
         """Returns what `export_bundle` takes as examples, and the `score` of its `TaskCard`."""
         return examples, functools.partial(compute_metrics, self.task)
+
+    def task_card(self, split: str, score: Callable) -> "export.TaskCard":
+        """Returns what a bundle says of the task."""
+        return export.TaskCard(self.task.name, split, score)

@@ -12,11 +12,10 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 import org.tinybert.demo.core.Bundle
-import org.tinybert.demo.core.BundleException
 import org.tinybert.demo.core.BundleSource
 import org.tinybert.demo.core.EngineFactory
 import org.tinybert.demo.core.FolderSource
-import org.tinybert.demo.core.TextClassifier
+import org.tinybert.demo.core.TextModel
 import org.tinybert.demo.core.ZipSource
 
 /**
@@ -34,14 +33,14 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
     /**
      * The bundle that was picked, otherwise the one in the assets.
      *
-     * @throws BundleException if there is neither
+     * @throws AppException if there is neither
      */
     fun current(): BundleSource = if (stored.exists()) storedSource() else builtIn()
 
     /**
      * Forgets the bundle that was picked.
      *
-     * @throws BundleException if the app has none of its own
+     * @throws AppException if the app has none of its own
      */
     fun useBuiltIn(): BundleSource {
         val source = builtIn()
@@ -52,8 +51,8 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
     /**
      * Copies a bundle into the app, once it is known to run; the one before stays if it is refused.
      *
-     * @throws BundleException if it cannot be read or is refused
-     * @throws org.tinybert.demo.core.EngineException if the runtime refuses its model
+     * @throws AppException if it cannot be copied
+     * @throws org.tinybert.demo.core.ProblemException if it is refused, or its model
      */
     fun import(uri: Uri): BundleSource {
         val picked = File(context.cacheDir, "picked.zip")
@@ -63,7 +62,7 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
             unpacked.deleteRecursively()
             unpack(picked, unpacked)
             val bundle = Bundle.read(FolderSource(unpacked), factory.runtimeVersion)
-            TextClassifier.open(bundle, factory).close()
+            TextModel.open(bundle, factory).close()
             stored.deleteRecursively()
             if (!unpacked.renameTo(stored)) throw notWritable()
         } finally {
@@ -79,14 +78,14 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
             if (!folder.mkdirs()) throw notWritable()
             bundle.copyTo(folder)
         } catch (failure: IOException) {
-            throw unreadable(failure.message)
+            throw unreadable(failure)
         }
     }
 
     private fun storedSource() = OnceChecked(FolderSource(stored), record("stored"))
 
     private fun builtIn(): BundleSource {
-        if (!hasBuiltIn) throw BundleException(context.getString(R.string.no_bundle))
+        if (!hasBuiltIn) throw AppException(R.string.no_bundle)
         return OnceChecked(assets, record("built_in"))
     }
 
@@ -99,10 +98,10 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
                 ?: throw FileNotFoundException(uri.toString())
             input.use { target.outputStream().use { output -> copyAtMost(input, output) } }
         } catch (failure: IOException) {
-            throw unreadable(failure.message)
+            throw unreadable(failure)
         } catch (failure: SecurityException) {
             // The app that offers the file may have withdrawn it.
-            throw unreadable(failure.message)
+            throw unreadable(failure)
         }
     }
 
@@ -114,16 +113,16 @@ class BundleLibrary(private val context: Context, private val factory: EngineFac
             if (count < 0) return
             total += count
             if (total > MAX_MEGABYTES * 1_000_000L) {
-                throw BundleException(context.getString(R.string.bundle_too_large, MAX_MEGABYTES))
+                throw AppException(R.string.bundle_too_large, MAX_MEGABYTES)
             }
             output.write(chunk, 0, count)
         }
     }
 
-    private fun notWritable() = unreadable("the app's storage is not writable")
+    private fun notWritable() = AppException(R.string.storage_not_writable)
 
-    private fun unreadable(reason: String?) =
-        BundleException(context.getString(R.string.bundle_unreadable, reason.orEmpty()))
+    private fun unreadable(failure: Exception) =
+        AppException(R.string.bundle_unreadable, failure.message.orEmpty(), cause = failure)
 
     private companion object {
         const val CHUNK_BYTES = 1 shl 16

@@ -10,7 +10,7 @@ import android.view.View
 import android.widget.Toast
 import org.tinybert.demo.core.BundleInfo
 import org.tinybert.demo.core.BundleSource
-import org.tinybert.demo.core.ClassifierState
+import org.tinybert.demo.core.ModelState
 import org.tinybert.demo.core.SavedState
 
 /** The one screen: passes what the user does to the presenter, and the presenter's states on. */
@@ -36,6 +36,8 @@ class MainActivity : Activity() {
         screen.onText = session.presenter::onText
         screen.onOpen = ::pickBundle
         screen.onBuiltIn = { open(session.library::useBuiltIn) }
+        // Restoring the views took the mark off the answer.
+        render(session.presenter.state)
     }
 
     override fun onStart() {
@@ -95,9 +97,9 @@ class MainActivity : Activity() {
         }
     }
 
-    private fun render(state: ClassifierState) {
-        if (state is ClassifierState.Ready) session.info = state.info
-        if (state is ClassifierState.Result) session.info = state.info
+    private fun render(state: ModelState) {
+        if (state is ModelState.Ready) session.info = state.info
+        if (state is ModelState.Result) session.info = state.info
         screen.render(state)
     }
 

@@ -2,11 +2,17 @@ package org.tinybert.demo.app
 
 import android.text.InputFilter
 import android.text.Spanned
+import android.text.TextPaint
+import android.text.style.CharacterStyle
+import android.text.style.UpdateAppearance
 import android.view.View
 import android.widget.EditText
 import android.widget.TextView
+import org.tinybert.demo.core.Answer
+import org.tinybert.demo.core.Answers
 import org.tinybert.demo.core.BundleInfo
-import org.tinybert.demo.core.ClassifierState
+import org.tinybert.demo.core.ModelState
+import org.tinybert.demo.core.TaskType
 
 /**
  * The views of the main screen: shows states, reports what the user does, decides nothing.
@@ -60,30 +66,36 @@ class MainScreen(
         textBox.setSelection(textBox.length())
     }
 
-    fun render(state: ClassifierState) {
-        val error = state as? ClassifierState.Error
+    fun render(state: ModelState) {
+        val error = state as? ModelState.Error
         val isFailure = error != null && error.info == null
-        loading.setShown(state == ClassifierState.Loading)
+        loading.setShown(state == ModelState.Loading)
         failure.setShown(isFailure)
-        content.setShown(state != ClassifierState.Loading && !isFailure)
+        content.setShown(state != ModelState.Loading && !isFailure)
+        clearMark()
         when (state) {
-            ClassifierState.Loading -> Unit
-            is ClassifierState.Ready -> {
+            ModelState.Loading -> Unit
+            is ModelState.Ready -> {
                 showModel(state.info)
-                showNotice(root.context.getString(R.string.ready), R.style.Text_Caption)
+                val isQuestion = state.info.task.type == TaskType.SPAN
+                val text = if (isQuestion) R.string.ready_question else R.string.ready
+                showNotice(root.context.getString(text), R.style.Text_Caption)
             }
-            is ClassifierState.Result -> {
+            is ModelState.Result -> {
                 showModel(state.info)
                 notice.setShown(false)
                 result.show(state)
+                val answers = state.outcome as? Answers
+                answers?.answer?.let { markAnswer(it, state.texts.last()) }
             }
-            is ClassifierState.Error -> {
+            is ModelState.Error -> {
                 // A screen that was just made, as after a turn of the device, shows no model yet.
                 state.info?.let { showModel(it) }
+                val message = root.context.describe(state.failure)
                 if (isFailure) {
-                    failure.findViewById<TextView>(R.id.failure_message).text = state.message
+                    failure.findViewById<TextView>(R.id.failure_message).text = message
                 } else {
-                    showNotice(state.message, R.style.Text_Error)
+                    showNotice(message, R.style.Text_Error)
                 }
             }
         }
@@ -96,8 +108,32 @@ class MainScreen(
             info.name,
             info.quantization.profile,
         )
-        textBox.setHint(if (isPair) R.string.first_text_hint else R.string.text_hint)
+        val isQuestion = info.task.type == TaskType.SPAN
+        textBox.setHint(
+            when {
+                isQuestion -> R.string.context_hint
+                isPair -> R.string.first_text_hint
+                else -> R.string.text_hint
+            },
+        )
+        secondBox.setHint(if (isQuestion) R.string.question_hint else R.string.second_text_hint)
+        secondBox.minLines = if (isQuestion) 1 else textBox.minLines
         secondBox.setShown(isPair)
+    }
+
+    /** Marks an answer in its context, unless that has changed since. */
+    private fun markAnswer(answer: Answer, context: String) {
+        val text = textBox.text
+        if (!context.contentEquals(text)) return
+        val mark = AnswerMark(root.context.getColor(R.color.answer))
+        text.setSpan(mark, answer.start, answer.end, Spanned.SPAN_EXCLUSIVE_EXCLUSIVE)
+        // Whoever edits the context stays where the cursor is.
+        if (!textBox.isFocused) textBox.bringPointIntoView(answer.start)
+    }
+
+    private fun clearMark() {
+        val text = textBox.text
+        text.getSpans(0, text.length, AnswerMark::class.java).forEach { text.removeSpan(it) }
     }
 
     private fun showNotice(message: String, appearance: Int) {
@@ -142,6 +178,13 @@ class MainScreen(
             if (kept != null) onCut()
             return kept
         }
+    }
+}
+
+/** The colour behind an answer; unlike Android's own spans it is not saved with the text. */
+internal class AnswerMark(private val color: Int) : CharacterStyle(), UpdateAppearance {
+    override fun updateDrawState(paint: TextPaint) {
+        paint.bgColor = color
     }
 }
 

@@ -7,10 +7,13 @@ import android.widget.ProgressBar
 import android.widget.Switch
 import android.widget.TextView
 import kotlin.math.roundToInt
+import org.tinybert.demo.core.Answer
+import org.tinybert.demo.core.Answers
 import org.tinybert.demo.core.BundleInfo
 import org.tinybert.demo.core.Classification
-import org.tinybert.demo.core.ClassifierState
 import org.tinybert.demo.core.LabelScore
+import org.tinybert.demo.core.ModelState
+import org.tinybert.demo.core.Outcome
 import org.tinybert.demo.core.RuntimeVersion
 
 /**
@@ -37,19 +40,47 @@ class ResultView(private val root: View, private val runtimeVersion: () -> Strin
 
     fun hide() = root.setShown(false)
 
-    fun show(state: ClassifierState.Result) {
-        val isClassification = state.info.labels.isNotEmpty()
-        val scores = state.classification.scores
-        val best = scores.maxBy { it.score }
-        set(R.id.headline, if (isClassification) headline(best) else format.number(best.score))
-        // A regression's score has no bounds that a bar could show.
-        classes = if (isClassification) scores else emptyList()
-        showBars()
+    fun show(state: ModelState.Result) {
+        when (val outcome = state.outcome) {
+            is Classification -> showScores(outcome, state.info.labels.isNotEmpty())
+            is Answers -> showAnswers(outcome)
+        }
         showLatency(state)
         showSlowRuntime(state.info)
-        showTokens(state.classification)
+        showTokens(state.outcome)
         root.setShown(true)
     }
+
+    private fun showScores(classification: Classification, hasClasses: Boolean) {
+        val scores = classification.scores
+        val best = scores.maxBy { it.score }
+        set(R.id.headline, if (hasClasses) headline(best) else format.number(best.score))
+        // A regression's score has no bounds that a bar could show.
+        classes = if (hasClasses) scores else emptyList()
+        showBars()
+        setOrHide(R.id.next_answers, null)
+        setOrHide(R.id.windows, null)
+        val count = classification.tokens.size
+        val truncated = context.resources.getQuantityString(R.plurals.truncated, count, count)
+        setOrHide(R.id.truncated, truncated.takeIf { classification.isTruncated })
+    }
+
+    private fun showAnswers(answers: Answers) {
+        val best = answers.answer
+        set(R.id.headline, best?.let { quoted(it) } ?: context.getString(R.string.no_answer))
+        val others = answers.answers.filter { it != best }.take(NEXT_ANSWERS)
+        val next = context.getString(R.string.next_answers, others.joinToString { quoted(it) })
+        setOrHide(R.id.next_answers, next.takeIf { others.isNotEmpty() })
+        classes = emptyList()
+        showBars()
+        val count = answers.windowCount
+        val windows = context.resources.getQuantityString(R.plurals.windows, count, count)
+        setOrHide(R.id.windows, windows.takeIf { count > 1 })
+        val cut = context.getString(R.string.question_cut)
+        setOrHide(R.id.truncated, cut.takeIf { answers.isTruncated })
+    }
+
+    private fun quoted(answer: Answer) = context.getString(R.string.answer, answer.text)
 
     /** The bars of the likeliest classes first, if there are many. */
     private fun showBars() {
@@ -73,8 +104,8 @@ class ResultView(private val root: View, private val runtimeVersion: () -> Strin
         bar.setProgress((label.score * bar.max).roundToInt(), true)
     }
 
-    private fun showLatency(state: ClassifierState.Result) {
-        set(R.id.last_run_value, milliseconds(state.classification.nanoseconds))
+    private fun showLatency(state: ModelState.Result) {
+        set(R.id.last_run_value, milliseconds(state.outcome.nanoseconds))
         set(R.id.median_value, milliseconds(state.latency.median))
         set(R.id.p90_value, milliseconds(state.latency.p90))
     }
@@ -82,25 +113,16 @@ class ResultView(private val root: View, private val runtimeVersion: () -> Strin
     private fun showSlowRuntime(info: BundleInfo) {
         val present = RuntimeVersion.of(runtimeVersion())
         val fast = info.fastRuntime
-        val isSlow = fast != null && present < fast
-        root.findViewById<View>(R.id.slow_runtime).setShown(isSlow)
-        if (isSlow) {
-            set(R.id.slow_runtime, context.getString(R.string.slow_runtime, "$present", "$fast"))
-        }
+        val hint = context.getString(R.string.slow_runtime, "$present", "$fast")
+        setOrHide(R.id.slow_runtime, hint.takeIf { fast != null && present < fast })
     }
 
-    private fun showTokens(classification: Classification) {
-        val count = classification.tokens.size
+    private fun showTokens(outcome: Outcome) {
         set(
             R.id.tokens_used_value,
-            context.getString(R.string.tokens_of, count, classification.signatureLength),
+            context.getString(R.string.tokens_of, outcome.tokens.size, outcome.signatureLength),
         )
-        set(
-            R.id.truncated,
-            context.resources.getQuantityString(R.plurals.truncated, count, count),
-        )
-        root.findViewById<View>(R.id.truncated).setShown(classification.isTruncated)
-        tokens.text = classification.tokens.joinToString("  ")
+        tokens.text = outcome.tokens.joinToString("  ")
     }
 
     private fun headline(label: LabelScore) =
@@ -113,7 +135,15 @@ class ResultView(private val root: View, private val runtimeVersion: () -> Strin
         root.findViewById<TextView>(id).text = text
     }
 
+    private fun setOrHide(id: Int, text: String?) {
+        set(id, text.orEmpty())
+        root.findViewById<View>(id).setShown(text != null)
+    }
+
     private companion object {
+        /** More than one glance takes in. */
+        const val NEXT_ANSWERS = 2
+
         /** More would push the rest of the result off the screen. */
         const val MOST_BARS = 5
     }

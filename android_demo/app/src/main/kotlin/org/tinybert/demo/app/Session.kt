@@ -6,7 +6,7 @@ import java.io.Closeable
 import java.util.concurrent.Executor
 import java.util.concurrent.Executors
 import org.tinybert.demo.core.BundleInfo
-import org.tinybert.demo.core.ClassifierPresenter
+import org.tinybert.demo.core.ModelPresenter
 import org.tinybert.demo.core.ExecutorScheduler
 import org.tinybert.demo.core.SavedState
 
@@ -16,7 +16,7 @@ class Session(application: DemoApplication, saved: SavedState) : Closeable {
 
     val library = BundleLibrary(application, application.engineFactory)
 
-    val presenter: ClassifierPresenter
+    val presenter: ModelPresenter
 
     /** Of the bundle that is open; null before there is one. */
     var info: BundleInfo? = null
@@ -24,7 +24,7 @@ class Session(application: DemoApplication, saved: SavedState) : Closeable {
     init {
         val handler = Handler(Looper.getMainLooper())
         val main = Executor { handler.post(it) }
-        presenter = ClassifierPresenter(
+        presenter = ModelPresenter(
             application.engineFactory,
             ExecutorScheduler(executor),
             main,

@@ -8,14 +8,15 @@ import org.tensorflow.lite.TensorFlowLite
 import org.tinybert.demo.core.Engine
 import org.tinybert.demo.core.EngineException
 import org.tinybert.demo.core.EngineFactory
+import org.tinybert.demo.core.Problem
 
 /** Makes engines over `org.tensorflow.lite`, which TensorFlow Lite and LiteRT both bring. */
 object TensorFlowLiteEngineFactory : EngineFactory {
     override val runtimeVersion: String
-        get() = orEngineException("cannot be loaded") { TensorFlowLite.runtimeVersion() }
+        get() = orEngineException(Problem.RUNTIME_MISSING) { TensorFlowLite.runtimeVersion() }
 
     override fun create(model: ByteBuffer): Engine =
-        orEngineException("refuses the model") {
+        orEngineException(Problem.MODEL_REFUSED) {
             // One thread: in this API the number of threads does not reach XNNPACK.
             val options = Interpreter.Options().setNumThreads(1).setUseXNNPACK(true)
             TensorFlowLiteEngine(Interpreter(model, options))
@@ -33,16 +34,17 @@ private class TensorFlowLiteEngine(private val interpreter: Interpreter) : Engin
         ids: IntArray,
         segmentIds: IntArray,
         mask: IntArray,
-    ): FloatArray = orEngineException("failed to run the model") {
-        val name = interpreter.getSignatureOutputs(signature).single()
-        val output = interpreter.getOutputTensorFromSignature(name, signature)
-        val values = FloatArray(output.numElements())
+    ): Map<String, FloatArray> = orEngineException(Problem.RUN_FAILED) {
+        val values = interpreter.getSignatureOutputs(signature).associateWith { name ->
+            val output = interpreter.getOutputTensorFromSignature(name, signature)
+            FloatArray(output.numElements())
+        }
         val inputs = mapOf<String, Any>(
             IDS to IntBuffer.wrap(ids),
             SEGMENT_IDS to IntBuffer.wrap(segmentIds),
             MASK to IntBuffer.wrap(mask),
         )
-        val outputs = mapOf<String, Any>(name to FloatBuffer.wrap(values))
+        val outputs = values.mapValues<String, FloatArray, Any> { FloatBuffer.wrap(it.value) }
         interpreter.runSignature(inputs, outputs, signature)
         values
     }
@@ -57,14 +59,13 @@ private class TensorFlowLiteEngine(private val interpreter: Interpreter) : Engin
 }
 
 /** The runtime throws unchecked exceptions, and an error if there is no library for the device. */
-private fun <T> orEngineException(what: String, call: () -> T): T = try {
+private fun <T> orEngineException(problem: Problem, call: () -> T): T = try {
     call()
 } catch (failure: RuntimeException) {
-    throw EngineException("TensorFlow Lite $what: ${failure.message}", failure)
+    throw EngineException(problem, reason(failure), cause = failure)
 } catch (failure: UnsatisfiedLinkError) {
-    throw EngineException(
-        "TensorFlow Lite cannot be loaded: this app was built without the library for this " +
-            "device's processor (${failure.message})",
-        failure,
-    )
+    throw EngineException(Problem.RUNTIME_MISSING, reason(failure), cause = failure)
 }
+
+private fun reason(failure: Throwable) =
+    (failure.message ?: failure.javaClass.simpleName).trim().removeSuffix(".")

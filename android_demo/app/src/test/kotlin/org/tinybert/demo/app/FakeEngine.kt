@@ -5,10 +5,12 @@ import java.util.concurrent.CopyOnWriteArrayList
 import org.tinybert.demo.core.Engine
 import org.tinybert.demo.core.EngineException
 import org.tinybert.demo.core.EngineFactory
+import org.tinybert.demo.core.Problem
 
 /**
  * Stands in for a model: of two outputs, the second is 0.9 if the word "good" is among the tokens,
- * otherwise 0.2; of one output, the number of tokens; of more, they rise from first to last.
+ * otherwise 0.2; of one output, the number of tokens; of more, they rise from first to last. Of
+ * questions the answers begin with "good" and end with "film".
  */
 class FakeEngine(private val factory: FakeEngineFactory, private val outputCount: Int) : Engine {
     override val signatures = mapOf("serving_default" to LENGTH)
@@ -18,8 +20,20 @@ class FakeEngine(private val factory: FakeEngineFactory, private val outputCount
         ids: IntArray,
         segmentIds: IntArray,
         mask: IntArray,
-    ): FloatArray {
-        factory.failure?.let { throw EngineException(it) }
+    ): Map<String, FloatArray> {
+        factory.failure?.let { throw EngineException(Problem.RUN_FAILED, it) }
+        if (factory.answersQuestions) {
+            return mapOf("start_logits" to logits(ids, "good"), "end_logits" to logits(ids, "film"))
+        }
+        val name = if (outputCount == 1) "score" else "probability"
+        return mapOf(name to scores(ids, mask))
+    }
+
+    private fun logits(ids: IntArray, word: String) = FloatArray(ids.size) {
+        if (it == 0) factory.noAnswerLogit else if (ids[it] == VOCABULARY.indexOf(word)) 5f else 0f
+    }
+
+    private fun scores(ids: IntArray, mask: IntArray): FloatArray {
         if (outputCount == 1) return floatArrayOf(mask.sum().toFloat())
         if (outputCount > 2) {
             val sum = outputCount * (outputCount + 1) / 2f
@@ -44,6 +58,13 @@ class FakeEngineFactory : EngineFactory {
 
     /** The number of outputs of the models. */
     var outputCount = 2
+
+    /** Whether the models are for questions. */
+    var answersQuestions = false
+
+    /** At `[CLS]`, of models for questions. */
+    @Volatile
+    var noAnswerLogit = 0f
 
     /** If not null, every run fails with this message. */
     @Volatile

@@ -338,7 +338,7 @@ class MainActivityTest {
             "2.17.0",
         )
         refuses(changed { getJSONObject("tokenizer").put("vocabulary_size", 30522) }, "30522")
-        refuses(changed { getJSONObject("task").put("type", "span") }, "span")
+        refuses(changed { getJSONObject("task").put("type", "span").put("num_texts", 2) }, "task.windows")
         val labels = listOf("a", "b", "c")
         refuses(zipped(writeTestBundle(folder.newFolder(), labels)), "outputs")
         refuses(File(folder.root, "absent.zip"), "read")
@@ -391,7 +391,10 @@ class MainActivityTest {
         engines.failure = "out of memory"
         screen.type("bad")
         screen.waitFor("the message") { screen.isShown(R.id.notice) }
-        assertEquals("out of memory", screen.text(R.id.notice))
+        assertEquals(
+            "TensorFlow Lite failed to run the model: out of memory. Choose another bundle.",
+            screen.text(R.id.notice),
+        )
         assertFalse(screen.isShown(R.id.result))
         engines.failure = null
         screen.type("good film")

@@ -17,9 +17,9 @@ import org.robolectric.annotation.GraphicsMode
 /**
  * Draws the screens with Android's own graphics code, real bundles, and the app's own runtime.
  *
- * Not among the tests: `-Dtest=Pictures -Dpictures.bundle=FOLDER -Dpictures.classes=FOLDER
- * -Dpictures.output=FOLDER` runs it; the second bundle has many classes. The times in the pictures
- * are of the computer that draws them.
+ * Not among the tests: `-Dtest=Pictures -Dpictures.bundle=FOLDER -Dpictures.questions=FOLDER
+ * -Dpictures.output=FOLDER` runs it; the first bundle is the quickstart's, the second one answers
+ * questions. The times in the pictures are of the computer that draws them.
  */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
@@ -52,7 +52,17 @@ class Pictures {
     fun korean() = drawResult("korean")
 
     @Test
-    fun manyClasses() = drawResult("many_classes", folder("pictures.classes"))
+    fun manyClasses() = drawResult("many_classes") { find<Switch>(R.id.all_classes).performClick() }
+
+    @Test
+    fun question() {
+        addToAssets(folder("pictures.questions"))
+        val screen = Screen.start(shared(CONTEXT))
+        screen.waitFor("the question") { screen.isShown(R.id.second_text) }
+        screen.type(QUESTION, R.id.second_text)
+        screen.waitForResult()
+        draw(screen.activity, "question")
+    }
 
     @Test
     fun failure() {
@@ -72,7 +82,7 @@ class Pictures {
         draw(about.get(), "about")
     }
 
-    private fun drawResult(name: String, bundle: File = this.bundle, act: Screen.() -> Unit = {}) {
+    private fun drawResult(name: String, act: Screen.() -> Unit = {}) {
         addToAssets(bundle)
         val screen = Screen.start(shared(TEXT))
         screen.waitForResult()
@@ -103,8 +113,11 @@ class Pictures {
         Intent(Intent.ACTION_SEND).setType("text/plain").putExtra(Intent.EXTRA_TEXT, text)
 
     private companion object {
-        const val TEXT = "A warm, funny and quietly brilliant little film, even if it drags a " +
-            "bit in the middle."
+        const val TEXT = "turn the heating down a little before we go to bed"
+        const val QUESTION = "When was the lighthouse built?"
+        const val CONTEXT = "The lighthouse on Gull Island was built in 1874 by the engineer Anna " +
+            "Holm. It is 31 metres tall, and its lamp can be seen from a distance of 40 " +
+            "kilometres. Since 1998 it has been a museum, which is open from May to October."
         const val RUNS = 20
     }
 }

@@ -29,4 +29,19 @@ class RealEngineTest {
         val share = Formats().share(scores[best])
         assertEquals("${bundle.info.labels[best]}, $share", screen.text(R.id.headline))
     }
+
+    @Test
+    fun `answers what Python answered`() {
+        val folder = File("../desktop/src/test/resources/span_bundle")
+        val bundle = Bundle.read(FolderSource(folder), TensorFlowLiteEngineFactory.runtimeVersion)
+        val example = bundle.goldenQuestions().first()
+        addToAssets(folder)
+        val screen = Screen.start()
+        screen.type(example.context)
+        screen.type(example.question, R.id.second_text)
+        screen.waitForResult()
+        val answer = example.answers.getValue(bundle.preferredModel).first().text
+        assertEquals("“$answer”", screen.text(R.id.headline))
+        assertEquals(listOf(answer), screen.marked())
+    }
 }

@@ -19,6 +19,14 @@ class Screen(val controller: ActivityController<MainActivity>) {
 
     fun text(id: Int): String = find<TextView>(id).text.toString()
 
+    /** The parts of the first box that are marked as answers. */
+    fun marked(): List<String> {
+        val text = find<EditText>(R.id.text).text
+        return text.getSpans(0, text.length, AnswerMark::class.java).map {
+            text.substring(text.getSpanStart(it), text.getSpanEnd(it))
+        }
+    }
+
     fun isShown(id: Int): Boolean = activity.findViewById<View>(id)?.isShown == true
 
     fun <T : View> find(id: Int): T = activity.findViewById(id)

@@ -81,6 +81,18 @@ fun writeTestBundle(
     return folder
 }
 
+/** As [writeTestBundle], of a model that answers questions in windows of sixteen tokens. */
+fun writeSpanBundle(folder: File, hasUnanswerable: Boolean = false): File =
+    writeTestBundle(folder, labels = emptyList(), textCount = 2) {
+        val windows = JSONObject().put("doc_stride", 4).put("max_query_tokens", 4)
+        getJSONObject("task").put("type", "span").put("has_unanswerable", hasUnanswerable)
+            .put("windows", windows.put("max_answer_tokens", 5))
+        val outputs = listOf("end_logits", "start_logits").map {
+            JSONObject().put("name", it).put("activation", "none")
+        }
+        put("outputs", JSONArray(outputs))
+    }
+
 /** The words that the test texts are made of. */
 val VOCABULARY = listOf("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "film", "good", "bad", ".")
 

@@ -51,12 +51,8 @@ class BertTokenizer(
         val id = vocabulary.idOf(content)
         val spelling =
             if (token.normalized) normalize(content, 0, content.length) else content
-        if (id == null || spelling.isBlank()) {
-            val problem = if (id == null) "is not in the vocabulary" else "is empty in a text"
-            throw BundleException(
-                "$BUNDLE_JSON: the added token \"$content\" $problem. Export the bundle again."
-            )
-        }
+        if (id == null) throw BundleException(Problem.ADDED_TOKEN_UNKNOWN, content)
+        if (spelling.isBlank()) throw BundleException(Problem.ADDED_TOKEN_EMPTY, content)
         (if (token.normalized) normalized else given).add(spelling, id)
     }
 
@@ -72,6 +68,21 @@ class BertTokenizer(
         val words = Words(maxTokens)
         given.split(text, words::addId) { start, end -> addGiven(text, start, end, words) }
         return words.ids()
+    }
+
+    /**
+     * Returns the tokens of a text, without special tokens, and where each is in it.
+     *
+     * @throws IllegalArgumentException if there are added tokens, whose places are not known
+     */
+    fun tokenizeWithPlaces(text: String): PlacedTokens {
+        require(given.isEmpty && normalized.isEmpty) { "The tokenizer has added tokens." }
+        val places = TokenPlaces(text, normalizer)
+        val words = Words(Int.MAX_VALUE, places)
+        normalizer.normalize(text, 0, text.length, words)
+        words.endWord()
+        val ids = words.ids()
+        return PlacedTokens(ids, places.starts(ids.size), places.ends(ids.size))
     }
 
     private fun addGiven(text: String, start: Int, end: Int, words: Words) {
@@ -97,6 +108,8 @@ class BertTokenizer(
 
         override val isFull = false
 
+        override fun startCharacter(index: Int) = Unit
+
         override fun add(codePoint: Int, record: Int) = codePoints.add(codePoint, record)
 
         override fun addSpace() = codePoints.add(SPACE, unicode.record(SPACE))
@@ -106,8 +119,15 @@ class BertTokenizer(
         override fun toString(): String = codePoints.toString()
     }
 
-    /** The word that is being read, and the ids of those before it. */
-    private inner class Words(private val maxTokens: Int) : TextNormalizer.Output {
+    /**
+     * The word that is being read, and the ids of those before it.
+     *
+     * @param places is told where each token is; null if nobody asks
+     */
+    private inner class Words(
+        private val maxTokens: Int,
+        private val places: TokenPlaces? = null,
+    ) : TextNormalizer.Output {
         // A copy that was looked through for added tokens is in order.
         private val word =
             CodePoints(INITIAL_WORD, normalizer.stripAccents && normalized.isEmpty)
@@ -121,10 +141,15 @@ class BertTokenizer(
         override val isFull: Boolean
             get() = count >= maxTokens
 
+        override fun startCharacter(index: Int) {
+            places?.character = index
+        }
+
         override fun add(codePoint: Int, record: Int) {
             val isAlone = unicode.has(record, wordOfItsOwn)
             if (isAlone) endWord()
             if (length < maxCharactersPerWord) word.add(codePoint, record)
+            places?.addToWord()
             length++
             if (isAlone) endWord()
         }
@@ -146,12 +171,13 @@ class BertTokenizer(
 
         fun endWord() {
             if (length > maxCharactersPerWord) {
-                addId(vocabulary.unknownId)
+                addPiece(vocabulary.unknownId, 0, length)
             } else if (length > 0) {
                 addPieces()
             }
             length = 0
             word.clear()
+            places?.endWord()
         }
 
         private fun addPieces() {
@@ -173,13 +199,19 @@ class BertTokenizer(
                 }
                 if (longest == Trie.NO_TOKEN) {
                     count = countBefore
-                    addId(vocabulary.unknownId)
+                    addPiece(vocabulary.unknownId, 0, length)
                     return
                 }
-                addId(longest)
+                addPiece(longest, start, end)
                 start = end
                 root = Vocabulary.CONTINUATION
             }
+        }
+
+        /** Adds the token of the word's code points from [start] to before [end]. */
+        private fun addPiece(id: Int, start: Int, end: Int) {
+            places?.place(count, start, end)
+            addId(id)
         }
 
         fun addId(id: Int) {

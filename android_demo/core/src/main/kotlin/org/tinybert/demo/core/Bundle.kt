@@ -60,11 +60,7 @@ private constructor(
                 ByteBuffer.allocateDirect(file.bytes.toInt()).order(ByteOrder.nativeOrder())
             } catch (failure: OutOfMemoryError) {
                 val megabytes = file.bytes / 1_000_000
-                throw BundleException(
-                    "$name needs $megabytes MB of memory, more than there is. Choose a bundle " +
-                        "with a smaller model.",
-                    failure,
-                )
+                throw BundleException(Problem.MODEL_TOO_LARGE, name, megabytes, cause = failure)
             }
         source.readChecked(name, file) { bytes, count -> buffer.put(bytes, 0, count) }
         buffer.rewind()
@@ -88,28 +84,22 @@ private constructor(
         }
     }
 
-    /** The examples that the exporter ran. @throws BundleException if golden.json cannot be used */
-    fun golden(): List<GoldenExample> {
-        val json = JsonFields.parse(source.readText(GOLDEN, info.files.getValue(GOLDEN)), GOLDEN)
-        val examples = json.objects("examples")
-        if (examples.isEmpty()) throw json.wrong("examples", "empty", "at least one")
-        return examples.map { goldenExample(it) }
-    }
+    /**
+     * The examples that the exporter ran; of a bundle for questions see [goldenQuestions].
+     *
+     * @throws BundleException if golden.json cannot be used
+     */
+    fun golden(): List<GoldenExample> = goldenFile().examples()
 
-    private fun goldenExample(json: JsonFields): GoldenExample {
-        val ids = json.integers("token_ids")
-        val segmentIds = json.integers("segment_ids")
-        if (segmentIds.size != ids.size || ids.any { it !in 0 until vocabulary.size }) {
-            throw json.wrong("token_ids", ids.toList(), "ids of the vocabulary, one a segment id")
-        }
-        val outputs = json.fields("outputs")
-        return GoldenExample(
-            json.texts("texts"),
-            ids,
-            segmentIds,
-            models.associateWith { outputs.fields(it).floats(info.output.name) },
-        )
-    }
+    /**
+     * The questions that the exporter ran.
+     *
+     * @throws BundleException if golden.json cannot be used
+     */
+    fun goldenQuestions(): List<GoldenQuestion> = goldenFile().questions()
+
+    private fun goldenFile() =
+        GoldenFile(source.readText(GOLDEN, info.files.getValue(GOLDEN)), GOLDEN, this)
 
     companion object {
         private const val SCHEMA_VERSION = 2L
@@ -139,22 +129,14 @@ private constructor(
         private fun readInfo(source: BundleSource): BundleInfo {
             val bytes =
                 source.reading(BUNDLE_JSON) { readAtMost(it, MAX_BUNDLE_JSON_BYTES) }
-                    ?: throw BundleException(
-                        "$BUNDLE_JSON is missing: this is no bundle. Choose what " +
-                            "`python -m tinybert_tf.export` wrote, or a .zip of it."
-                    )
+                    ?: throw BundleException(Problem.NO_BUNDLE_JSON)
             if (bytes.size > MAX_BUNDLE_JSON_BYTES) {
-                throw BundleException(
-                    "$BUNDLE_JSON has more than $MAX_BUNDLE_JSON_BYTES bytes: this is no bundle."
-                )
+                throw BundleException(Problem.BUNDLE_JSON_TOO_LONG, MAX_BUNDLE_JSON_BYTES)
             }
             val json = JsonFields.parse(decodeUtf8(bytes, BUNDLE_JSON), BUNDLE_JSON)
             val version = json.integer("schema_version", minimum = 1)
             if (version > SCHEMA_VERSION) {
-                throw BundleException(
-                    "$BUNDLE_JSON has schema version $version, this app reads up to " +
-                        "$SCHEMA_VERSION. Update the app."
-                )
+                throw BundleException(Problem.SCHEMA_TOO_NEW, version, SCHEMA_VERSION)
             }
             checkOwnHash(bytes, json.text("sha256"))
             return bundleInfo(json)
@@ -175,10 +157,7 @@ private constructor(
             val needed = RuntimeVersion.tensorFlowLite(minimum)
             val present = RuntimeVersion.of(actual)
             if (present < needed) {
-                throw BundleException(
-                    "$BUNDLE_JSON: the models need $needed, this app has $present. Update the " +
-                        "app, or export with a profile for older runtimes."
-                )
+                throw BundleException(Problem.RUNTIME_TOO_OLD, needed, present)
             }
         }
 
@@ -189,10 +168,7 @@ private constructor(
                     it.removeSuffix("\r")
                 }
             if (labels != info.labels) {
-                throw BundleException(
-                    "$LABELS has the labels $labels, $BUNDLE_JSON has ${info.labels}. Export the " +
-                        "bundle again."
-                )
+                throw BundleException(Problem.LABELS_DIFFER, labels, info.labels)
             }
         }
 
@@ -201,25 +177,12 @@ private constructor(
             val vocabulary = Vocabulary.read(bytes, VOCABULARY)
             val expected = info.tokenizer.vocabularySize
             if (vocabulary.size != expected) {
-                throw BundleException(
-                    "$VOCABULARY has ${vocabulary.size} tokens, $BUNDLE_JSON says $expected. " +
-                        "Export the bundle again with the vocabulary of the model."
-                )
+                throw BundleException(Problem.VOCABULARY_SIZE, vocabulary.size, expected)
             }
             return vocabulary
         }
     }
 }
-
-/** An example of golden.json: what went into the models, and what came out when it was exported. */
-class GoldenExample(
-    val texts: List<String>,
-    /** Not padded. */
-    val tokenIds: IntArray,
-    val segmentIds: IntArray,
-    /** The output of each model, by the model's name. */
-    val outputs: Map<String, FloatArray>,
-)
 
 private fun BundleSource.readText(name: String, file: FileInfo): String =
     decodeUtf8(readBytes(name, file), name)
@@ -251,16 +214,11 @@ private fun BundleSource.readChecked(name: String, file: FileInfo, take: (ByteAr
             }
             total
         }
-            ?: throw BundleException(
-                "$name is missing, which $BUNDLE_JSON lists. Copy the whole bundle."
-            )
-    if (bytes != file.bytes) {
-        val actual = if (bytes > file.bytes) "more than ${file.bytes}" else "$bytes"
-        throw BundleException(
-            "$name has $actual bytes, $BUNDLE_JSON says ${file.bytes}. It was cut or altered: " +
-                "copy the bundle again."
-        )
+            ?: throw BundleException(Problem.FILE_MISSING, name)
+    if (bytes < file.bytes) {
+        throw BundleException(Problem.FILE_TOO_SHORT, name, bytes, file.bytes)
     }
+    if (bytes > file.bytes) throw BundleException(Problem.FILE_TOO_LONG, name, file.bytes)
     if (hex(digest) != file.sha256) throw altered(name)
 }
 
@@ -285,13 +243,9 @@ private fun readAtMost(stream: InputStream, limit: Int): ByteArray {
 }
 
 private fun unreadable(name: String, failure: IOException) =
-    BundleException("$name cannot be read (${failure.message}). Copy the bundle again.", failure)
+    BundleException(Problem.FILE_UNREADABLE, name, failure.message, cause = failure)
 
-private fun altered(name: String) =
-    BundleException(
-        "$name is not the file that was exported: its hash differs. It was altered: " +
-            "copy the bundle again."
-    )
+private fun altered(name: String) = BundleException(Problem.FILE_ALTERED, name)
 
 private fun hex(digest: MessageDigest): String =
     BigInteger(1, digest.digest()).toString(16).padStart(64, '0')

@@ -26,14 +26,37 @@ class BundleInfo(
     val sha256: String,
 )
 
-/** What a model does; [textCount] is 1, or 2 for pairs. */
-class TaskInfo(val name: String, val type: TaskType, val textCount: Int)
+/** What a model does; [textCount] is 1, or 2 for pairs; [spans] is there for [TaskType.SPAN]. */
+class TaskInfo(
+    val name: String,
+    val type: TaskType,
+    val textCount: Int,
+    val spans: SpanInfo? = null,
+)
 
-/** The kinds of task that the demo runs. */
-enum class TaskType(internal val label: String) {
-    CLASSIFICATION("classification"),
-    REGRESSION("regression"),
+/**
+ * The kinds of task that the demo runs.
+ *
+ * @property outputs the names of a model's outputs, sorted
+ */
+enum class TaskType(internal val label: String, internal val outputs: List<String>) {
+    CLASSIFICATION("classification", listOf("probability")),
+    REGRESSION("regression", listOf("score")),
+    /** Questions, answered by a span of their context. */
+    SPAN("span", listOf(END_LOGITS, START_LOGITS)),
 }
+
+/** How contexts are cut into windows, and answers chosen. */
+class SpanInfo(
+    /** Whether no answer is one. */
+    val hasUnanswerable: Boolean,
+    /** Tokens from the start of a window to that of the next. */
+    val docStride: Int,
+    /** Questions are cut to so many. */
+    val maxQueryTokens: Int,
+    /** Longer spans are no answers. */
+    val maxAnswerTokens: Int,
+)
 
 /** How texts become ids; see [BertTokenizer]. */
 class TokenizerInfo(
@@ -45,8 +68,8 @@ class TokenizerInfo(
     val maxCharactersPerWord: Int,
 )
 
-/** The output of the models, and whether they apply the softmax themselves. */
-class OutputInfo(val name: String, val hasSoftmax: Boolean)
+/** The outputs of the models, sorted, and whether they apply the softmax themselves. */
+class OutputInfo(val names: List<String>, val hasSoftmax: Boolean)
 
 /** How the weights are stored. */
 class QuantizationInfo(
@@ -78,11 +101,7 @@ class AccuracyInfo(
 internal fun bundleInfo(json: JsonFields): BundleInfo {
     val task = taskInfo(json.fields("task"))
     val labels = json.texts("labels")
-    val isRegression = task.type == TaskType.REGRESSION
-    if (labels.isEmpty() != isRegression || labels.distinct() != labels) {
-        val expected = if (isRegression) "none" else "every label once"
-        throw json.wrong("labels", labels, "$expected, as the task is a ${task.type.label}")
-    }
+    checkLabels(labels, task.type)
     val inputs = json.texts("inputs")
     if (inputs != INPUTS) throw json.wrong("inputs", inputs, "$INPUTS")
     val runtime = json.fields("runtime")
@@ -111,14 +130,30 @@ private fun taskInfo(json: JsonFields): TaskInfo {
         when (val name = json.text("type")) {
             TaskType.CLASSIFICATION.label -> TaskType.CLASSIFICATION
             TaskType.REGRESSION.label -> TaskType.REGRESSION
-            "span" ->
-                throw BundleException(
-                    "bundle.json: the task is \"span\" (question answering), which this app does " +
-                        "not run. Choose a bundle of a classification or a regression."
-                )
-            else -> throw json.wrong("type", name, "classification, regression or span")
+            TaskType.SPAN.label -> TaskType.SPAN
+            else -> throw json.wrong("type", name, TaskType.entries.joinToString(" | ") { it.label })
         }
-    return TaskInfo(json.text("name"), type, json.integer("num_texts", 1, 2).toInt())
+    val spans = if (type == TaskType.SPAN) spanInfo(json) else null
+    val leastTexts = if (type == TaskType.SPAN) 2L else 1L
+    val textCount = json.integer("num_texts", leastTexts, 2).toInt()
+    return TaskInfo(json.text("name"), type, textCount, spans)
+}
+
+private fun spanInfo(json: JsonFields): SpanInfo {
+    val windows = json.fields("windows")
+    return SpanInfo(
+        hasUnanswerable = json.boolean("has_unanswerable"),
+        docStride = windows.integer("doc_stride", 1).toInt(),
+        maxQueryTokens = windows.integer("max_query_tokens", 1).toInt(),
+        maxAnswerTokens = windows.integer("max_answer_tokens", 1).toInt(),
+    )
+}
+
+private fun checkLabels(labels: List<String>, type: TaskType) {
+    val hasLabels = type == TaskType.CLASSIFICATION
+    if (hasLabels && labels.isEmpty()) throw BundleException(Problem.LABELS_MISSING)
+    if (!hasLabels && labels.isNotEmpty()) throw BundleException(Problem.LABELS_UNEXPECTED, labels)
+    if (labels.distinct() != labels) throw BundleException(Problem.LABELS_REPEATED, labels)
 }
 
 private fun tokenizerInfo(json: JsonFields): TokenizerInfo {
@@ -142,15 +177,17 @@ private fun addedTokens(json: JsonFields): List<AddedToken> =
     json.objects("added_tokens").map { AddedToken(it.text("content"), it.boolean("normalized")) }
 
 private fun outputInfo(json: JsonFields, type: TaskType): OutputInfo {
-    val expected = if (type == TaskType.REGRESSION) "score" else "probability"
     val outputs = json.objects("outputs")
     val names = outputs.map { it.text("name") }
-    if (names != listOf(expected)) throw json.wrong("outputs", names, "one output, $expected")
-    return when (val activation = outputs[0].text("activation")) {
-        "softmax" -> OutputInfo(expected, hasSoftmax = true)
-        "none" -> OutputInfo(expected, hasSoftmax = false)
-        else -> throw outputs[0].wrong("activation", activation, "softmax or none")
+    if (names.sorted() != type.outputs) throw json.wrong("outputs", names, "${type.outputs}")
+    val activations = outputs.map { output ->
+        val activation = output.text("activation")
+        if (activation !in ACTIVATIONS) {
+            throw output.wrong("activation", activation, ACTIVATIONS.joinToString(" | "))
+        }
+        activation
     }
+    return OutputInfo(type.outputs, hasSoftmax = SOFTMAX in activations)
 }
 
 private fun quantizationInfo(json: JsonFields) =
@@ -166,16 +203,11 @@ private fun filesInfo(json: JsonFields): Map<String, FileInfo> {
     // An app may carry one of the two.
     if (MODEL !in json && MULTI_LENGTH_MODEL !in json) missing += MODEL
     if (missing.isNotEmpty()) {
-        throw BundleException(
-            "bundle.json: files has no ${missing.joinToString()}. Export the bundle again."
-        )
+        throw BundleException(Problem.FILE_NOT_LISTED, missing.joinToString())
     }
     return json.names.associateWith { name ->
         if (name !in KNOWN_FILES) {
-            throw BundleException(
-                "bundle.json: files names \"$name\", expected only " +
-                    "${KNOWN_FILES.joinToString()}. Export the bundle again."
-            )
+            throw BundleException(Problem.FILE_UNKNOWN, name, KNOWN_FILES.joinToString())
         }
         fileInfo(name, json.fields(name))
     }
@@ -184,7 +216,7 @@ private fun filesInfo(json: JsonFields): Map<String, FileInfo> {
 private fun fileInfo(name: String, json: JsonFields): FileInfo {
     val isModel = name.endsWith(".tflite")
     val sha256 = json.text("sha256")
-    if (!SHA256.matches(sha256)) throw json.wrong("sha256", sha256, "64 hex digits")
+    if (!SHA256.matches(sha256)) throw json.wrong("sha256", sha256, SHA256.pattern)
     return FileInfo(
         json.integer("bytes", 1, if (isModel) MAX_MODEL_BYTES else MAX_TEXT_BYTES),
         sha256,
@@ -195,7 +227,7 @@ private fun fileInfo(name: String, json: JsonFields): FileInfo {
 private fun signatures(json: JsonFields): Map<String, Int> {
     val lengths = json.fields("signatures")
     if (lengths.names.isEmpty()) {
-        throw json.wrong("signatures", "empty", "the length of each signature")
+        throw json.wrong("signatures", "{}", "{name: integer, ...}")
     }
     return lengths.names.associateWith { lengths.integer(it, 3).toInt() }
 }
@@ -219,6 +251,10 @@ private fun accuracyInfo(json: JsonFields): AccuracyInfo {
 internal val SHA256 = Regex("[0-9a-f]{64}")
 
 private const val FAST_LITERT = "fast_litert"
+private const val SOFTMAX = "softmax"
+private val ACTIVATIONS = listOf(SOFTMAX, "none")
+internal const val START_LOGITS = "start_logits"
+internal const val END_LOGITS = "end_logits"
 private val INPUTS = listOf("ids", "segment_ids", "mask")
 internal const val MODEL = "model.tflite"
 internal const val MULTI_LENGTH_MODEL = "model_multi.tflite"

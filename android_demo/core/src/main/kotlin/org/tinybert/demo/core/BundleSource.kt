@@ -42,7 +42,7 @@ interface BundleSource {
 class FolderSource(private val folder: File) : BundleSource {
     init {
         if (!folder.isDirectory) {
-            throw BundleException("$folder is no folder. Name the folder of a bundle, or its .zip.")
+            throw BundleException(Problem.NO_FOLDER, folder)
         }
     }
 
@@ -83,20 +83,13 @@ class ZipSource(private val file: File) : BundleSource {
             }
         names
             .firstOrNull { leavesItsFolder(it) }
-            ?.let {
-                throw BundleException(
-                    "${file.name}: the entry \"$it\" leads out of the zip. That is no bundle; " +
-                        "take one from a source that you trust."
-                )
-            }
+            ?.let { throw BundleException(Problem.ZIP_LEADS_OUT, file.name, it) }
         val folders =
             names
                 .filter { it.substringAfterLast('/') == BUNDLE_JSON }
                 .map { it.removeSuffix(BUNDLE_JSON) }
         if (folders.size > 1) {
-            throw BundleException(
-                "${file.name}: holds ${folders.size} bundles, expected one. Zip a single bundle."
-            )
+            throw BundleException(Problem.ZIP_OF_SEVERAL, file.name, folders.size)
         }
         val folder = folders.firstOrNull().orEmpty()
         entries =
@@ -123,11 +116,7 @@ class ZipSource(private val file: File) : BundleSource {
     }
 
     private fun notReadable(failure: Exception) =
-        BundleException(
-            "${file.name} cannot be read as a zip (${failure.message}). Choose the .zip of a " +
-                "bundle; if it is one, it was cut or altered on the way: copy it again.",
-            failure,
-        )
+        BundleException(Problem.ZIP_UNREADABLE, file.name, failure.message, cause = failure)
 
     private fun leavesItsFolder(name: String): Boolean =
         name.startsWith('/') || '\\' in name || ".." in name.split('/')

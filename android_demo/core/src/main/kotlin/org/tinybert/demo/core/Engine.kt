@@ -16,10 +16,15 @@ interface Engine : Closeable {
      * Runs one example.
      *
      * @param signature a key of [signatures]; [ids], [segmentIds] and [mask] have its length
-     * @return the model's one output, flattened; it belongs to the caller
+     * @return the model's outputs by name, each flattened; they belong to the caller
      * @throws EngineException if the runtime fails
      */
-    fun run(signature: String, ids: IntArray, segmentIds: IntArray, mask: IntArray): FloatArray
+    fun run(
+        signature: String,
+        ids: IntArray,
+        segmentIds: IntArray,
+        mask: IntArray,
+    ): Map<String, FloatArray>
 }
 
 /** Makes engines of one inference runtime. */
@@ -36,6 +41,3 @@ interface EngineFactory {
      */
     fun create(model: ByteBuffer): Engine
 }
-
-/** The inference runtime cannot load or run a model; the message is for the user. */
-class EngineException(message: String, cause: Throwable? = null) : Exception(message, cause)

@@ -19,57 +19,57 @@ private constructor(private val json: JSONObject, private val path: String) {
 
     operator fun contains(name: String): Boolean = json.has(name)
 
-    fun text(name: String): String = field(name, "a string")
+    fun text(name: String): String = field(name, "string")
 
-    fun boolean(name: String): Boolean = field(name, "true or false")
+    fun boolean(name: String): Boolean = field(name, "true | false")
 
-    fun number(name: String): Double = field<Number>(name, "a number").toDouble()
+    fun number(name: String): Double = field<Number>(name, "number").toDouble()
 
     fun numberOrNull(name: String): Double? =
         if (json.isNull(name) && name in this) null else number(name)
 
     fun integer(name: String, minimum: Long, maximum: Long = Int.MAX_VALUE.toLong()): Long {
-        val value: Number = field(name, "an integer")
+        val value: Number = field(name, "integer")
         if ((value !is Int && value !is Long) || value.toLong() !in minimum..maximum) {
-            throw wrong(name, value, "an integer of $minimum to $maximum")
+            throw wrong(name, value, "integer $minimum..$maximum")
         }
         return value.toLong()
     }
 
-    fun fields(name: String): JsonFields = JsonFields(field(name, "an object"), "$path$name.")
+    fun fields(name: String): JsonFields = JsonFields(field(name, "object"), "$path$name.")
 
-    fun texts(name: String): List<String> = items(name, "a list of strings")
+    fun texts(name: String): List<String> = items(name, "string")
 
-    fun integers(name: String): IntArray = items<Int>(name, "a list of integers").toIntArray()
+    fun integers(name: String): IntArray = items<Int>(name, "integer").toIntArray()
 
     fun floats(name: String): FloatArray =
-        items<Number>(name, "a list of numbers").map { it.toFloat() }.toFloatArray()
+        items<Number>(name, "number").map { it.toFloat() }.toFloatArray()
 
     fun objects(name: String): List<JsonFields> =
-        items<JSONObject>(name, "a list of objects").mapIndexed { i, item ->
+        items<JSONObject>(name, "object").mapIndexed { i, item ->
             JsonFields(item, "$path$name[$i].")
         }
 
-    /** A message about a value that is of the right type and wrong all the same. */
+    /**
+     * Of a value that is of the right type and wrong all the same.
+     *
+     * @param expected in a notation of no language, such as `"integer 1..2"`
+     */
     fun wrong(name: String, value: Any?, expected: String) =
-        BundleException(
-            "$path$name is ${quoted(value)}, expected $expected. Export the bundle again."
-        )
+        BundleException(Problem.FIELD_WRONG, "$path$name", quoted(value), expected)
 
     private inline fun <reified T> field(name: String, expected: String): T {
         if (!json.has(name)) {
-            throw BundleException(
-                "$path$name is missing, expected $expected. Export the bundle again."
-            )
+            throw BundleException(Problem.FIELD_MISSING, "$path$name", expected)
         }
         val value = json.get(name)
         return value as? T ?: throw wrong(name, value, expected)
     }
 
     private inline fun <reified T> items(name: String, expected: String): List<T> {
-        val array: JSONArray = field(name, expected)
+        val array: JSONArray = field(name, "[$expected, ...]")
         return List(array.length()) { i ->
-            array.get(i) as? T ?: throw wrong("$name[$i]", array.get(i), "an item of $expected")
+            array.get(i) as? T ?: throw wrong("$name[$i]", array.get(i), expected)
         }
     }
 
@@ -97,9 +97,10 @@ private constructor(private val json: JSONObject, private val path: String) {
 
         private fun notJson(fileName: String, failure: Throwable) =
             BundleException(
-                "$fileName is not valid JSON (${failure.message ?: "nested too deep"}). It was " +
-                    "cut or altered: copy the bundle again.",
-                failure,
+                Problem.NOT_JSON,
+                fileName,
+                failure.message ?: failure.javaClass.simpleName,
+                cause = failure,
             )
     }
 }

@@ -38,10 +38,7 @@ class RuntimeVersion private constructor(val isLiteRt: Boolean, private val numb
         private fun numbers(version: String): List<Int> {
             val numbers = version.split('.', '-', '+').take(3).map { it.toIntOrNull() }
             if (numbers.size < 3 || null in numbers) {
-                throw BundleException(
-                    "The version $version of a runtime cannot be compared, expected one such as " +
-                        "2.9.0."
-                )
+                throw BundleException(Problem.RUNTIME_UNKNOWN, version)
             }
             return numbers.filterNotNull()
         }

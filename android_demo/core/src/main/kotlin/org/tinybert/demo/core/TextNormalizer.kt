@@ -14,6 +14,9 @@ internal class TextNormalizer(private val lowercase: Boolean, val stripAccents: 
         /** Whether it has enough. */
         val isFull: Boolean
 
+        /** What is added next comes from the character at a place of the text. */
+        fun startCharacter(index: Int)
+
         fun add(codePoint: Int, record: Int)
 
         fun addSpace()
@@ -29,6 +32,7 @@ internal class TextNormalizer(private val lowercase: Boolean, val stripAccents: 
         while (i < end && !output.isFull) {
             val codePoint = text.codePointAt(i)
             val record = unicode.record(codePoint)
+            output.startCharacter(i)
             i += Character.charCount(codePoint)
             if (unicode.has(record, UnicodeTable.DROPPED)) continue
             if (unicode.has(record, UnicodeTable.SPACE)) {
@@ -48,6 +52,16 @@ internal class TextNormalizer(private val lowercase: Boolean, val stripAccents: 
             if (!unicode.has(record, UnicodeTable.CASE_IGNORABLE)) {
                 isAfterCased = unicode.has(record, UnicodeTable.CASED)
             }
+        }
+    }
+
+    /** Whether a character is an accent, of which nothing is left. */
+    fun isDroppedAccent(codePoint: Int): Boolean {
+        val record = unicode.record(codePoint)
+        if (!stripAccents || !unicode.has(record, UnicodeTable.STRIPPED)) return false
+        val mapping = unicode.stripped(record)
+        return (unicode.mappingStart(mapping) until unicode.mappingEnd(mapping)).all {
+            unicode.mappedCodePoint(it) == UnicodeTable.DROPPED_STARTER
         }
     }
 

@@ -78,14 +78,11 @@ class Vocabulary private constructor(private val tokens: List<String>, private v
                 val token = text.substring(start, end).removeSuffix("\r")
                 val line = tokens.size + 1
                 if (token.isEmpty()) {
-                    throw BundleException("$name, line $line: is empty, expected one token a line.")
+                    throw BundleException(Problem.TOKEN_EMPTY, name, line)
                 }
                 val earlier = trie.addToken(token, tokens.size)
                 if (earlier != Trie.NO_TOKEN) {
-                    throw BundleException(
-                        "$name, line $line: token \"$token\" is already on line ${earlier + 1}, " +
-                            "expected every token once."
-                    )
+                    throw BundleException(Problem.TOKEN_REPEATED, name, line, token, earlier + 1)
                 }
                 tokens.add(token)
                 start = end + 1
@@ -95,10 +92,7 @@ class Vocabulary private constructor(private val tokens: List<String>, private v
                     trie.idOf(it) == Trie.NO_TOKEN
                 }
             if (missing.isNotEmpty()) {
-                throw BundleException(
-                    "$name: has no ${missing.joinToString()}. Take the vocabulary that belongs " +
-                        "to the model."
-                )
+                throw BundleException(Problem.TOKEN_MISSING, name, missing.joinToString())
             }
             return Vocabulary(tokens, trie)
         }
@@ -114,7 +108,7 @@ internal fun decodeUtf8(bytes: ByteArray, name: String): String {
         val position = input.position()
         val line = 1 + (0 until position).count { bytes[it] == '\n'.code.toByte() }
         val byte = Integer.toHexString(bytes[position].toInt() and 0xFF)
-        throw BundleException("$name, line $line: byte 0x$byte is not UTF-8.")
+        throw BundleException(Problem.NOT_UTF8, name, line, byte)
     }
     output.flip()
     return output.toString()

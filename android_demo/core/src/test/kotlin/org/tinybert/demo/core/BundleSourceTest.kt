@@ -152,7 +152,7 @@ class BundleSourceTest {
     fun `a zip with an escaping entry`() {
         for (name in listOf("../evil.txt", "a/../../evil.txt", "/etc/evil", "..\\evil.txt")) {
             val file = zip(bundle.files + (name to ByteArray(1)))
-            assertRefused("things.zip: the entry \"$name\" leads out of the zip") {
+            assertRefused("things.zip: the entry “$name” leads out of the zip") {
                 ZipSource(file)
             }
         }

@@ -39,12 +39,12 @@ class ExecutorSchedulerTest {
     fun `a presenter on two threads shows the last text, after fewer runs than texts`() {
         val factory = FakeFactory {
             Thread.sleep(2)
-            floatArrayOf(0.25f, 0.75f)
+            probabilities(0.25f, 0.75f)
         }
-        val presenter = ClassifierPresenter(factory, scheduler, mainThread)
+        val presenter = ModelPresenter(factory, scheduler, mainThread)
         val shown = LinkedBlockingQueue<String>()
         mainThread.execute {
-            presenter.attach { if (it is ClassifierState.Result) shown += it.texts[0] }
+            presenter.attach { if (it is ModelState.Result) shown += it.texts[0] }
             presenter.open { TestBundle().seal() }
         }
         repeat(300) { i ->

@@ -42,10 +42,10 @@ class FakeExecutor : Executor {
     }
 }
 
-/** Gives [output] of the ids of every run, padding included; counts the runs. */
+/** Gives [outputs] of the ids of every run, padding included; counts the runs. */
 class FakeEngine(
     override val signatures: Map<String, Int>,
-    private val output: (IntArray) -> FloatArray,
+    private val outputs: (IntArray) -> Map<String, FloatArray>,
 ) : Engine {
     class Run(
         val signature: String,
@@ -63,10 +63,10 @@ class FakeEngine(
         ids: IntArray,
         segmentIds: IntArray,
         mask: IntArray,
-    ): FloatArray {
+    ): Map<String, FloatArray> {
         check(!isClosed) { "The engine is closed." }
         runs += Run(signature, ids.toList(), segmentIds.toList(), mask.toList())
-        return output(ids)
+        return outputs(ids)
     }
 
     override fun close() {
@@ -75,13 +75,16 @@ class FakeEngine(
 }
 
 /** Makes [FakeEngine]s of the signatures of [TestBundle]'s `model_multi.tflite`. */
-class FakeFactory(private val output: (IntArray) -> FloatArray) : EngineFactory {
+class FakeFactory(private val outputs: (IntArray) -> Map<String, FloatArray>) : EngineFactory {
     override val runtimeVersion = "2.16.1"
     val engines = ArrayList<FakeEngine>()
     var failure: Throwable? = null
 
     override fun create(model: ByteBuffer): Engine {
         failure?.let { throw it }
-        return FakeEngine(mapOf("length_8" to 8, "length_16" to 16), output).also { engines += it }
+        return FakeEngine(mapOf("length_8" to 8, "length_16" to 16), outputs).also { engines += it }
     }
 }
+
+/** The output of a classifier. */
+fun probabilities(vararg values: Float) = mapOf("probability" to values)

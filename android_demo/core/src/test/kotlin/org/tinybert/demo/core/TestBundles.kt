@@ -63,6 +63,18 @@ class TestBundle : BundleSource {
         if (labels.isEmpty()) files.remove("labels.txt")
     }
 
+    /** Of questions, in windows that move on by two tokens. */
+    fun setSpans(hasUnanswerable: Boolean) {
+        setTask("span", 2, listOf(), "end_logits")
+        val output = JSONObject().put("name", "start_logits").put("activation", "none")
+        json.getJSONArray("outputs").put(output).getJSONObject(0).put("activation", "none")
+        val windows = JSONObject().put("doc_stride", 2).put("max_query_tokens", 3)
+        json
+            .getJSONObject("task")
+            .put("has_unanswerable", hasUnanswerable)
+            .put("windows", windows.put("max_answer_tokens", 4))
+    }
+
     /** A tokenizer that keeps accents and Chinese characters together, with two added tokens. */
     fun keepAccents() {
         json.put("schema_version", 2)

@@ -13,7 +13,7 @@ class TextClassifierTest {
 
     private fun output(json: JSONObject): JSONObject = json.getJSONArray("outputs").getJSONObject(0)
 
-    private fun engine(vararg values: Float) = FakeEngine(signatures) { values }
+    private fun engine(vararg values: Float) = FakeEngine(signatures) { probabilities(*values) }
 
     private fun pairBundle(): Bundle =
         TestBundle()
@@ -96,7 +96,8 @@ class TextClassifierTest {
                 }
                 .seal()
                 .read()
-        val scores = TextClassifier(bundle, engine(3.5f)).classify(listOf("good", "bad")).scores
+        val scores = TextClassifier(bundle, FakeEngine(signatures) { mapOf("score" to floatArrayOf(3.5f)) })
+                .classify(listOf("good", "bad")).scores
         assertEquals(listOf("score" to 3.5f), scores.map { it.label to it.score })
     }
 
@@ -106,15 +107,15 @@ class TextClassifierTest {
         val outputs =
             assertThrows<BundleException> { TextClassifier(bundle, engine(0.2f, 0.3f, 0.5f)) }
         assertTrue(
-            "model_multi.tflite has 3 outputs, bundle.json says 2" in outputs.message!!,
+            "has the outputs {probability=3}, bundle.json says {probability=2}" in outputs.message!!,
             outputs.message,
         )
-        val other = FakeEngine(mapOf("length_8" to 8)) { floatArrayOf(0.5f, 0.5f) }
+        val other = FakeEngine(mapOf("length_8" to 8)) { probabilities(0.5f, 0.5f) }
         val signatures = assertThrows<BundleException> { TextClassifier(bundle, other) }
         assertTrue("has the signatures {length_8=8}" in signatures.message!!, signatures.message)
         TextClassifier(
             bundle,
-            FakeEngine(mapOf("serving_default" to 16)) { floatArrayOf(0f, 1f) },
+            FakeEngine(mapOf("serving_default" to 16)) { probabilities(0f, 1f) },
             "model.tflite",
         )
     }
@@ -128,7 +129,7 @@ class TextClassifierTest {
 
     @Test
     fun `closes the engine of a model that it refuses`() {
-        val factory = FakeFactory { floatArrayOf(1f) }
+        val factory = FakeFactory { probabilities(1f) }
         assertThrows<BundleException> {
             TextClassifier.open(TestBundle().seal().read(), factory)
         }
@@ -138,7 +139,7 @@ class TextClassifierTest {
     @Test
     fun `no number is an error, not a result`() {
         var value = 0.5f
-        val engine = FakeEngine(signatures) { floatArrayOf(value, 0.5f) }
+        val engine = FakeEngine(signatures) { probabilities(value, 0.5f) }
         val classifier = TextClassifier(TestBundle().seal().read(), engine)
         value = Float.NaN
         assertThrows<EngineException> { classifier.classify(listOf("good")) }

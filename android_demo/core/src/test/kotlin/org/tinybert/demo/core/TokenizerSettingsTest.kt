@@ -148,7 +148,7 @@ class TokenizerSettingsTest {
                     val tokens = vocabularyOf(special + "\u0301")
                     BertTokenizer(tokens, lowercase = true, addedTokens = listOf(token))
                 }
-            assertTrue("\"${token.content}\" $message" in failure.message!!, failure.message)
+            assertTrue("“${token.content}” $message" in failure.message!!, failure.message)
         }
     }
 }

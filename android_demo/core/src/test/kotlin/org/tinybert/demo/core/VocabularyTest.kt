@@ -52,7 +52,7 @@ class VocabularyTest {
             listOf(
                 "[PAD]\n[UNK]\na\n" to "has no [CLS], [SEP].",
                 "" to "has no [PAD], [UNK], [CLS], [SEP].",
-                tokens.joinToString("\n") + "\na" to "line 8: token \"a\" is already on line 6",
+                tokens.joinToString("\n") + "\na" to "line 8: token “a” is already on line 6",
                 "[PAD]\n[UNK]\n\n[CLS]\n[SEP]\n" to "line 3: is empty",
                 "[PAD]\n[UNK]\n[CLS]\n[SEP]\n\n" to "line 5: is empty",
                 "[PAD]\r\n\r\n[UNK]\r\n" to "line 2: is empty",

@@ -23,6 +23,7 @@ import org.bytedeco.tensorflowlite.global.tensorflowlite.kTfLiteOk
 import org.tinybert.demo.core.Engine
 import org.tinybert.demo.core.EngineException
 import org.tinybert.demo.core.EngineFactory
+import org.tinybert.demo.core.Problem
 
 /** Makes engines of TensorFlow Lite for the desktop, with XNNPACK. */
 class DesktopEngineFactory : EngineFactory {
@@ -57,19 +58,16 @@ private class DesktopEngine(buffer: ByteBuffer) : Engine {
 
     private fun build() {
         if (model == null || model.isNull) {
-            throw EngineException("The file is no TensorFlow Lite model.")
+            throw refused("it is no TensorFlow Lite model")
         }
         InterpreterBuilder(model, resolver).use { builder ->
             builder.SetNumThreads(1)
             if (builder.apply(interpreter) != kTfLiteOk || interpreter.isNull) {
-                throw EngineException(
-                    "TensorFlow Lite ${TfLiteVersion().string} cannot run the model: an operator " +
-                        "is newer than the runtime, or the file is damaged."
-                )
+                throw refused("an operator is newer than the runtime, or the file is damaged")
             }
         }
         // Signatures allocate themselves, but only this hands their operators to XNNPACK.
-        check(interpreter.AllocateTensors(), "prepare the model")
+        if (interpreter.AllocateTensors() != kTfLiteOk) throw refused("it cannot be prepared")
     }
 
     override fun run(
@@ -77,16 +75,18 @@ private class DesktopEngine(buffer: ByteBuffer) : Engine {
         ids: IntArray,
         segmentIds: IntArray,
         mask: IntArray,
-    ): FloatArray {
+    ): Map<String, FloatArray> {
         val runner =
             runners.getOrPut(signature) {
-                runnerOf(signature).also { check(it.AllocateTensors(), "allocate $signature") }
+                runnerOf(signature).also { check(it.AllocateTensors(), signature) }
             }
         for ((name, values) in INPUTS.zip(listOf(ids, segmentIds, mask))) {
             IntPointer(TfLiteTensorData(inputOf(runner, name))).put(values, 0, values.size)
         }
-        check(runner.Invoke(), "run $signature")
-        return outputOf(runner)
+        check(runner.Invoke(), signature)
+        val names = runner.output_names()
+        return List(runner.output_size().toInt()) { BytePointer(names.get(it.toLong())).string }
+            .associateWith { outputOf(runner, it) }
     }
 
     override fun close() {
@@ -99,12 +99,12 @@ private class DesktopEngine(buffer: ByteBuffer) : Engine {
 
     private fun runnerOf(signature: String): SignatureRunner =
         interpreter.GetSignatureRunner(signature)
-            ?: throw EngineException("The model has no signature $signature.")
+            ?: throw refused("there is no signature $signature")
 
     private fun lengthOf(runner: SignatureRunner): Int {
         val lengths = INPUTS.map { TfLiteTensorDim(inputOf(runner, it), 1) }
         return lengths.distinct().singleOrNull()
-            ?: throw EngineException("The inputs of the model differ in length: $lengths.")
+            ?: throw refused("its inputs differ in length: $lengths")
     }
 
     private fun inputOf(runner: SignatureRunner, name: String): TfLiteTensor {
@@ -113,27 +113,25 @@ private class DesktopEngine(buffer: ByteBuffer) : Engine {
             tensor != null &&
                 TfLiteTensorType(tensor) == kTfLiteInt32 &&
                 TfLiteTensorNumDims(tensor) == 2
-        if (!fits) throw EngineException("The model has no int32 input $name of shape [1, length].")
+        if (!fits) throw refused("there is no int32 input $name of shape [1, length]")
         return tensor!!
     }
 
-    private fun outputOf(runner: SignatureRunner): FloatArray {
-        if (runner.output_size() != 1L) {
-            throw EngineException("The model has ${runner.output_size()} outputs, expected one.")
-        }
-        val name = BytePointer(runner.output_names().get(0))
+    private fun outputOf(runner: SignatureRunner, name: String): FloatArray {
         val tensor = runner.output_tensor(name)
         if (TfLiteTensorType(tensor) != kTfLiteFloat32) {
-            throw EngineException("The output ${name.string} of the model is not float32.")
+            throw refused("its output $name is not float32")
         }
         val values = FloatArray((TfLiteTensorByteSize(tensor) / Float.SIZE_BYTES).toInt())
         FloatPointer(TfLiteTensorData(tensor)).get(values)
         return values
     }
 
-    private fun check(status: Int, what: String) {
-        if (status != kTfLiteOk) throw EngineException("TensorFlow Lite could not $what.")
+    private fun check(status: Int, signature: String) {
+        if (status != kTfLiteOk) throw EngineException(Problem.RUN_FAILED, signature)
     }
+
+    private fun refused(reason: String) = EngineException(Problem.MODEL_REFUSED, reason)
 
     private companion object {
         val INPUTS = listOf("ids", "segment_ids", "mask")

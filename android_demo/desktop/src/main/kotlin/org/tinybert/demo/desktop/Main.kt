@@ -6,21 +6,26 @@ import java.io.FileOutputStream
 import java.io.PrintStream
 import java.util.Locale
 import kotlin.system.exitProcess
+import org.tinybert.demo.core.Answers
 import org.tinybert.demo.core.Bundle
-import org.tinybert.demo.core.BundleException
 import org.tinybert.demo.core.BundleSource
 import org.tinybert.demo.core.Classification
-import org.tinybert.demo.core.EngineException
 import org.tinybert.demo.core.FolderSource
 import org.tinybert.demo.core.LatencyStatistics
-import org.tinybert.demo.core.TextClassifier
+import org.tinybert.demo.core.Outcome
+import org.tinybert.demo.core.ProblemException
+import org.tinybert.demo.core.TaskType
+import org.tinybert.demo.core.TextModel
 import org.tinybert.demo.core.ZipSource
 
 private const val USAGE =
     """usage: MainKt --bundle DIR_OR_ZIP [--text TEXT [--second TEXT]]
 
-Classifies a text, or a pair of texts, with the model of a bundle. Without a text it runs the
-bundle's golden examples and compares them with what Python got; it exits with 1 if they differ."""
+Classifies a text, or a pair of texts, with the model of a bundle, or answers a question (--text)
+with a part of its context (--second). Without a text it runs the bundle's golden examples and
+compares them with what Python got; it exits with 1 if they differ."""
+
+private const val MOST_ANSWERS = 3
 
 /** Runs the command line of [USAGE]; exits with 2 after a mistake. */
 fun main(arguments: Array<String>) {
@@ -39,15 +44,12 @@ fun runCommand(arguments: List<String>, out: PrintStream, err: PrintStream): Int
         if (text == null) {
             checkGolden(bundle, factory, out)
         } else {
-            classify(bundle, factory, listOfNotNull(text, options["--second"]), out)
+            runTexts(bundle, factory, listOfNotNull(text, options["--second"]), out)
         }
     } catch (mistake: UsageException) {
         err.println("${mistake.message}\n\n$USAGE")
         2
-    } catch (failure: BundleException) {
-        err.println(failure.message)
-        2
-    } catch (failure: EngineException) {
+    } catch (failure: ProblemException) {
         err.println(failure.message)
         2
     }
@@ -78,7 +80,7 @@ private fun bundleSource(path: String): BundleSource {
     return if (file.isFile) ZipSource(file) else FolderSource(file)
 }
 
-private fun classify(
+private fun runTexts(
     bundle: Bundle,
     factory: DesktopEngineFactory,
     texts: List<String>,
@@ -87,26 +89,27 @@ private fun classify(
     val expected = bundle.info.task.textCount
     if (texts.size != expected) {
         throw UsageException(
-            if (expected == 1) {
-                "The bundle classifies single texts: leave out --second."
-            } else {
-                "The bundle classifies pairs: give the second text with --second."
+            when {
+                expected == 1 -> "The bundle classifies single texts: leave out --second."
+                bundle.info.task.type == TaskType.SPAN ->
+                    "The bundle answers questions: give the context with --second."
+                else -> "The bundle classifies pairs: give the second text with --second."
             }
         )
     }
     val latency = LatencyStatistics()
-    TextClassifier.open(bundle, factory).use { classifier ->
-        repeat(LatencyStatistics.WINDOW) { latency.add(classifier.classify(texts).nanoseconds) }
-        out.print(report(classifier.classify(texts), latency))
+    TextModel.open(bundle, factory).use { model ->
+        repeat(LatencyStatistics.WINDOW) { latency.add(model.run(texts)!!.nanoseconds) }
+        out.print(report(model.run(texts)!!, latency))
     }
     return 0
 }
 
-private fun report(result: Classification, latency: LatencyStatistics): String {
-    val width = result.scores.maxOf { it.label.length }
+private fun report(result: Outcome, latency: LatencyStatistics): String {
     val lines =
-        result.scores.map {
-            String.format(Locale.ROOT, "%s  %.4f", it.label.padEnd(width), it.score)
+        when (result) {
+            is Classification -> scoreLines(result)
+            is Answers -> answerLines(result)
         }
     val truncated = if (result.isTruncated) ", the end of the text left out" else ""
     val last =
@@ -124,17 +127,33 @@ private fun report(result: Classification, latency: LatencyStatistics): String {
     return (lines + last).joinToString("\n", postfix = "\n")
 }
 
+private fun scoreLines(result: Classification): List<String> {
+    val width = result.scores.maxOf { it.label.length }
+    return result.scores.map {
+        String.format(Locale.ROOT, "%s  %.4f", it.label.padEnd(width), it.score)
+    }
+}
+
+private fun answerLines(result: Answers): List<String> {
+    val answers =
+        result.answers.take(MOST_ANSWERS).map {
+            String.format(Locale.ROOT, "%s  (%d to %d, score %.4f)", it.text, it.start, it.end, it.score)
+        }
+    val best = result.answer?.text ?: "no answer"
+    return listOf(best) + answers + "the context in ${result.windowCount} parts"
+}
+
 private fun checkGolden(bundle: Bundle, factory: DesktopEngineFactory, out: PrintStream): Int {
     val checks = bundle.models.map { GoldenCheck.run(bundle, factory, it) }
     for (check in checks) {
         out.println(
             String.format(
                 Locale.ROOT,
-                "%s: %d examples, largest difference %.1e, %d with other tokens: %s",
+                "%s: %d examples, largest difference %.1e, %d with other tokens or answers: %s",
                 check.model,
                 check.examples,
                 check.largestDifference,
-                check.otherTokens.size,
+                check.others.size,
                 if (check.passes) "passes" else "fails",
             )
         )

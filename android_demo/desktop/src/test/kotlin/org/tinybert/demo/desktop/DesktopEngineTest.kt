@@ -15,6 +15,7 @@ import org.tinybert.demo.core.Bundle
 import org.tinybert.demo.core.BundleException
 import org.tinybert.demo.core.EngineException
 import org.tinybert.demo.core.FolderSource
+import org.tinybert.demo.core.Problem
 import org.tinybert.demo.core.TextClassifier
 
 class DesktopEngineTest {
@@ -35,7 +36,7 @@ class DesktopEngineTest {
         val bundle = read(folder)
         for (model in bundle.models) {
             val check = GoldenCheck.run(bundle, factory, model)
-            assertEquals(emptyList<List<String>>(), check.otherTokens, "$folder")
+            assertEquals(emptyList<List<String>>(), check.others, "$folder")
             assertTrue(
                 check.largestDifference <= 1e-3f,
                 "$folder, $model: ${check.largestDifference}",
@@ -55,6 +56,10 @@ class DesktopEngineTest {
     @Test
     fun `texts are read as a tokenizer with settings reads them`() =
         assertGolden(resource("keeping_bundle"))
+
+    @Test
+    fun `questions get the answers that they have in Python`() =
+        assertGolden(resource("span_bundle"))
 
     @Test
     fun `bundles of the project's own runs`() {
@@ -89,7 +94,7 @@ class DesktopEngineTest {
         val files = listOf(Random(0).nextBytes(5000), ByteArray(8), model.copyOf(model.size / 2))
         for (bytes in files) {
             val failure = assertThrows<EngineException> { factory.create(direct(bytes)) }
-            assertEquals("The file is no TensorFlow Lite model.", failure.message)
+            assertEquals(Problem.MODEL_REFUSED, failure.problem)
         }
     }
 
@@ -100,7 +105,7 @@ class DesktopEngineTest {
             assertEquals(mapOf("serving_default" to 32), engine.signatures)
             val inputs = IntArray(32)
             assertThrows<EngineException> { engine.run("length_32", inputs, inputs, inputs) }
-            assertEquals(3, engine.run("serving_default", inputs, inputs, inputs).size)
+            assertEquals(3, engine.run("serving_default", inputs, inputs, inputs)["probability"]!!.size)
         }
     }
 
@@ -130,6 +135,6 @@ class DesktopEngineTest {
             assertThrows<BundleException> {
                 TextClassifier.open(read(bundle), factory)
             }
-        assertTrue("has 3 outputs, bundle.json says 4" in failure.message!!, failure.message)
+        assertTrue("has the outputs {probability=3}, bundle.json says {probability=4}" in failure.message!!, failure.message)
     }
 }

@@ -15,6 +15,7 @@ class MainTest {
     @TempDir lateinit var folder: File
 
     private val single = resource("classification_bundle").path
+    private val span = resource("span_bundle").path
     private val pair = resource("pair_regression_bundle").path
 
     private class Outcome(val code: Int, val out: String, val err: String)
@@ -71,6 +72,18 @@ class MainTest {
     }
 
     @Test
+    fun `a question and its context`() {
+        val context = "The kettle is on the stove, and the cat is under the table."
+        val outcome = run("--bundle", span, "--text", "What is on the stove?", "--second", context)
+        assertEquals(0, outcome.code, outcome.err)
+        val lines = outcome.out.trim().lines()
+        // As golden.json has it: the weights are random.
+        assertEquals("d", lines[0])
+        assertTrue(Regex("d  \\(45 to 46, score 4.1\\d+\\)").matches(lines[1]), lines[1])
+        assertEquals("the context in 3 parts", lines[4])
+    }
+
+    @Test
     fun `without a text the golden examples are run`() {
         val outcome = run("--bundle", single)
         assertEquals(0, outcome.code, outcome.err)
@@ -79,7 +92,7 @@ class MainTest {
             listOf("model_multi.tflite", "model.tflite"),
             lines.map { it.substringBefore(":") },
         )
-        for (line in lines) assertTrue(line.endsWith("0 with other tokens: passes"), line)
+        for (line in lines) assertTrue(line.endsWith("0 with other tokens or answers: passes"), line)
     }
 
     @Test
@@ -98,7 +111,7 @@ class MainTest {
         val outcome = run("--bundle", changed.path)
         assertEquals(1, outcome.code)
         val line = outcome.out.lines().first { it.startsWith("model.tflite") }
-        assertTrue("largest difference 2.0e-03, 1 with other tokens: fails" in line, line)
+        assertTrue("largest difference 2.0e-03, 1 with other tokens or answers: fails" in line, line)
     }
 
     @Test
@@ -111,12 +124,13 @@ class MainTest {
         assertRefused("use LC_ALL=C.UTF-8", "--bundle", single, "--text", "tr\uFFFD\uFFFDs")
         assertRefused("leave out --second", "--bundle", single, "--text", "a", "--second", "b")
         assertRefused("give the second text", "--bundle", pair, "--text", "a")
+        assertRefused("give the context", "--bundle", span, "--text", "a")
         assertRefused("none is no folder", "--bundle", File(folder, "none").path)
         assertRefused("bundle.json is missing", "--bundle", folder.path)
         assertRefused("cannot be read as a zip", "--bundle", "$single/labels.txt")
 
         val model = File(folder, "damaged")
         changedBundle(File(single), model) { File(it, "model_multi.tflite").writeText("no model") }
-        assertRefused("is no TensorFlow Lite model", "--bundle", model.path, "--text", "a")
+        assertRefused("refuses the model: it is no", "--bundle", model.path, "--text", "a")
     }
 }

@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test
 import org.tinybert.demo.app.TensorFlowLiteEngineFactory
 import org.tinybert.demo.core.Bundle
 import org.tinybert.demo.core.TextClassifier
+import org.tinybert.demo.desktop.GoldenCheck
 
 /** The examples of golden.json, which Python ran, through the app's engine. */
 class GoldenTest {
@@ -21,6 +22,18 @@ class GoldenTest {
     @Test fun `pairs and a score`() = assertGolden(testBundle("pair_regression_bundle"))
 
     @Test fun `a tokenizer with settings`() = assertGolden(testBundle("keeping_bundle"))
+
+    @Test
+    fun questions() {
+        val bundle = readBundle(testBundle("span_bundle"))
+        for (model in bundle.models) {
+            val factory = TensorFlowLiteEngineFactory
+            val check = GoldenCheck.run(bundle, factory, model, LOGIT_TOLERANCE)
+            println("span_bundle, $model: largest difference %.1e".format(check.largestDifference))
+            assertTrue(check.largestDifference <= LOGIT_TOLERANCE, "${check.largestDifference}")
+            assertEquals(emptyList<List<String>>(), check.others)
+        }
+    }
 
     @Test
     fun `float32 of real size`() = assertGolden(realBundle("float32"))
@@ -66,6 +79,11 @@ class GoldenTest {
     }
 
     private fun best(scores: FloatArray) = scores.indices.maxByOrNull { scores[it] }
+
+    private companion object {
+        /** A hundredth of the range of the logits, which is from -5 to 5. */
+        const val LOGIT_TOLERANCE = 0.1f
+    }
 
     /** Runtimes add in another order; what is rounded to int8 may then be rounded the other way. */
     private fun tolerance(bundle: Bundle) =

@@ -14,6 +14,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -21,19 +22,20 @@ import org.json.JSONArray;
 import org.json.JSONObject;
 import org.junit.jupiter.api.Test;
 import org.tinybert.demo.app.TensorFlowLiteEngineFactory;
+import org.tinybert.demo.core.Answers;
 import org.tinybert.demo.core.Bundle;
 import org.tinybert.demo.core.BundleSource;
 import org.tinybert.demo.core.EngineException;
 import org.tinybert.demo.core.LabelScore;
 import org.tinybert.demo.core.TextClassifier;
+import org.tinybert.demo.core.TextModel;
 
 /**
  * The classes that ProGuard left for the APK. In Java, as Kotlin's own library is shrunk, too: what
  * a test in Kotlin needs of it may not be there.
  */
 class ShrunkAppTest {
-    private static final File FOLDER =
-            new File("../desktop/src/test/resources/classification_bundle");
+    private static final File BUNDLES = new File("../desktop/src/test/resources");
     private static final TensorFlowLiteEngineFactory FACTORY = TensorFlowLiteEngineFactory.INSTANCE;
 
     @Test
@@ -46,8 +48,9 @@ class ShrunkAppTest {
 
     @Test
     void resultsAreThoseOfPython() throws IOException {
-        Bundle bundle = Bundle.Companion.read(new Folder(), FACTORY.getRuntimeVersion());
-        JSONArray examples = golden();
+        Folder folder = new Folder(new File(BUNDLES, "classification_bundle"));
+        Bundle bundle = Bundle.Companion.read(folder, FACTORY.getRuntimeVersion());
+        JSONArray examples = folder.golden();
         try (TextClassifier classifier =
                 TextClassifier.Companion.open(bundle, FACTORY, "model_multi.tflite")) {
             for (int i = 0; i < examples.length(); i++) {
@@ -68,6 +71,22 @@ class ShrunkAppTest {
     }
 
     @Test
+    void answersAreThoseOfPython() throws IOException {
+        Folder folder = new Folder(new File(BUNDLES, "span_bundle"));
+        Bundle bundle = Bundle.Companion.read(folder, FACTORY.getRuntimeVersion());
+        JSONObject example = folder.golden().getJSONObject(0);
+        JSONArray texts = example.getJSONArray("texts");
+        JSONArray expected =
+                example.getJSONObject("answers").getJSONArray("model_multi.tflite");
+        try (TextModel model = TextModel.Companion.open(bundle, FACTORY, "model_multi.tflite")) {
+            List<String> question = Arrays.asList(texts.getString(0), texts.getString(1));
+            Answers answers = (Answers) model.run(question, () -> true);
+            String best = expected.getJSONObject(0).getString("text");
+            assertEquals(best, answers.getAnswer().getText());
+        }
+    }
+
+    @Test
     void refusalsHaveTheirMessages() {
         Throwable failure =
                 assertThrows(
@@ -76,17 +95,24 @@ class ShrunkAppTest {
         assertTrue(failure.getMessage().startsWith("TensorFlow Lite refuses the model"));
     }
 
-    private static JSONArray golden() throws IOException {
-        byte[] bytes = Files.readAllBytes(new File(FOLDER, "golden.json").toPath());
-        return new JSONObject(new String(bytes, StandardCharsets.UTF_8)).getJSONArray("examples");
-    }
-
     /** The app reads no folders, so the shrunk classes have no reader of them. */
     private static final class Folder implements BundleSource {
+        private final File folder;
+
+        Folder(File folder) {
+            this.folder = folder;
+        }
+
+        JSONArray golden() throws IOException {
+            byte[] bytes = Files.readAllBytes(new File(folder, "golden.json").toPath());
+            String text = new String(bytes, StandardCharsets.UTF_8);
+            return new JSONObject(text).getJSONArray("examples");
+        }
+
         @Override
         public Set<String> names() {
             Set<String> names = new HashSet<>();
-            for (File file : FOLDER.listFiles()) names.add(file.getName());
+            for (File file : folder.listFiles()) names.add(file.getName());
             return names;
         }
 
@@ -94,7 +120,7 @@ class ShrunkAppTest {
         public InputStream open(String name) {
             // Kotlin's interface declares no checked exceptions.
             try {
-                return new FileInputStream(new File(FOLDER, name));
+                return new FileInputStream(new File(folder, name));
             } catch (IOException failure) {
                 throw new UncheckedIOException(failure);
             }

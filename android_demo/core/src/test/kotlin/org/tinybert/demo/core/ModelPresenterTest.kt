@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
 
-class ClassifierPresenterTest {
+class ModelPresenterTest {
     /** What the next runs of an engine do. */
     private var engineFailure: Throwable? = null
 
@@ -18,14 +18,14 @@ class ClassifierPresenterTest {
     private val factory = FakeFactory {
         duringRun()
         engineFailure?.let { failure -> throw failure }
-        floatArrayOf(0.25f, 0.75f)
+        probabilities(0.25f, 0.75f)
     }
     private val worker = FakeScheduler()
     private val main = FakeExecutor()
-    private val shown = ArrayList<ClassifierState>()
+    private val shown = ArrayList<ModelState>()
     private val presenter = presenter(SavedState())
 
-    private fun presenter(saved: SavedState) = ClassifierPresenter(factory, worker, main, saved)
+    private fun presenter(saved: SavedState) = ModelPresenter(factory, worker, main, saved)
 
     private fun open(source: BundleSource = TestBundle().seal()) {
         presenter.open { source }
@@ -34,7 +34,7 @@ class ClassifierPresenterTest {
 
     /** Lets all pending work finish. */
     private fun settle() {
-        worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS)
+        worker.advance(ModelPresenter.DEBOUNCE_MILLISECONDS)
         main.runAll()
         worker.advance(0)
         main.runAll()
@@ -49,7 +49,7 @@ class ClassifierPresenterTest {
     private val runs
         get() = factory.engines.sumOf { it.runs.size - 1 }
 
-    private inline fun <reified T : ClassifierState> last(): T =
+    private inline fun <reified T : ModelState> last(): T =
         shown.last() as? T
             ?: throw AssertionError("${T::class.simpleName} expected, shown: ${kinds()}")
 
@@ -61,9 +61,9 @@ class ClassifierPresenterTest {
         open()
         type("good")
         assertEquals(listOf("Loading", "Loading", "Ready", "Result"), kinds())
-        val result = last<ClassifierState.Result>()
+        val result = last<ModelState.Result>()
         assertEquals(listOf("good"), result.texts)
-        assertEquals(0.75f, result.classification.scores[1].score)
+        assertEquals(0.75f, (result.outcome as Classification).scores[1].score)
         assertEquals(1, result.latency.count)
         assertEquals("things", result.info.name)
     }
@@ -76,14 +76,14 @@ class ClassifierPresenterTest {
         repeat(1_000) {
             text += "good "
             presenter.onText(text)
-            worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS - 1)
+            worker.advance(ModelPresenter.DEBOUNCE_MILLISECONDS - 1)
             main.runAll()
         }
         assertEquals(0, runs)
         settle()
         assertEquals(1, runs)
-        assertEquals(listOf(text), last<ClassifierState.Result>().texts)
-        assertEquals(1, shown.count { it is ClassifierState.Result })
+        assertEquals(listOf(text), last<ModelState.Result>().texts)
+        assertEquals(1, shown.count { it is ModelState.Result })
     }
 
     @Test
@@ -92,13 +92,13 @@ class ClassifierPresenterTest {
         open()
         duringRun = { presenter.onText("bad").also { duringRun = {} } }
         presenter.onText("good")
-        worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS)
+        worker.advance(ModelPresenter.DEBOUNCE_MILLISECONDS)
         main.runAll()
-        assertTrue(shown.none { it is ClassifierState.Result })
+        assertTrue(shown.none { it is ModelState.Result })
         settle()
         assertEquals(
             listOf("bad"),
-            shown.filterIsInstance<ClassifierState.Result>().flatMap { it.texts },
+            shown.filterIsInstance<ModelState.Result>().flatMap { it.texts },
         )
         assertEquals(2, runs)
     }
@@ -115,11 +115,11 @@ class ClassifierPresenterTest {
             )
         for (change in newer) {
             presenter.onText("good")
-            worker.advance(ClassifierPresenter.DEBOUNCE_MILLISECONDS)
+            worker.advance(ModelPresenter.DEBOUNCE_MILLISECONDS)
             shown.clear()
             change()
             main.runAll()
-            assertTrue(shown.none { it is ClassifierState.Result }, kinds().toString())
+            assertTrue(shown.none { it is ModelState.Result }, kinds().toString())
             settle()
             type("")
         }
@@ -147,24 +147,24 @@ class ClassifierPresenterTest {
         settle()
         settle()
         val results =
-            shown.filterIsInstance<ClassifierState.Result>().map { typed.indexOf(it.texts[0]) }
+            shown.filterIsInstance<ModelState.Result>().map { typed.indexOf(it.texts[0]) }
         assertTrue(results.size > 50, "${results.size} results")
         assertEquals(results.sorted(), results)
-        assertEquals(typed.last(), last<ClassifierState.Result>().texts[0])
+        assertEquals(typed.last(), last<ModelState.Result>().texts[0])
     }
 
     @Test
     fun `an engine that fails is shown and recovered from`() {
         presenter.attach { shown += it }
         open()
-        engineFailure = EngineException("out of tensors")
+        engineFailure = EngineException(Problem.RUN_FAILED, "out of tensors")
         type("good")
-        val error = last<ClassifierState.Error>()
-        assertEquals("out of tensors", error.message)
+        val error = last<ModelState.Error>()
+        assertSame(engineFailure, error.failure)
         assertEquals("things", error.info?.name)
         engineFailure = null
         type("bad")
-        assertEquals(listOf("bad"), last<ClassifierState.Result>().texts)
+        assertEquals(listOf("bad"), last<ModelState.Result>().texts)
     }
 
     @Test
@@ -173,14 +173,14 @@ class ClassifierPresenterTest {
         open()
         val failures =
             listOf(
-                OutOfMemoryError("heap") to "heap",
-                NullPointerException() to "NullPointerException",
-                UnsatisfiedLinkError("no library") to "no library",
+                OutOfMemoryError("heap"),
+                NullPointerException(),
+                UnsatisfiedLinkError("no library"),
             )
-        for ((failure, message) in failures) {
+        for (failure in failures) {
             engineFailure = failure
-            type("good $message")
-            assertEquals(message, last<ClassifierState.Error>().message)
+            type("good $failure")
+            assertSame(failure, last<ModelState.Error>().failure)
         }
     }
 
@@ -189,13 +189,13 @@ class ClassifierPresenterTest {
         presenter.attach { shown += it }
         presenter.onText("good")
         open(TestBundle())
-        val error = last<ClassifierState.Error>()
-        assertTrue("bundle.json is missing" in error.message, error.message)
+        val error = last<ModelState.Error>()
+        assertEquals(Problem.NO_BUNDLE_JSON, (error.failure as BundleException).problem)
         assertNull(error.info)
         type("bad")
         assertSame(error, presenter.state)
         open()
-        assertEquals(listOf("bad"), last<ClassifierState.Result>().texts)
+        assertEquals(listOf("bad"), last<ModelState.Result>().texts)
     }
 
     @Test
@@ -206,9 +206,9 @@ class ClassifierPresenterTest {
             listOf<() -> BundleSource>({ TestBundle() }, { throw IOException("no file") })) {
             presenter.open(source)
             settle()
-            assertEquals("things", last<ClassifierState.Error>().info?.name)
+            assertEquals("things", last<ModelState.Error>().info?.name)
             type("good ${presenter.text}")
-            last<ClassifierState.Result>()
+            last<ModelState.Result>()
         }
         assertEquals(1, factory.engines.size)
     }
@@ -218,10 +218,10 @@ class ClassifierPresenterTest {
         presenter.attach { shown += it }
         factory.failure = UnsatisfiedLinkError("no library for this processor")
         open()
-        assertEquals("no library for this processor", last<ClassifierState.Error>().message)
+        assertSame(factory.failure, last<ModelState.Error>().failure)
         factory.failure = null
         open()
-        last<ClassifierState.Ready>()
+        last<ModelState.Ready>()
     }
 
     @Test
@@ -234,7 +234,7 @@ class ClassifierPresenterTest {
             betweenThem()
             presenter.open { second }
             settle()
-            assertEquals("second", last<ClassifierState.Ready>().info.name)
+            assertEquals("second", last<ModelState.Ready>().info.name)
         }
         assertEquals(1, factory.engines.count { !it.isClosed })
     }
@@ -248,11 +248,11 @@ class ClassifierPresenterTest {
                 .seal()
         )
         type("good")
-        last<ClassifierState.Ready>()
+        last<ModelState.Ready>()
         type("good", "bad")
-        assertEquals(listOf("good", "bad"), last<ClassifierState.Result>().texts)
+        assertEquals(listOf("good", "bad"), last<ModelState.Result>().texts)
         type("", "bad")
-        last<ClassifierState.Ready>()
+        last<ModelState.Ready>()
     }
 
     @Test
@@ -261,11 +261,11 @@ class ClassifierPresenterTest {
         open()
         for (text in listOf("good ".repeat(1 shl 18), "\uD800", "a\uDC00b", "\u0000")) {
             type(text)
-            assertEquals(listOf(text), last<ClassifierState.Result>().texts)
+            assertEquals(listOf(text), last<ModelState.Result>().texts)
         }
         for (text in listOf(" ", "\n\t\u00A0", "")) {
             type(text)
-            last<ClassifierState.Ready>()
+            last<ModelState.Ready>()
         }
         assertEquals(4, runs)
     }
@@ -286,15 +286,15 @@ class ClassifierPresenterTest {
         presenter.onText("good")
         presenter.detach()
         settle()
-        last<ClassifierState.Ready>()
+        last<ModelState.Ready>()
 
-        val next = ArrayList<ClassifierState>()
+        val next = ArrayList<ModelState>()
         presenter.attach { next += it }
-        assertEquals(listOf("good"), (next.single() as ClassifierState.Result).texts)
+        assertEquals(listOf("good"), (next.single() as ModelState.Result).texts)
         type("bad")
         assertEquals(2, next.size)
         assertEquals(1, factory.engines.size)
-        last<ClassifierState.Ready>()
+        last<ModelState.Ready>()
     }
 
     @Test
@@ -304,12 +304,12 @@ class ClassifierPresenterTest {
         type("good", "second")
 
         val restored = presenter(presenter.save())
-        val states = ArrayList<ClassifierState>()
+        val states = ArrayList<ModelState>()
         restored.attach { states += it }
         restored.onText("good", "second")
         restored.open { TestBundle().seal() }
         settle()
-        assertEquals(listOf("good"), (states.last() as ClassifierState.Result).texts)
+        assertEquals(listOf("good"), (states.last() as ModelState.Result).texts)
         assertEquals(listOf("good", "second"), restored.run { listOf(text, second) })
     }
 
@@ -322,6 +322,6 @@ class ClassifierPresenterTest {
         settle()
         assertEquals(0, runs)
         assertTrue(factory.engines.single().isClosed)
-        last<ClassifierState.Ready>()
+        last<ModelState.Ready>()
     }
 }

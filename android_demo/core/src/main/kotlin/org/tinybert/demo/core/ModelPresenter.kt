@@ -7,12 +7,12 @@ import java.util.concurrent.atomic.AtomicInteger
 class SavedState(val text: String = "", val second: String = "")
 
 /**
- * Classifies what the user types: between a view that shows states and a classifier that takes
+ * Runs a model on what the user types: between a view that shows states and a model that takes
  * time.
  *
- * Texts are classified when the typing pauses, on the thread of [worker]. A newer text makes an
- * older one's run void: if it has not begun it never does, and if it has its result is dropped.
- * What fails is shown as [ClassifierState.Error], whatever it is, since an executor would swallow
+ * Texts are run when the typing pauses, on the thread of [worker]. A newer text makes an
+ * older one's run void: if it has not begun it never does, and if it has it ends soon and its result is dropped.
+ * What fails is shown as [ModelState.Error], whatever it is, since an executor would swallow
  * it and the user wait for ever; the next text or bundle is tried as if nothing had happened.
  *
  * The presenter outlives its views: while none is attached the work goes on, and the next one is
@@ -22,25 +22,27 @@ class SavedState(val text: String = "", val second: String = "")
  * @param worker runs what takes time; the presenter's tasks are the only ones that use the engine
  * @param saved what [save] of an earlier presenter gave
  */
-class ClassifierPresenter(
+class ModelPresenter(
     private val factory: EngineFactory,
     private val worker: Scheduler,
     private val main: Executor,
     saved: SavedState = SavedState(),
 ) {
     /** The state that an attached view shows now. */
-    var state: ClassifierState = ClassifierState.Loading
+    var state: ModelState = ModelState.Loading
         private set
 
+    /** The one text, the first of a pair, or the context of a question. */
     var text: String = saved.text
         private set
 
+    /** The second of a pair, or the question. */
     var second: String = saved.second
         private set
 
     // === Of the main thread ===
 
-    private var view: ((ClassifierState) -> Unit)? = null
+    private var view: ((ModelState) -> Unit)? = null
 
     /** Of the open bundle; null before there is one. */
     private var info: BundleInfo? = null
@@ -56,10 +58,10 @@ class ClassifierPresenter(
 
     // === Of the worker's thread ===
 
-    private var classifier: TextClassifier? = null
+    private var model: TextModel? = null
 
     /** Shows a view the present state at once, and every later one; replaces an earlier view. */
-    fun attach(view: (ClassifierState) -> Unit) {
+    fun attach(view: (ModelState) -> Unit) {
         this.view = view
         view(state)
     }
@@ -70,7 +72,7 @@ class ClassifierPresenter(
     }
 
     /**
-     * Opens a bundle, and classifies the present text with it.
+     * Opens a bundle, and runs the present text with it.
      *
      * A bundle that cannot be used leaves the one before open.
      *
@@ -79,28 +81,28 @@ class ClassifierPresenter(
     fun open(source: () -> BundleSource) {
         val request = cancelRun()
         isLoading = true
-        show(ClassifierState.Loading)
+        show(ModelState.Loading)
         worker.schedule(0) {
             // A later bundle is on its way.
             if (request != latest.get()) return@schedule
             val outcome = runCatching {
-                TextClassifier.open(Bundle.read(source(), factory.runtimeVersion), factory)
+                TextModel.open(Bundle.read(source(), factory.runtimeVersion), factory)
             }
             outcome.onSuccess { opened ->
-                classifier?.close()
-                classifier = opened
+                model?.close()
+                model = opened
             }
             main.execute { onOpened(request, outcome.map { it.bundle.info }) }
         }
     }
 
-    /** Takes what the user has typed; [second] counts for pairs only. */
+    /** Takes what the user has typed; [second] counts where there are two texts only. */
     fun onText(text: String, second: String = "") {
         // A view that is made again sets the text that it had.
         if (text == this.text && second == this.second) return
         this.text = text
         this.second = second
-        classify(DEBOUNCE_MILLISECONDS)
+        run(DEBOUNCE_MILLISECONDS)
     }
 
     /** Returns what a new presenter needs to show the same. */
@@ -110,7 +112,7 @@ class ClassifierPresenter(
     fun close() {
         detach()
         cancelRun()
-        worker.schedule(0) { classifier?.close() }
+        worker.schedule(0) { model?.close() }
     }
 
     private fun onOpened(request: Int, outcome: Result<BundleInfo>) {
@@ -120,42 +122,49 @@ class ClassifierPresenter(
         }
         if (request != latest.get()) return
         isLoading = false
-        outcome.onSuccess { classify(0) }.onFailure { showError(it) }
+        outcome.onSuccess { run(0) }.onFailure { showError(it) }
     }
 
-    private fun classify(delayMilliseconds: Long) {
-        // When it has loaded, the text that there is then is classified.
+    private fun run(delayMilliseconds: Long) {
+        // When it has loaded, the text that there is then is run.
         if (isLoading) return
         val info = info ?: return
         val request = cancelRun()
-        val texts = listOf(text, second).take(info.task.textCount)
+        val texts = texts(info.task)
         if (texts.any { it.isBlank() }) {
-            show(ClassifierState.Ready(info))
+            show(ModelState.Ready(info))
             return
         }
         pending =
             worker.schedule(delayMilliseconds) {
-                val classifier = classifier
-                if (classifier != null && request == latest.get()) {
-                    val outcome = runCatching { classifier.classify(texts) }
-                    main.execute { onClassified(request, info, texts, outcome) }
-                }
+                val isWanted = { request == latest.get() }
+                val outcome = runCatching { model?.run(texts, isWanted) }
+                main.execute { onRun(request, info, texts, outcome) }
             }
     }
 
-    private fun onClassified(
+    /** What the model takes: a question comes before its context. */
+    private fun texts(task: TaskInfo): List<String> =
+        when {
+            task.type == TaskType.SPAN -> listOf(second, text)
+            task.textCount == 2 -> listOf(text, second)
+            else -> listOf(text)
+        }
+
+    private fun onRun(
         request: Int,
         info: BundleInfo,
         texts: List<String>,
-        outcome: Result<Classification>,
+        outcome: Result<Outcome?>,
     ) {
         if (request != latest.get()) return
         outcome
             .onFailure { showError(it) }
             .onSuccess {
+                if (it == null) return
                 latency.add(it.nanoseconds)
                 val summary = LatencySummary(latency.median, latency.p90, latency.count)
-                show(ClassifierState.Result(info, texts, it, summary))
+                show(ModelState.Result(info, texts, it, summary))
             }
     }
 
@@ -167,17 +176,16 @@ class ClassifierPresenter(
     }
 
     private fun showError(failure: Throwable) {
-        val message = failure.message ?: failure.javaClass.simpleName
-        show(ClassifierState.Error(message, info))
+        show(ModelState.Error(failure, info))
     }
 
-    private fun show(state: ClassifierState) {
+    private fun show(state: ModelState) {
         this.state = state
         view?.invoke(state)
     }
 
     companion object {
-        /** How long the typing must pause before a text is classified. */
+        /** How long the typing must pause before a text is run. */
         const val DEBOUNCE_MILLISECONDS = 150L
     }
 }
