@@ -74,10 +74,10 @@ def _explain_unforeseen(error: Exception) -> str:
             file.write(content)
         where = f"The file {file.name} has all of it"
     except OSError:
-        where = f"{content}This"
+        where = f"All of it:\n{content}"
     return (
-        f"unforeseen, {TinyBertError(lines[0] if lines else type(error).__name__)}. {where}; "
-        "please send it to where you have tinybert_tf from, as an issue."
+        f"unforeseen, {TinyBertError(lines[0] if lines else type(error).__name__)}. {where}. "
+        "Please report it, with that, where you have tinybert_tf from."
     )
 
 
