@@ -134,6 +134,9 @@ def make_runs(tiny_values, teacher, corpora):
     values = with_tokens_per_batch(tiny_values)
     fine_tune = values["teacher"]["fine_tune"]
     values["teacher"]["dropout"] = values["student"]["dropout"] = 0.0
+    # Where a gradient is about 0, Adam makes of its rounding a step that is as long as this.
+    for stage in values["distillation"]["stages"]:
+        stage["fit"]["optimizer"]["learning_rate"] = 0.001
     general = {**values["distillation"]["stages"][0], "name": "general"}
     encoder = {"weights": values["teacher"]["weights"]}
     return {
