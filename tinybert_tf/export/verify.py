@@ -9,7 +9,6 @@ import pathlib
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
 
 import jsonschema
 import numpy as np
@@ -262,7 +261,7 @@ def _read_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteModel
         raise TinyBertError(f"{path} is of no version known here, or empty.")
     try:
         # The bytes: in them, half a surrogate pair is found, too.
-        form = _SpanGolden if info["task"]["type"] == "span" else _Golden
+        form: type = _SpanGolden if info["task"]["type"] == "span" else _Golden
         examples = pydantic.TypeAdapter(form).validate_json(path.read_bytes()).examples
     except pydantic.ValidationError as error:
         problem = error.errors()[0]
@@ -304,7 +303,7 @@ def _check_golden(folder: pathlib.Path, info: dict, models: dict[str, TfliteMode
 
 
 def _tokenize(
-    preprocessor: BertPreprocessor, info: dict, texts: Sequence[tuple[str, ...]]
+    preprocessor: BertPreprocessor, info: dict, texts: list[tuple]
 ) -> list[list[tuple[list[int], list[int]]]]:
     """Returns for each example the token ids and segment ids of what a model is run on."""
     if info["task"]["type"] != "span":
