@@ -114,7 +114,7 @@ class Pictures {
 
     private companion object {
         const val TEXT = "turn the heating down a little before we go to bed"
-        const val QUESTION = "When was the lighthouse built?"
+        const val QUESTION = "Who built the lighthouse?"
         const val CONTEXT = "The lighthouse on Gull Island was built in 1874 by the engineer Anna " +
             "Holm. It is 31 metres tall, and its lamp can be seen from a distance of 40 " +
             "kilometres. Since 1998 it has been a museum, which is open from May to October."
