@@ -134,6 +134,9 @@ def make_runs(tiny_values, teacher, corpora):
     values = with_tokens_per_batch(tiny_values)
     fine_tune = values["teacher"]["fine_tune"]
     values["teacher"]["dropout"] = values["student"]["dropout"] = 0.0
+    # Where a gradient is about 0, Adam makes of its rounding a step that is as long as this.
+    for stage in values["distillation"]["stages"]:
+        stage["fit"]["optimizer"]["learning_rate"] = 0.001
     general = {**values["distillation"]["stages"][0], "name": "general"}
     encoder = {"weights": values["teacher"]["weights"]}
     return {
@@ -237,7 +240,7 @@ def test_two_workers_end_in_the_weights_of_one_process(folder, name):
     found = differences(folder / "two" / name, folder / "alone" / name)
     # A key's bias does not matter (softmax): its gradient is noise, of which Adam makes steps.
     noise = {key: found.pop(key) for key in list(found) if key.endswith("key/vars/1")}
-    assert noise and max(noise.values()) < 1e-4
+    assert noise and max(noise.values()) < 1e-5
     assert max(found.values()) < 1e-6, {k: v for k, v in found.items() if v >= 1e-6}
 
 
