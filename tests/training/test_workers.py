@@ -1,6 +1,7 @@
 """Which worker a process is, and what several agree on."""
 
 import json
+import types
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tinybert_tf.errors import TinyBertError
-from tinybert_tf.training import workers
+from tinybert_tf.training import fitting, workers
 from tinybert_tf.training.workers import Cluster, WorkerLostError, read_cluster
 
 
@@ -161,3 +162,22 @@ def test_what_a_lost_worker_looks_like(join):
     assert caught.value.exit_code == 75
     with pytest.raises(tf.errors.ResourceExhaustedError), workers.reporting_lost_workers():
         raise tf.errors.ResourceExhaustedError(None, None, "memory")
+
+
+@pytest.mark.parametrize(("rank", "asked"), [(0, 1), (1, 0)])
+def test_the_chief_alone_stops_at_a_signal(join, rank, asked):
+    """It saves first, in a step that needs the others."""
+    join(rank, 2)
+    stage = types.SimpleNamespace(check_loss=lambda *_: None, total_steps=9)
+    progress = types.SimpleNamespace(update=lambda *_: None)
+    calls = []
+    callback = fitting._StageCallback(
+        stage,
+        progress,
+        first_step=0,
+        evaluation_steps=(),
+        save_seconds=60.0,
+        stop_if_asked=calls.append,
+    )
+    callback.on_train_batch_end(0, {"loss": 1.0})
+    assert len(calls) == asked

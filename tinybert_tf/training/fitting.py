@@ -213,7 +213,9 @@ class _StageCallback(keras.callbacks.Callback):
             self.stage.evaluate(self.step)
         if is_evaluated or now - self._saved > self.save_seconds:
             self._save()
-        self.stop_if_asked(self._save)
+        # The others end with the chief: before it, they would keep it from saving.
+        if workers.is_chief():
+            self.stop_if_asked(self._save)
 
     def _save(self):
         if self._saved_step != self.step:
