@@ -162,8 +162,11 @@ def load_student_start(config: RunConfig | GeneralConfig):
     location = resolve_preset(config.student.start)
     dtype = resolve_precision(config.precision)
     try:
-        if (pathlib.Path(location) / "task.json").exists() and layout_of(location) == "own":
-            return load_classifier(location, dtype)
+        if layout_of(location) == "own":
+            if (pathlib.Path(location) / "task.json").exists():
+                return load_classifier(location, dtype)
+            # It may come without a tokenizer.
+            return BertEncoder.from_preset(location, dtype=dtype)
         return load_plain_encoder(WeightsConfig(location), dtype)[0]
     except (ValueError, OSError) as error:
         raise TinyBertError(
