@@ -16,6 +16,11 @@ from tinybert_tf.runs.masked_lm import MaskedBatches, log_frequencies
 from tinybert_tf.training import StageFit
 
 
+@pytest.fixture(scope="module", autouse=True)
+def eagerly():
+    """Not so here: it learns something in some hundred steps, which is more than tracing."""
+
+
 @pytest.fixture(scope="module")
 def make_corpus(tiny_bert, tmp_path_factory):
     """Texts in which a word follows from its neighbours: "3 3 3 bad 41 41 41"."""
