@@ -59,9 +59,9 @@ def _interruptible():
 
 
 @contextlib.contextmanager
-def _running_eagerly():
+def _running_eagerly(eagerly=True):
     before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
+    tf.config.run_functions_eagerly(eagerly)
     try:
         yield
     finally:
@@ -70,7 +70,7 @@ def _running_eagerly():
 
 @pytest.fixture(scope="session")
 def running_eagerly():
-    """A context manager in which functions run without being traced, for other fixtures.
+    """A context manager in which functions run without being traced, or with, for fixtures.
 
     Tracing a step of the tiny models takes as long as some 20 of them.
     """

@@ -224,13 +224,13 @@ def test_resumed_training_is_the_same_training(tmp_path, eagerly):
         return distiller
 
     whole = make(0)
-    whole.fit(inputs, labels, epochs=6, verbose=0, shuffle=False)
+    whole.fit(inputs, labels, epochs=4, verbose=0, shuffle=False)
     begun = make(0)
-    begun.fit(inputs, labels, epochs=3, verbose=0, shuffle=False)
+    begun.fit(inputs, labels, epochs=2, verbose=0, shuffle=False)
     begun.save_weights(tmp_path / "state.weights.h5")
     resumed = make(99)
     resumed.load_weights(tmp_path / "state.weights.h5")
-    resumed.fit(inputs, labels, epochs=3, verbose=0, shuffle=False)
+    resumed.fit(inputs, labels, epochs=2, verbose=0, shuffle=False)
     for a, b in zip(whole.trainable_variables, resumed.trainable_variables, strict=True):
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
@@ -253,7 +253,8 @@ def test_jit_compiled_step_is_the_same_step():
     inputs, labels = make_batch()
     updates = []
     for jit_compile in (False, True):
-        distiller = make_distiller(*make_pair())
+        pair = make_classifier(1, 8, seed=1), make_classifier(1, 12, seed=2)
+        distiller = make_distiller(*pair)
         distiller.compile(keras.optimizers.SGD(0.1), stage=ALL_TERMS, jit_compile=jit_compile)
         distiller.fit(inputs, labels, verbose=0)
         updates.append([numpy(v) for v in distiller.trainable_variables])

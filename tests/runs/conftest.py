@@ -7,7 +7,7 @@ import pytest
 def eagerly(running_eagerly):
     """That of `tests/conftest.py`, for runs that a module's tests share, too.
 
-    Processes that a test starts trace, and so does `test_augment_step.py`.
+    Processes that a test starts trace, and so does the finished run of `test_span_run.py`.
     """
     with running_eagerly():
         yield

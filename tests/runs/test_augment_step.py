@@ -49,11 +49,6 @@ def make_masked_lm():
     return BertMaskedLM(encoder, BertPreprocessor(BertTokenizer(VOCABULARY), 16))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def eagerly():
-    """Not so here: one whole run is traced, as those of users are."""
-
-
 @pytest.fixture(scope="module")
 def masked_lm(tmp_path_factory):
     """The preset of a masked LM of random weights, as `pretrain-mlm` saves it."""

@@ -69,11 +69,11 @@ def squad_values(make_tiny_values, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(squad_values, tmp_path_factory):
-    """The config and directory of a run to the end."""
+def finished(squad_values, tmp_path_factory, running_eagerly):
+    """The config and directory of a run to the end: one that is traced, as those of users."""
     directory = tmp_path_factory.mktemp("span_run") / "run"
     config = parse_config(squad_values(directory), "values")
-    with RunDirectory.creating(config, resume=False) as run:
+    with running_eagerly(False), RunDirectory.creating(config, resume=False) as run:
         recipes.finetune(config, run)
         recipes.distill(config, run)
         recipes.evaluate(config, run)
