@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     }
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -127,6 +128,29 @@ def fuzzing():
 def harness(request, fuzzing):
     """A harness of few mutations, and one of many."""
     return fuzzing.Harness(request.param)
+
+
+# === Weights ===
+
+
+@pytest.fixture(scope="session")
+def saved_weights():
+    """A function from a preset's folder to all arrays of its weight files, by file and name."""
+
+    def read(folder):
+        weights = {}
+        for path in sorted(folder.glob("*.h5")):
+            with h5py.File(path) as file:
+                file.visititems(
+                    lambda name, item, path=path: (
+                        weights.update({f"{path.name}/{name}": item[()]})
+                        if isinstance(item, h5py.Dataset)
+                        else None
+                    )
+                )
+        return weights
+
+    return read
 
 
 # === A task and a teacher of a few kilobytes ===

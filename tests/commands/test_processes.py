@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 
-import h5py
 import numpy as np
 import pytest
 import yaml
@@ -27,25 +26,17 @@ def end(process):
     return process.returncode, errors
 
 
-def weights(run):
-    found = {}
-    for path in (run / "teacher").glob("*.h5"):
-        with h5py.File(path) as file:
-            file.visititems(
-                lambda name, item, path=path: (
-                    found.update({(path.name, name): item[()]})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-    return found
+@pytest.fixture(scope="module")
+def assert_same_teacher(saved_weights):
+    """A function that fails unless the teachers of two runs are the same to the bit."""
 
+    def check(run, other):
+        values, others = (saved_weights(path / "teacher") for path in (run, other))
+        assert values.keys() == others.keys() and len(values) > 20
+        for name, value in values.items():
+            np.testing.assert_array_equal(value, others[name], err_msg=name)
 
-def assert_same_teacher(run, other):
-    values, others = weights(run), weights(other)
-    assert values.keys() == others.keys() and len(values) > 20
-    for name, value in values.items():
-        np.testing.assert_array_equal(value, others[name], err_msg=str(name))
+    return check
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +62,7 @@ def undisturbed(configure, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal(configure, undisturbed, tmp_path, number, code):
+def test_a_signal(configure, undisturbed, assert_same_teacher, tmp_path, number, code):
     config = configure(tmp_path / "run")
     process = start(config)
     for line in process.stdout:
@@ -110,7 +101,7 @@ def disk(tmp_path):
 
 # From the config to the third state; all of the run takes some 1,600.
 @pytest.mark.parametrize("kilobytes", [8, 200, 500, 900, 1200])
-def test_a_full_disk(configure, undisturbed, disk, kilobytes):
+def test_a_full_disk(configure, undisturbed, assert_same_teacher, disk, kilobytes):
     folder = disk(kilobytes)
     config = configure(folder / "run")
     returned, errors = end(start(config))

@@ -6,7 +6,6 @@ import os
 import pathlib
 import shutil
 
-import h5py
 import numpy as np
 import pytest
 
@@ -207,18 +206,7 @@ def test_another_run_leaves_everything(begun, tiny_values):
     assert files(begun) == before and begun.config().seed == 42
 
 
-def saved_arrays(path):
-    arrays = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: (
-                arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
-    return arrays
-
-
-def test_done_again_is_as_done_at_once(copied_run, tiny_values, tmp_path):
+def test_done_again_is_as_done_at_once(copied_run, saved_weights, tiny_values, tmp_path):
     """The student is that of a run that had the config from the beginning."""
     stage = tiny_values["distillation"]["stages"][0]
     values = changed(tiny_values, distillation__stages=[{**stage, "attention": 3.0}])
@@ -231,9 +219,9 @@ def test_done_again_is_as_done_at_once(copied_run, tiny_values, tmp_path):
         recipes.finetune(run.config(), run)
         recipes.distill(run.config(), run)
         assert run.teacher.stat().st_mtime_ns == teacher
-        weights[run] = saved_arrays(run.student / "model.weights.h5")
+        weights[run] = saved_weights(run.student)
     assert weights[once].keys() == weights[again].keys()
     for name, array in weights[once].items():
         np.testing.assert_array_equal(array, weights[again][name], err_msg=name)
-    old = saved_arrays(again.path / "replaced" / "1" / "student" / "model.weights.h5")
+    old = saved_weights(again.path / "replaced" / "1" / "student")
     assert any((old[name] != array).any() for name, array in weights[once].items())

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import sys
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -29,21 +28,6 @@ from tinybert_tf.training import fitting
 def digests(directory):
     files = [path for path in directory.rglob("*") if path.is_file()]
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def saved_weights(directory):
-    """All arrays in the weight files of a preset."""
-    weights = {}
-    for path in directory.glob("*.h5"):
-        with h5py.File(path) as file:
-            file.visititems(
-                lambda name, item, path=path: (
-                    weights.update({(path.name, name): item[()]})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-    return weights
 
 
 def right_answers(directory, config):
@@ -114,7 +98,9 @@ def test_finished_steps_are_skipped(finished_run):
     assert digests(finished_run.path) == before
 
 
-def test_a_killed_distillation_ends_at_the_same_student(finished_run, tmp_path, monkeypatch):
+def test_a_killed_distillation_ends_at_the_same_student(
+    finished_run, saved_weights, tmp_path, monkeypatch
+):
     """Killed in the first epoch of the second stage, after a stage of averaged weights."""
     config, whole = finished_run.config(), finished_run
     run = RunDirectory(tmp_path / "run")
@@ -136,7 +122,7 @@ def test_a_killed_distillation_ends_at_the_same_student(finished_run, tmp_path, 
     weights, expected = saved_weights(run.student), saved_weights(whole.student)
     assert weights.keys() == expected.keys() and len(weights) > 20
     for name, value in expected.items():
-        np.testing.assert_array_equal(weights[name], value, err_msg=str(name))
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
     for stage in ("intermediate", "prediction"):
         figures, others = run.read_results()[stage], whole.read_results()[stage]
         assert {**figures, "seconds": 0} == {**others, "seconds": 0}

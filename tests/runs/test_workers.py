@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import h5py
 import numpy as np
 import pytest
 import yaml
@@ -180,26 +179,16 @@ MODELS = {
 }
 
 
-def saved_weights(preset):
-    weights = {}
-    for path in sorted(preset.glob("*.h5")):
-        with h5py.File(path) as file:
-            file.visititems(
-                lambda name, item, path=path: (
-                    weights.update({f"{path.name}/{name}": item[()]})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-    assert len(weights) > 10
-    return weights
+@pytest.fixture(scope="module")
+def differences(saved_weights):
+    """A function from two runs to the largest difference of each weight."""
 
+    def compare(run, other):
+        ours, theirs = (saved_weights(path / MODELS[path.name]) for path in (run, other))
+        assert ours.keys() == theirs.keys() and len(ours) > 10
+        return {name: np.abs(ours[name] - theirs[name]).max() for name in ours}
 
-def differences(run, other):
-    """The largest difference of each weight of two runs."""
-    ours, theirs = (saved_weights(path / MODELS[path.name]) for path in (run, other))
-    assert ours.keys() == theirs.keys()
-    return {name: np.abs(ours[name] - theirs[name]).max() for name in ours}
+    return compare
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +222,7 @@ def folder(runs, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_two_workers_end_in_the_weights_of_one_process(folder, name):
+def test_two_workers_end_in_the_weights_of_one_process(folder, differences, name):
     found = differences(folder / "two" / name, folder / "alone" / name)
     # A key's bias does not matter (softmax): its gradient is noise, of which Adam makes steps.
     noise = {key: found.pop(key) for key in list(found) if key.endswith("key/vars/1")}
@@ -274,7 +263,7 @@ def wait_for_state(folder, stage, processes):
 
 
 @pytest.mark.slow
-def test_killed_workers_end_the_others_and_all_go_on(folder, runs, tmp_path):
+def test_killed_workers_end_the_others_and_all_go_on(folder, runs, differences, tmp_path):
     """The second in the fine-tuning, then the chief in the last stage of the distillation."""
     # A state after each step.
     changes = {"strategy": "multi_worker", "checkpoint_minutes": 1e-9}
