@@ -40,7 +40,7 @@ from tinybert_tf.runs.distilling import make_distiller
 from tinybert_tf.runs.examples import read_further_splits, read_part, read_split, take_random
 from tinybert_tf.runs.models import load_student_start, load_teacher, make_student
 from tinybert_tf.runs.steps import task_steps
-from tinybert_tf.runs.teacher_caching import cache_gigabytes, choose_contents
+from tinybert_tf.runs.teacher_caching import cache_bytes, choose_contents
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training import resolve_precision
 
@@ -350,7 +350,7 @@ def _plan(
     encoded, models = sample.encoded, (distiller.teacher, distiller.student)
     times = sample.times * _estimates.with_copies(config)
     kept = {
-        contents: times * size for contents, size in cache_gigabytes(distiller, encoded).items()
+        contents: times * size for contents, size in cache_bytes(distiller, encoded).items()
     }
     folder = _existing_parent(config.run_directory)
     contents = choose_contents(config.distillation, kept, folder)
@@ -368,8 +368,7 @@ def _plan(
     ]
     findings.seconds = _estimates.run_seconds(config, plans, teacher, speed, length)
     findings.stages += plans
-    findings.disk_bytes = _estimates.disk_bytes(config, *models)
-    findings.disk_bytes += int(kept.get(contents, 0.0) * 1e9)
+    findings.disk_bytes = _estimates.disk_bytes(config, *models) + int(kept.get(contents, 0))
     free = shutil.disk_usage(folder).free
     if findings.disk_bytes > free:
         findings.warnings.append(

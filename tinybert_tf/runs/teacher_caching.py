@@ -34,7 +34,7 @@ def cache_teacher(
     known = run.read_results().get("teacher_cache")
     contents = known["contents"] if known else None
     if contents is None:
-        sizes = cache_gigabytes(distiller, train)
+        sizes = cache_bytes(distiller, train)
         # Others may see another amount of free disk.
         contents = workers.broadcast(choose_contents(config.distillation, sizes, run.path))
     if contents == "none":
@@ -58,7 +58,7 @@ def cache_teacher(
     return cache
 
 
-def cache_gigabytes(distiller: TinyBertDistiller, examples: EncodedExamples) -> dict:
+def cache_bytes(distiller: TinyBertDistiller, examples: EncodedExamples) -> dict[str, float]:
     """Returns how much a cache of each contents takes.
 
     Args:
@@ -66,36 +66,36 @@ def cache_gigabytes(distiller: TinyBertDistiller, examples: EncodedExamples) -> 
         examples: `EncodedExamples`. All that is trained on, copies included.
     """
     return {
-        contents: TeacherCache(distiller, examples, contents).bytes / _GIGABYTE
+        contents: TeacherCache(distiller, examples, contents).bytes
         for contents in ("outputs", "predictions")
     }
 
 
-def choose_contents(options: DistillationConfig, gigabytes: dict, directory) -> str:
+def choose_contents(options: DistillationConfig, sizes: dict[str, float], directory) -> str:
     """Returns what is kept: `"outputs"`, `"predictions"` or `"none"`.
 
     Args:
         options: `DistillationConfig`.
-        gigabytes: dict. See `cache_gigabytes`.
+        sizes: dict. See `cache_bytes`.
         directory: path. An existing one, on the disk of the run.
 
     Raises:
         TinyBertError: if the config asks for more than the disk holds.
     """
-    wanted, free = options.teacher_cache, shutil.disk_usage(directory).free / _GIGABYTE
+    wanted, free = options.teacher_cache, shutil.disk_usage(directory).free
     if wanted == "none":
         return wanted
     if wanted != "auto":
-        needed = gigabytes[wanted]
+        needed = sizes[wanted]
         if needed > free:
             raise TinyBertError(
-                f"The teacher's {wanted} take {needed:,.3g} GB and {directory} has "
-                f"{free:,.3g} GB free. Free some, or set "
+                f"The teacher's {wanted} take {needed / _GIGABYTE:,.3g} GB and {directory} "
+                f"has {free / _GIGABYTE:,.3g} GB free. Free some, or set "
                 "distillation.teacher_cache=auto, which takes what fits."
             )
         return wanted
-    budget = min(options.teacher_cache_gigabytes, free / 2)
-    fitting = (contents for contents, size in gigabytes.items() if size <= budget)
+    budget = min(options.teacher_cache_gigabytes * _GIGABYTE, free / 2)
+    fitting = (contents for contents, size in sizes.items() if size <= budget)
     return next((c for c in fitting if _pays(options, c)), "none")
 
 
