@@ -139,8 +139,9 @@ def deep_teacher_section() -> list[str]:
     return [
         "## A deep teacher",
         "CoLA's dev set, Matthews correlation: all-mpnet-base-v2 (12 layers, 768 wide), "
-        f"fine-tuned to {teacher:.3f}, into TinyBERT-4, in ways that each set a part of "
-        "`configs/glue/cola_mpnet.yaml` otherwise; no copies. *From MiniLM*: the "
+        f"fine-tuned to {teacher:.3f}, into TinyBERT-4, without augmented copies. "
+        "*From MiniLM, predictions alone* is `configs/glue/cola_mpnet.yaml`; other ways set a "
+        "part of it otherwise. *From MiniLM*: the "
         "student is fitted to a MiniLM that was fine-tuned on the task, and learns from MPNet. "
         "*Start*: before training; *stage one* and *two*: behind them; *best*: the checkpoint "
         "that is kept, chosen on the same dev set.",
