@@ -171,7 +171,8 @@ def load_student_start(config: RunConfig | GeneralConfig):
     except (ValueError, OSError) as error:
         raise TinyBertError(
             f"student.start '{location}' is neither teacher nor random nor a model, such as "
-            f"{', '.join(PRESETS)} or a directory: {error}"
+            f"{', '.join(PRESETS)} or a directory."
+            f"{nearest_name(location, ('teacher', 'random', *PRESETS))} {error}"
         ) from error
 
 
