@@ -6,7 +6,6 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from scipy import special
 
-from tinybert_tf.checkpoints.locations import load_classifier
 from tinybert_tf.checkpoints.presets import save_preset
 from tinybert_tf.data import encode_examples
 from tinybert_tf.errors import TinyBertError
@@ -197,37 +196,38 @@ def test_mixed_precision_is_refused(make_classifier, dtype):
 # === Names ===
 
 
-@pytest.fixture
-def saved_twice(classifier, tmp_path):
-    """A model as a preset, and the same one as a process saves it that made others before."""
-    config = {**classifier.get_config(), "name": "bert_text_classifier_7"}
+@pytest.fixture(scope="module")
+def twin(classifier):
+    """The same model with the names that it has in a process that made others before."""
     encoder = {**classifier.backbone.get_config(), "name": "bert_encoder_9"}
-    other = type(classifier).from_config(
-        {**config, "backbone": type(classifier.backbone).from_config(encoder)}
-    )
-    other.set_weights(classifier.get_weights())
-    for model, name in ((classifier, "first"), (other, "second")):
-        save_preset(model, classifier.preprocessor, tmp_path / name)
-    return tmp_path / "first", tmp_path / "second"
+    config = {
+        **classifier.get_config(),
+        "name": "bert_text_classifier_7",
+        "backbone": type(classifier.backbone).from_config(encoder),
+    }
+    twin = type(classifier).from_config(config)
+    twin.set_weights(classifier.get_weights())
+    return twin
 
 
-def test_what_is_saved_has_names_of_its_own(saved_twice):
+def test_what_is_saved_has_names_of_its_own(classifier, twin, tmp_path):
     """The files but the one with the time, and the hashes with its hash, are the same."""
-    first, second = (
-        {
-            path.relative_to(folder): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file() and path.name not in ("metadata.json", "hashes.json")
-        }
-        for folder in saved_twice
-    )
-    assert first == second and len(first) > 3
+    files = []
+    for model in (classifier, twin):
+        folder = tmp_path / model.name
+        save_preset(model, classifier.preprocessor, folder)
+        files.append(
+            {
+                path.relative_to(folder): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file() and path.name not in ("metadata.json", "hashes.json")
+            }
+        )
+    assert files[0] == files[1] and len(files[0]) > 3
 
 
-@pytest.mark.slow
-def test_what_is_saved_is_exported_to_the_same_bytes(saved_twice):
-    files = [
-        convert(load_classifier(folder), [8], load_profile("dynamic_int8"))
-        for folder in saved_twice
-    ]
-    assert files[0] == files[1]
+@pytest.mark.parametrize(
+    "profile", ["float32", pytest.param("dynamic_int8", marks=pytest.mark.slow)]
+)
+def test_what_is_converted_has_names_of_its_own(convert_classifier, twin, profile):
+    assert convert(twin, [LENGTH], load_profile(profile)) == convert_classifier(profile)

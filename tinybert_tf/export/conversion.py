@@ -1,6 +1,7 @@
 """From a Keras model to a TFLite file."""
 
 import functools
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 
@@ -77,6 +78,7 @@ def convert(
         _compress.quantize_positions(file, table.shape[1])
     _flatbuffer.share_buffers(file)
     _order_inputs(file)
+    _rename_model(file, model)
     _name_runtime(file)
     return _flatbuffer.pack(file)
 
@@ -210,6 +212,15 @@ def _order_inputs(file) -> None:
             graph.tensors[tensor].name = name.encode()
         for output in signature.outputs:
             graph.tensors[output.tensorIndex].name = output.name
+
+
+def _rename_model(file, model) -> None:
+    """Takes names out of a file that Keras counts up with every model that a process makes."""
+    own = re.compile(rf"\b{re.escape(model.name)}(_\d+)?/".encode())
+    backbone = re.compile(rf"\b{re.escape(model.backbone.name)}(_\d+)?/".encode())
+    for graph in file.subgraphs:
+        for tensor in graph.tensors:
+            tensor.name = backbone.sub(b"backbone/", own.sub(b"", tensor.name))
 
 
 def _name_runtime(file) -> None:
