@@ -10,6 +10,7 @@ is not a plain ratio or unit of theirs. The sections are in `docs/results_pages/
 import pathlib
 import sys
 
+from results_pages.capacity import capacity_plan
 from results_pages.commands import contributing_times, readme_times
 from results_pages.data import augmentation_section, corpus_section, masked_lm_section
 from results_pages.glue import ablation_section, deep_teacher_section, retention_section
@@ -27,6 +28,7 @@ from results_pages.starts import (
 DOCS = pathlib.Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
 AUGMENT = DOCS / "augment.md"
+DISTRIBUTED = DOCS / "distributed.md"
 CARD = DOCS.parent / "tinybert_tf" / "presets" / "tinybert_4l_312d_en" / "README.md"
 CONTRIBUTING = DOCS.parent / "CONTRIBUTING.md"
 BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
@@ -112,6 +114,11 @@ def examples_block() -> str:
     return "\n\n".join([BEGIN, about, f"    {figures['command']}", body, END])
 
 
+def capacity_block() -> str:
+    """Returns the figures of docs/distributed.md."""
+    return "\n\n".join([BEGIN, capacity_plan(), END])
+
+
 def with_block(page: str, block: str) -> str:
     """Returns a page with another block of figures."""
     before, rest = page.split(BEGIN)
@@ -135,6 +142,7 @@ def main() -> None:
         CONTRIBUTING: with_times(CONTRIBUTING.read_text("utf-8"), contributing_times()),
         CARD: with_block(card, card_block()),
         AUGMENT: with_block(AUGMENT.read_text("utf-8"), examples_block()),
+        DISTRIBUTED: with_block(DISTRIBUTED.read_text("utf-8"), capacity_block()),
     }
     plot = losses_plot()
     if plot is not None:
