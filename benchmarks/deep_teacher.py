@@ -6,7 +6,7 @@
     python -m tinybert_tf finetune --config configs/glue/cola_mpnet.yaml
     python benchmarks/deep_teacher.py
 
-For the way with copies, a masked LM before it, of a third of the text that its config names:
+For the ways with copies, a masked LM before it, of a third of the text that its config names:
 
     head -n 4000 enwiki_sample.txt > enwiki_part.txt
     python -m tinybert_tf corpus --input enwiki_part.txt --output data/corpus/enwiki_masked \\
@@ -51,10 +51,8 @@ _TWO_STAGES = (
 )
 _WITHOUT_ATTENTION = (_TWO_STAGES, "distillation.stages.0.attention=0")
 _PREDICTIONS = "distillation.teacher_cache=predictions"
-_COPIES = (
-    "augmentation={masked_lm: {weights: runs/masked_lm/masked_lm}, copies: 3}",
-    "distillation.stages.0.fit.epochs=3",
-)
+_COPIES = "augmentation={masked_lm: {weights: runs/masked_lm/masked_lm}, copies: %d}"
+_LONGER_BATCHES = "distillation.stages.0.fit.tokens_per_batch=2048"
 
 WAYS = {
     "from the teacher": (_TEACHER, _TWO_STAGES),
@@ -74,7 +72,12 @@ WAYS = {
         _PREDICTIONS,
         "distillation.stages.0.fit.optimizer.learning_rate=4e-5",
     ),
-    "from MiniLM, predictions alone, 3 copies": (_PREDICTIONS, *_COPIES),
+    "from MiniLM, predictions alone, 3 copies": (_PREDICTIONS, _COPIES % 3),
+    "from MiniLM, predictions alone, 10 copies": (
+        _PREDICTIONS,
+        _COPIES % 10,
+        _LONGER_BATCHES,
+    ),
 }
 
 _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds, from 42.", lower_bound=1)

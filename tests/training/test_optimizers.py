@@ -52,7 +52,7 @@ def test_config_round_trip():
     assert rates(copy, range(8)) == rates(schedule, range(8))
 
 
-def trained(optimizer, steps=6):
+def trained(optimizer, steps=6, prepare=lambda gradient: gradient):
     """What becomes of a table of rows, some of them without a gradient, and of a bias."""
     random = np.random.default_rng(1)
     table = keras.Variable(random.normal(size=(9, 4)), name="table")
@@ -64,14 +64,24 @@ def trained(optimizer, steps=6):
             looked_up = tf.nn.embedding_lookup(table.value, rows) + bias.value
             loss = tf.reduce_sum(tf.square(looked_up - goals))
         gradients = tape.gradient(loss, [table.value, bias.value])
+        gradients = [prepare(gradient) for gradient in gradients]
         optimizer.apply_gradients(zip(gradients, [table, bias], strict=True))
     return [variable.numpy() for variable in (table, bias)]
 
 
 def test_steps_are_those_of_keras():
+    """Which, of a table, clips by another norm, unless its gradient is no list of rows."""
     config = OptimizerConfig(learning_rate=0.1, warmup=0.0, decay="constant", weight_decay=0.2)
     theirs = keras.optimizers.AdamW(0.1, weight_decay=0.2, epsilon=1e-6, global_clipnorm=1.0)
     theirs.exclude_from_weight_decay(var_names=["bias"])
     ours = trained(make_optimizer(config, 6, "float32"))
-    for own, expected in zip(ours, trained(theirs), strict=True):
+    for own, expected in zip(ours, trained(theirs, prepare=tf.convert_to_tensor), strict=True):
         np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_of_one_token_are_clipped_as_their_sum():
+    """Rows (3, 0) and (0, 4) of token 1 have the norm 5 together, and 0.5 of it is left."""
+    config = OptimizerConfig(learning_rate=0.1, clip_norm=2.5)
+    rows = tf.IndexedSlices(tf.constant([[3.0, 0.0], [0.0, 4.0]]), [1, 1], (3, 2))
+    clipped = make_optimizer(config, 6, "float32")._clip_gradients([rows, tf.zeros(2)])
+    np.testing.assert_allclose(clipped[0], [[0.0, 0.0], [1.5, 2.0], [0.0, 0.0]], rtol=1e-6)

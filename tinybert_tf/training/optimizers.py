@@ -74,20 +74,22 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class ClippingTogether:
-    """Mixin of Keras's optimizers: under a strategy, clips the sum of all replicas' gradients.
+    """Mixin of Keras's optimizers: clips by the norm of what is really the gradient.
 
-    Keras clips each replica's share of it, and sums what is left: another direction and another
+    Keras takes an embedding table's norm before the rows of one token are summed. Under a
+    strategy it clips each replica's share and sums what is left: another direction and another
     length than on one device.
     """
 
     def _clip_gradients(self, grads):
+        grads = [tf.convert_to_tensor(grad) for grad in grads]
         context = tf.distribute.get_replica_context()
         count = context.num_replicas_in_sync
-        if count == 1:
-            return super()._clip_gradients(grads)
-        clipped = super()._clip_gradients(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
+        if count > 1:
+            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        clipped, _ = tf.clip_by_global_norm(grads, self.global_clipnorm)
         # Keras sums over the replicas after this.
-        return [keras.ops.divide(grad, count) for grad in clipped]
+        return clipped if count == 1 else [grad / count for grad in clipped]
 
 
 class _AdamW(ClippingTogether, keras.optimizers.AdamW):
@@ -110,7 +112,7 @@ class _AdamW(ClippingTogether, keras.optimizers.AdamW):
             beta2=self.beta_2,
             epsilon=self.epsilon,
             # Rows of an embedding table that had no token are updated too, as Keras does.
-            grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
         )
 
     def finalize_variable_values(self, var_list):
