@@ -15,9 +15,10 @@ from results_pages.commands import contributing_times, readme_times
 from results_pages.data import augmentation_section, corpus_section, masked_lm_section
 from results_pages.glue import ablation_section, deep_teacher_section, retention_section
 from results_pages.parts import load, table
+from results_pages.performance import outside_steps, teacher_cache
 from results_pages.runs import model_table, run_section, squad_section
 from results_pages.runtimes import runtimes_section
-from results_pages.speed import latency_section, onednn_section, speed_section
+from results_pages.speed import latency_section, settings_section, speed_section
 from results_pages.starts import (
     general_section,
     general_student_section,
@@ -29,10 +30,12 @@ DOCS = pathlib.Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
 AUGMENT = DOCS / "augment.md"
 DISTRIBUTED = DOCS / "distributed.md"
+PERFORMANCE = DOCS / "performance.md"
 CARD = DOCS.parent / "tinybert_tf" / "presets" / "tinybert_4l_312d_en" / "README.md"
 CONTRIBUTING = DOCS.parent / "CONTRIBUTING.md"
 BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
 TIMES = "<!-- times: made by docs/make_results.py -->", "<!-- end of times -->"
+CACHE = "<!-- cache: made by docs/make_results.py -->", "<!-- end of cache -->"
 
 
 def results_page() -> str:
@@ -67,7 +70,7 @@ def results_page() -> str:
         *deep_teacher_section(),
         *squad_section(),
         *speed_section(),
-        *onednn_section(),
+        *settings_section(),
         *run_section(
             "Quickstart",
             "quickstart",
@@ -119,15 +122,20 @@ def capacity_block() -> str:
     return "\n\n".join([BEGIN, capacity_plan(), END])
 
 
+def profile_block() -> str:
+    """Returns the profile in docs/performance.md."""
+    return "\n\n".join([BEGIN, outside_steps(), END])
+
+
 def with_block(page: str, block: str) -> str:
     """Returns a page with another block of figures."""
     before, rest = page.split(BEGIN)
     return before + block + rest.split(END)[1]
 
 
-def with_times(page: str, text: str) -> str:
-    """Returns a page with another block of times."""
-    begin, end = TIMES
+def with_part(page: str, marks: tuple[str, str], text: str) -> str:
+    """Returns a page with another text between marks of its own."""
+    begin, end = marks
     before, rest = page.split(begin)
     return f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
 
@@ -138,11 +146,14 @@ def main() -> None:
     card = CARD.read_text("utf-8")
     pages = {
         DOCS / "results.md": results_page(),
-        README: with_times(with_block(readme, readme_block()), readme_times()),
-        CONTRIBUTING: with_times(CONTRIBUTING.read_text("utf-8"), contributing_times()),
+        README: with_part(with_block(readme, readme_block()), TIMES, readme_times()),
+        CONTRIBUTING: with_part(CONTRIBUTING.read_text("utf-8"), TIMES, contributing_times()),
         CARD: with_block(card, card_block()),
         AUGMENT: with_block(AUGMENT.read_text("utf-8"), examples_block()),
         DISTRIBUTED: with_block(DISTRIBUTED.read_text("utf-8"), capacity_block()),
+        PERFORMANCE: with_part(
+            with_block(PERFORMANCE.read_text("utf-8"), profile_block()), CACHE, teacher_cache()
+        ),
     }
     plot = losses_plot()
     if plot is not None:

@@ -19,11 +19,10 @@ dimensions and units by norms, and SliceGPT (Ashkboos et al., arXiv 2401.15024),
 to principal components. `benchmarks/student_start.py` compares.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 
-import keras
 import numpy as np
+from rich.progress import track
 from scipy import linalg
 
 from tinybert_tf.distillation._array_bert import (
@@ -50,6 +49,8 @@ from tinybert_tf.models import BertEncoder, encoder_of
 
 # How much of the text it takes to outweigh the plain cut of the teacher, in tokens.
 _PRIOR_TOKENS = 30.0
+# What the basis is found on: it takes fewer than what is fitted in it.
+_BASIS_TOKENS = 8192
 _HEAD_PARTS = ("query", "key", "value")
 
 
@@ -81,16 +82,12 @@ def initialize_from_teacher(
         )
     layers = resolve_layer_mapping(mapping, target.num_layers, source.num_layers)
     text = _Text(source, sample)
-    basis = _find_basis(text, min(source.hidden_dim, target.hidden_dim))
+    basis = _find_basis(text.part(_BASIS_TOKENS), min(source.hidden_dim, target.hidden_dim))
 
     hidden = _fit_embeddings(text, source, target, basis)
-    # For people who wait, not for log files.
-    progress = keras.utils.Progbar(
-        target.num_layers, verbose=int(sys.stdout.isatty()), unit_name="block"
-    )
-    for block, g in zip(target.transformer_layers, layers[1:], strict=True):
+    blocks = list(zip(target.transformer_layers, layers[1:], strict=True))
+    for block, g in track(blocks, "student's start"):
         hidden = _fit_block(text, block, g, hidden, basis)
-        progress.add(1)
     units = _fit_pooler(text, target, hidden, basis)
     _fit_head(text, student, teacher, hidden, units, basis)
 
@@ -144,6 +141,11 @@ class _Text:
         self._position_biases = [position_bias(encoder, mask) for mask in self.masks]
         self._layer: int | None = None
 
+    def part(self, tokens: int) -> "_Text":
+        """Returns some of the batches, of all lengths, with about so many tokens."""
+        every = max(sum(int(mask.sum()) for mask in self.masks) // tokens, 1)
+        return _Text(self.encoder, self.batches[::every])
+
     def embed(self, encoder: BertEncoder) -> list[np.ndarray]:
         """Returns for each batch the sums of an encoder's embeddings [tokens, width]."""
         batches = zip(self.batches, self.masks, strict=True)
@@ -163,7 +165,7 @@ class _Text:
         return self._hidden
 
     def run_block(self, number: int) -> dict[str, tuple[np.ndarray, ...]]:
-        """Returns for each batch what `run_block` does in a block of the teacher.
+        """Returns for each batch a block of the teacher's input, and what `run_block` does.
 
         Args:
             number: int. The block, counted from 1.
@@ -171,9 +173,11 @@ class _Text:
         block = self.encoder.transformer_layers[number - 1]
         hidden = self.hidden_states(number - 1)
         states = zip(hidden, self.masks, self._position_biases, strict=True)
-        inside = [run_block(block, *state) for state in states]
+        inside = zip(*(run_block(block, *state) for state in states), strict=True)
         names = ("attention_sum", "attended", "output_sum", "output")
-        return dict(zip(names, zip(*inside, strict=True), strict=True))
+        values = {"input": hidden, **dict(zip(names, inside, strict=True))}
+        self._hidden, self._layer = list(values["output"]), number
+        return values
 
     def first_tokens(self, hidden: list[np.ndarray]) -> np.ndarray:
         """Returns the hidden states [examples, width] of the first token of each example."""
@@ -239,7 +243,7 @@ def _fit_block(
     source = text.encoder.transformer_layers[number - 1]
     inside = text.run_block(number)
     ours, theirs = block.self_attention, source.self_attention
-    prior = _fit_heads(ours, theirs, hidden, text.hidden_states(number - 1), basis)
+    prior = _fit_heads(ours, theirs, hidden, inside["input"], basis)
     contexts = [attend(ours, h, mask) for h, mask in zip(hidden, text.masks, strict=True)]
     fit = LinearFit(_PRIOR_TOKENS)
     for context, h, goal in zip(contexts, hidden, inside["attention_sum"], strict=True):

@@ -41,6 +41,9 @@ from tinybert_tf.training import (
     workers,
 )
 
+# In a batch of the student's start: more would be more memory, fewer more calls.
+_BATCH_TOKENS = 4096
+
 
 def finetune(config: RunConfig, run: RunDirectory) -> None:
     """Fine-tunes the teacher on the task and saves the best one by the dev set.
@@ -224,4 +227,9 @@ def _start_sample(train: EncodedExamples, seed: int) -> list[dict]:
     rows = np.random.default_rng(seed).permutation(len(train))
     rows = rows[: 1 + np.searchsorted(np.cumsum(train.lengths[rows]), START_TOKENS)]
     rows = rows[np.argsort(train.lengths[rows], kind="stable")]
-    return [train.batch(part)[0] for part in np.array_split(rows, -(-len(rows) // 64))]
+    # As many tokens in each: those of long texts have fewer rows.
+    ends = np.cumsum(train.lengths[rows])
+    parts = np.split(
+        rows, np.searchsorted(ends, np.arange(_BATCH_TOKENS, ends[-1], _BATCH_TOKENS))
+    )
+    return [train.batch(part)[0] for part in parts if len(part)]
