@@ -403,3 +403,14 @@ def test_another_vocabulary_is_refused():
 def test_an_empty_sample_is_refused():
     with pytest.raises(TinyBertError, match="empty"):
         initialize_from_teacher(make_encoder(hidden_dim=8), make_encoder(), [])
+
+
+def test_a_part_of_the_text_is_of_all_its_batches():
+    """Every other one of six, for half of the tokens."""
+    batches = [make_inputs(seed=seed) for seed in range(6)]
+    text = student_init._Text(make_encoder(), batches)
+    tokens = sum(int(mask.sum()) for mask in text.masks)
+    part = text.part(tokens // 2)
+    expected = [batches[i]["token_ids"] for i in (0, 2, 4)]
+    np.testing.assert_array_equal([x["token_ids"] for x in part.batches], expected)
+    assert len(text.part(tokens * 2).batches) == 6

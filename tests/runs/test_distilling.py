@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinybert_tf.checkpoints.locations import load_classifier
-from tinybert_tf.data import BucketedBatches, encode_examples
+from tinybert_tf.data import BucketedBatches, EncodedExamples, encode_examples
 from tinybert_tf.evaluation import TextEvaluator
 from tinybert_tf.runs import RunDirectory, distilling, recipes
 from tinybert_tf.runs.config_file import parse_config
@@ -220,3 +220,21 @@ def test_a_start_of_another_shape(finished_run, tiny_values):
     start = load_classifier(finished_run.teacher)
     texts = start.preprocessor(["good thing 3", "bad thing 4"])
     np.testing.assert_allclose(student(texts), start(texts), atol=0.2)
+
+
+def test_batches_of_a_start_have_equally_many_tokens():
+    """All 2,000 examples are in them, short ones first: 4,096 tokens, and what is left."""
+    lengths = np.random.default_rng(0).integers(1, 31, 2000)
+    tokens = int(lengths.sum())
+    encoded = EncodedExamples(
+        token_ids=np.ones(tokens, "int32"),
+        segment_ids=np.zeros(tokens, "int32"),
+        row_splits=np.concatenate([[0], np.cumsum(lengths)]),
+        labels=np.zeros(2000, "int32"),
+        pad_token_id=0,
+    )
+    masks = [inputs["padding_mask"] for inputs in recipes._start_sample(encoded, 3)]
+    sizes = [int(mask.sum()) for mask in masks]
+    assert sum(sizes) == tokens and len(sizes) == -(-tokens // 4096)
+    assert all(abs(size - 4096) <= 30 for size in sizes[:-1])
+    assert [mask.shape[1] for mask in masks] == sorted(mask.shape[1] for mask in masks)
