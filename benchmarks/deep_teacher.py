@@ -52,7 +52,10 @@ _TWO_STAGES = (
 _WITHOUT_ATTENTION = (_TWO_STAGES, "distillation.stages.0.attention=0")
 _PREDICTIONS = "distillation.teacher_cache=predictions"
 _COPIES = "augmentation={masked_lm: {weights: runs/masked_lm/masked_lm}, copies: %d}"
-_LONGER_BATCHES = "distillation.stages.0.fit.tokens_per_batch=2048"
+_FIT_OF_COPIES = (
+    "distillation.stages.0.fit.epochs=3",
+    "distillation.stages.0.fit.tokens_per_batch=2048",
+)
 
 WAYS = {
     "from the teacher": (_TEACHER, _TWO_STAGES),
@@ -72,11 +75,13 @@ WAYS = {
         _PREDICTIONS,
         "distillation.stages.0.fit.optimizer.learning_rate=4e-5",
     ),
-    "from MiniLM, predictions alone, 3 copies": (_PREDICTIONS, _COPIES % 3),
+    "from MiniLM, predictions alone, 3 copies": (
+        *(_PREDICTIONS, _COPIES % 3),
+        *_FIT_OF_COPIES,
+    ),
     "from MiniLM, predictions alone, 6 copies": (
-        _PREDICTIONS,
-        _COPIES % 6,
-        _LONGER_BATCHES,
+        *(_PREDICTIONS, _COPIES % 6),
+        *_FIT_OF_COPIES,
     ),
 }
 

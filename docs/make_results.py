@@ -18,7 +18,7 @@ from results_pages.parts import load, table
 from results_pages.performance import outside_steps, teacher_cache
 from results_pages.runs import model_table, run_section, squad_section
 from results_pages.runtimes import runtimes_section
-from results_pages.speed import latency_section, settings_section, speed_section
+from results_pages.speed import latency_section, onednn_section, speed_section
 from results_pages.starts import (
     general_section,
     general_student_section,
@@ -70,7 +70,7 @@ def results_page() -> str:
         *deep_teacher_section(),
         *squad_section(),
         *speed_section(),
-        *settings_section(),
+        *onednn_section(),
         *run_section(
             "Quickstart",
             "quickstart",

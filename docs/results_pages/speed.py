@@ -69,26 +69,24 @@ def speed_section() -> list[str]:
     ]
 
 
-def settings_section() -> list[str]:
-    """What the settings of TensorFlow that the commands make are worth."""
-    figures = load("tensorflow_settings")
+def onednn_section() -> list[str]:
+    """What oneDNN is worth where TensorFlow leaves it off."""
+    figures = load("onednn")
     if figures is None:
         return []
-    rows = []
-    for name, row in figures["tokens_per_second"].items():
-        neither, *others = row["medians"].values()
-        faster = (f"{speed:,.0f} ({speed / neither:.2f} x)" for speed in others)
-        rows.append([name, f"{neither:,.0f}", *faster])
-    first = next(iter(figures["tokens_per_second"].values()))
+    rows = [
+        [name, f"{row['without']:,.0f}", f"{row['with']:,.0f}", f"{row['faster_by']:.2f} x"]
+        for name, row in figures["tokens_per_second"].items()
+    ]
     settings, machine = figures["settings"], figures["machine"]
     return [
-        "## TensorFlow's settings",
-        "Training in float32, tokens a second: fine-tuning MiniLM, and the intermediate stage "
-        "of its student. On processors with AVX2 but no AVX512, such as this one, TensorFlow "
-        "leaves oneDNN off; and by itself it gives the memory of large tensors back to the "
-        "system after each step. `python -m tinybert_tf` sets both otherwise "
-        "(TF_ENABLE_ONEDNN_OPTS=0 and TF_CPU_ALLOCATOR_USE_BFC=false leave them).",
+        "## oneDNN",
+        "Training in float32, tokens a second, batches of "
+        f"{settings['tokens_per_batch']:,} tokens: fine-tuning MiniLM, and the intermediate "
+        "stage of its student. On processors with AVX2 but no AVX512, such as this one, "
+        "TensorFlow leaves oneDNN off; `python -m tinybert_tf` turns it on "
+        "(TF_ENABLE_ONEDNN_OPTS=0 leaves it off).",
         f"    {figures['command']}",
         f"{machine['processor']}, {settings['threads']} threads.",
-        table(["batch", *first["medians"]], rows),
+        table(["", "without", "with", "faster by"], rows),
     ]

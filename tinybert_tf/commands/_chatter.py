@@ -16,11 +16,8 @@ _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _ERRORS = "2"
 os.environ.setdefault(_LEVEL, _ERRORS)
 # By itself TensorFlow uses oneDNN only on processors with AVX512 for neural networks. Those
-# with AVX2 alone train faster with it, too; see benchmarks/tensorflow_settings.py.
+# with AVX2 alone train faster with it, too; see benchmarks/onednn.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# By itself TensorFlow gives the memory of large tensors back to the system, and a step of
-# training asks for the same again, page by page.
-os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
 
 # Information (I) and warnings (W) of C++ files, in the two forms that they have. Python's
 # messages name files that end in .py. Of the errors (E) three that are none: there is no driver

@@ -1,16 +1,12 @@
-"""Training with what `python -m tinybert_tf` sets of TensorFlow, beside without.
+"""Training with oneDNN, which TensorFlow leaves off on some processors, beside without.
 
-    python benchmarks/tensorflow_settings.py
-
-- oneDNN, which TensorFlow leaves off on processors with AVX2 but no AVX512
-  (TF_ENABLE_ONEDNN_OPTS);
-- an allocator that keeps the memory of large tensors for the next step, in place of giving it
-  back to the system (TF_CPU_ALLOCATOR_USE_BFC).
+    python benchmarks/onednn.py
 
 Steps of the teacher's fine-tuning and of the student's intermediate stage in float32, as the
 recipes run them: MiniLM (6 layers, 384 wide), TinyBERT-4 (312 wide), random tokens without
-padding. TensorFlow reads both when it is imported, so each round is a process of its own, all
-settings in turn. Nothing else may run meanwhile.
+padding. TensorFlow decides about oneDNN when it is imported, so each round is a process of its
+own, with and without in turn. `python -m tinybert_tf` has it on
+(`tinybert_tf/commands/_chatter.py`); TF_ENABLE_ONEDNN_OPTS=0 turns it off.
 
 Deliberately not here: bfloat16, exported models, and whether the results are the same (they
 are not bit by bit).
@@ -31,19 +27,13 @@ from tinybert_tf.errors import TinyBertError
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each side.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 10.0, "Length of a step's round.", lower_bound=1.0)
 _THREADS = flags.DEFINE_integer("threads", 2, "Threads of either side.", lower_bound=1)
-_OUTPUT = flags.DEFINE_string(
-    "output", "docs/results/tensorflow_settings.json", "Where figures go."
-)
+_OUTPUT = flags.DEFINE_string("output", "docs/results/onednn.json", "Where figures go.")
 _MEASURES = flags.DEFINE_bool("measures", False, "Measure in this process. For the benchmark.")
 
-_ONEDNN, _ALLOCATOR = "TF_ENABLE_ONEDNN_OPTS", "TF_CPU_ALLOCATOR_USE_BFC"
-_SETTINGS = {
-    "neither": {_ONEDNN: "0", _ALLOCATOR: "false"},
-    "oneDNN": {_ONEDNN: "1", _ALLOCATOR: "false"},
-    "oneDNN and allocator": {_ONEDNN: "1", _ALLOCATOR: "true"},
-}
-# Tokens of a batch and of a text in it: the quickstart's, and longer ones.
-_BATCHES = ((512, 16), (4096, 128))
+_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
+_SIDES = {"with": "1", "without": "0"}
+_LENGTHS = (32, 128, 384)
+_TOKENS_PER_BATCH = 6144
 
 
 def measure_here() -> dict[str, float]:
@@ -74,8 +64,8 @@ def measure_here() -> dict[str, float]:
     distiller.compile(optimizers[1], stage=INTERMEDIATE)
     random = np.random.default_rng(0)
     speeds = {}
-    for tokens, length in _BATCHES:
-        rows = tokens // length
+    for length in _LENGTHS:
+        rows = _TOKENS_PER_BATCH // length
         ids = random.integers(0, shape["vocabulary_size"], (rows, length), "int32")
         zeros = np.zeros_like(ids)
         inputs = {"token_ids": ids, "segment_ids": zeros, "padding_mask": zeros + 1}
@@ -87,39 +77,40 @@ def measure_here() -> dict[str, float]:
                 model.train_on_batch(inputs, labels)
                 steps += 1
             elapsed = time.perf_counter() - started
-            speeds[f"{name}, {rows} x {length} tokens"] = steps * rows * length / elapsed
+            speeds[f"{name}, {length} tokens"] = steps * rows * length / elapsed
     return speeds
 
 
-def measure_apart(setting: str) -> dict[str, float]:
-    """Returns what `measure_here` does in a process with a setting.
+def measure_apart(side: str) -> dict[str, float]:
+    """Returns what `measure_here` does in a process with or without oneDNN.
 
     Raises:
         TinyBertError: if the process ended without figures.
     """
     command = [sys.executable, *sys.argv, "--measures"]
-    environment = {**os.environ, **_SETTINGS[setting]}
+    environment = {**os.environ, _VARIABLE: _SIDES[side]}
     process = subprocess.run(command, env=environment, capture_output=True, text=True)
     try:
         return json.loads(process.stdout.splitlines()[-1])
     except (IndexError, ValueError) as error:
         raise TinyBertError(
-            f"The process with {setting} gave no figures:\n{process.stderr[-2000:]}"
+            f"The process {side} oneDNN gave no figures:\n{process.stderr[-2000:]}"
         ) from error
 
 
 def compare() -> dict[str, dict]:
-    """Returns all rounds and their medians for each step and setting."""
-    rounds = {setting: [] for setting in _SETTINGS}
+    """Returns the medians of both sides, and their ratio, for each step."""
+    rounds = {side: [] for side in _SIDES}
     for _ in range(_ROUNDS.value):
-        for setting, measured in rounds.items():
-            measured.append(measure_apart(setting))
-            print(f"{setting}: {measured[-1]}", flush=True)
+        for side, measured in rounds.items():
+            measured.append(measure_apart(side))
+            print(f"{side}: {measured[-1]}", flush=True)
     results = {}
-    for name in rounds["neither"][0]:
-        speeds = {setting: [r[name] for r in rounds[setting]] for setting in _SETTINGS}
-        medians = {setting: statistics.median(values) for setting, values in speeds.items()}
-        results[name] = {"rounds": speeds, "medians": medians}
+    for name in rounds["with"][0]:
+        speeds = {side: [r[name] for r in measured] for side, measured in rounds.items()}
+        medians = {side: statistics.median(values) for side, values in speeds.items()}
+        ratio = medians["with"] / medians["without"]
+        results[name] = {"rounds": speeds, **medians, "faster_by": ratio}
     return results
 
 
@@ -136,17 +127,18 @@ def main(argv):
     from tinybert_tf.files import write_json
     from tinybert_tf.runs.environment import environment
 
-    report = environment("python benchmarks/tensorflow_settings.py")
+    report = environment("python benchmarks/onednn.py")
     report["load_average"] = {"before": load, "after": os.getloadavg()}
     report["settings"] = {
         "rounds": _ROUNDS.value,
         "seconds": _SECONDS.value,
         "threads": _THREADS.value,
+        "tokens_per_batch": _TOKENS_PER_BATCH,
     }
     report["tokens_per_second"] = results
     write_json(_OUTPUT.value, report)
     for name, figures in results.items():
-        print(f"{name}: {figures['medians']}")
+        print(f"{name}: {figures['faster_by']:.2f} x")
 
 
 if __name__ == "__main__":
