@@ -41,7 +41,7 @@ def make_distiller(config: RunConfig | GeneralConfig, student, teacher) -> TinyB
 def start_student(
     config: RunConfig | GeneralConfig, distiller: TinyBertDistiller, sample: Sequence[dict]
 ) -> None:
-    """Starts the student of a distiller as the config says, and fits the projections to it.
+    """Starts the student of a distiller as the config says; fits the projections, if any learn.
 
     Args:
         config: `RunConfig` or `GeneralConfig`.
@@ -56,7 +56,9 @@ def start_student(
         initialize_from_teacher(student, teacher, sample, distiller.layer_mapping[1:])
     elif config.student.start != "random":
         _start_from_model(config, student, teacher, sample)
-    distiller.fit_projections(sample)
+    # It asks the teacher once more, which predictions alone need not wait for.
+    if any(stage.hidden or stage.embedding for stage in config.distillation.stages):
+        distiller.fit_projections(sample)
 
 
 def _start_from_model(config, student, teacher, sample: Sequence[dict]) -> None:
