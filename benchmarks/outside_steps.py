@@ -74,25 +74,23 @@ class _Clock:
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Counts what is done within it for a part."""
-        self._turn()
+        self._add(self._open[-1])
         self._open.append(name)
         self.calls[name] += 1
         try:
             yield
         finally:
-            self._turn()
+            self._add(self._open[-1])
             self._open.pop()
 
     def move(self, name: str) -> None:
         """Counts what was done since the last turn for another part."""
+        self._add(name)
+        self.calls[name] += 1
+
+    def _add(self, name: str) -> None:
         now = time.perf_counter()
         self.seconds[name] += now - self._since
-        self.calls[name] += 1
-        self._since = now
-
-    def _turn(self) -> None:
-        now = time.perf_counter()
-        self.seconds[self._open[-1]] += now - self._since
         self._since = now
 
     def wrap(self, path: str, name: str) -> None:
