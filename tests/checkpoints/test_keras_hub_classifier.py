@@ -195,6 +195,7 @@ def test_a_model_with_keras_hub_s_gelu_comes_back_as_it_was(tmp_path):
         ({"head_activation": "relu"}, "head_activation relu"),
         ({"activation": "silu"}, "activation silu"),
         ({"pooler_activation": "relu"}, "pooler_activation relu"),
+        ({"pooling": "mean"}, "pooling mean"),
         ({"embedding_dim": 4}, "embedding_dim 4"),
         ({"relative_attention_buckets": 8}, "relative_attention_buckets 8"),
     ],

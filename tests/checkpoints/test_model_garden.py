@@ -183,11 +183,12 @@ def test_other_objects_are_refused(given):
         from_model_garden(given)
 
 
-def test_what_it_cannot_express_is_refused(tmp_path):
-    with pytest.raises(
-        TinyBertError, match=r"pooler_activation relu, which a cl.* of TF Model"
-    ):
-        save_model_garden_classifier(make_ours(pooler_activation="relu"), tmp_path / "x")
+@pytest.mark.parametrize(
+    ("name", "value"), [("pooler_activation", "relu"), ("pooling", "mean")]
+)
+def test_what_it_cannot_express_is_refused(name, value, tmp_path):
+    with pytest.raises(TinyBertError, match=f"{name} {value}, which a cl.* of TF Model"):
+        save_model_garden_classifier(make_ours(**{name: value}), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 

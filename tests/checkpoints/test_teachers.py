@@ -102,6 +102,41 @@ def test_the_body_of_sentence_transformers(tiny_bert, tmp_path, folder, capsys):
         load_teacher(directory)
 
 
+_FLAGS = {"pooling_mode_cls_token": False, "pooling_mode_max_tokens": False}
+
+
+@pytest.mark.parametrize(
+    "config, asked_for, expected",
+    [
+        ({"pooling_mode_mean_tokens": True, **_FLAGS}, None, "mean"),
+        ({"embedding_dimension": 24, "pooling_mode": "mean"}, None, "mean"),
+        ({"pooling_mode_mean_tokens": True}, "cls", "cls"),
+        ({"pooling_mode_mean_tokens": False, **_FLAGS}, "mean", "mean"),
+        # Both, one beside the other, are a vector of twice the width.
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True}, None, "cls"),
+        ({"pooling_mode_mean_sqrt_len_tokens": True, **_FLAGS}, None, "cls"),
+        ({"pooling_mode": "lasttoken"}, None, "cls"),
+        (None, None, "cls"),
+    ],
+)
+def test_the_pooling_of_sentence_transformers(
+    tiny_bert, tmp_path, config, asked_for, expected, capsys
+):
+    directory = tmp_path / "setfit"
+    shutil.copytree(tiny_bert, directory)
+    (directory / "1_Pooling").mkdir()
+    if config is not None:
+        (directory / "1_Pooling" / "config.json").write_text(json.dumps(config), "utf-8")
+    modules = [
+        {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    ]
+    (directory / "modules.json").write_text(json.dumps(modules), "utf-8")
+    encoder, _ = load_teacher_encoder(directory, pooling=asked_for)
+    assert encoder.pooling == expected
+    assert ("pooled by the mean" in capsys.readouterr().out) == (expected == "mean")
+
+
 @pytest.mark.parametrize(
     "modules",
     [

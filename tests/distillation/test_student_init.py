@@ -31,6 +31,7 @@ def make_encoder(
         intermediate_dim,
         max_sequence_length=kwargs.pop("max_sequence_length", 10),
         dropout=0.0,
+        **kwargs,
     )
     # Every weight random, biases and LayerNorms too: zeros and ones hide mistakes.
     random = np.random.default_rng(seed)
@@ -158,8 +159,9 @@ def test_fitted_layers_take_up_what_was_cut_away(monkeypatch):
     assert fitted["hidden"][0] < 0.85 * plain["hidden"][0]
 
 
-def test_classifier_head_is_carried_over():
-    teacher, student = make_encoder(), make_encoder(seed=1)
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_classifier_head_is_carried_over(pooling):
+    teacher, student = (make_encoder(seed=i, pooling=pooling) for i in range(2))
     teacher, student = (BertTextClassifier(e, 3) for e in (teacher, student))
     inputs = make_inputs()
     initialize_from_teacher(student, teacher, [inputs])
@@ -168,15 +170,16 @@ def test_classifier_head_is_carried_over():
     )
 
 
-def test_a_narrow_classifier_answers_more_like_its_teacher(monkeypatch):
-    teacher = BertTextClassifier(make_encoder(), 3, head_activation="relu")
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_narrow_classifier_answers_more_like_its_teacher(monkeypatch, pooling):
+    teacher = BertTextClassifier(make_encoder(pooling=pooling), 3, head_activation="relu")
     for variable in teacher.output_dense.variables:
         variable.assign(np.random.default_rng(2).normal(0.0, 1.0, variable.shape))
     sample, held_out = make_inputs(300), make_inputs(200, seed=6)
 
     def error(prior_tokens):
         monkeypatch.setattr(student_init, "_PRIOR_TOKENS", prior_tokens)
-        narrow = make_encoder(hidden_dim=12, seed=1)
+        narrow = make_encoder(hidden_dim=12, seed=1, pooling=pooling)
         student = BertTextClassifier(narrow, 3, head_activation="relu")
         initialize_from_teacher(student, teacher, [sample])
         ours, theirs = (numpy(m(held_out, training=False)) for m in (student, teacher))
@@ -185,12 +188,13 @@ def test_a_narrow_classifier_answers_more_like_its_teacher(monkeypatch):
     assert error(30.0) < 0.7 * error(1e12)
 
 
-def test_a_head_is_fitted_to_an_encoder_that_stays_as_it_is():
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_head_is_fitted_to_an_encoder_that_stays_as_it_is(pooling):
     """The student's dimensions are the teacher's in another order, which nothing says."""
-    teacher = BertTextClassifier(make_encoder(), 3)
+    teacher = BertTextClassifier(make_encoder(pooling=pooling), 3)
     for variable in teacher.output_dense.variables:
         variable.assign(np.random.default_rng(2).normal(0.0, 1.0, variable.shape))
-    encoder = make_encoder(seed=1)
+    encoder = make_encoder(seed=1, pooling=pooling)
     order = np.random.default_rng(3).permutation(16)
     for ours, theirs in zip(encoder.variables, teacher.backbone.variables, strict=True):
         value = numpy(theirs)

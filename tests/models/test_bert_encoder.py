@@ -90,6 +90,26 @@ def test_every_inner_value_is_the_papers(make_encoder, inputs, num_heads):
     np.testing.assert_allclose(outputs["pooled_output"], pooled, atol=1e-5)
 
 
+def test_mean_pooling_is_the_mean_of_the_real_tokens(make_encoder, inputs):
+    encoder = make_encoder(pooling="mean")
+    nothing = {k: np.concatenate([v, np.zeros((1, 5), "int64")]) for k, v in inputs.items()}
+    outputs = encoder(nothing)
+    hidden = outputs["sequence_output"].numpy()
+    means = [hidden[0].mean(0), hidden[1, :4].mean(0), hidden[2, :3].mean(0), np.zeros(8)]
+    np.testing.assert_allclose(outputs["pooled_output"], means, atol=1e-6)
+    # 8 x 8 and 8 weights fewer than with a pooler.
+    assert make_encoder().count_params() - encoder.count_params() == 72
+    again = BertEncoder.from_config(encoder.get_config())
+    assert again.pooling == "mean" and again.pooled_dense is None
+
+
+def test_another_pooling_is_refused(make_encoder):
+    with pytest.raises(
+        TinyBertError, match=r"pooling is 'max', expected one of \('cls', 'mean'"
+    ):
+        make_encoder(pooling="max")
+
+
 def test_activations_at_one():
     # x Phi(x) at 1 is 0.84134; the tanh approximation gives 0.84119.
     encoder = BertEncoder(11, 1, 2, 8, 12)

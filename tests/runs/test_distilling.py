@@ -212,6 +212,20 @@ def test_a_start_of_the_student_s_shape(finished_run, tiny_values):
         np.testing.assert_array_equal(ours, theirs, err_msg=theirs.path)
 
 
+def test_a_start_that_pools_otherwise_lends_its_encoder(finished_run, tiny_values):
+    student = started_from_a_model(
+        *(finished_run, tiny_values),
+        **{"num_layers": 2, "hidden_dim": 24, "intermediate_dim": 48, "pooling": "mean"},
+    )
+    start = load_classifier(finished_run.teacher)
+    ours, theirs = student.backbone.weights, start.backbone.weights[:-2]
+    assert [w.name for w in start.backbone.pooled_dense.weights] == ["kernel", "bias"]
+    for weight, value in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(weight, value, err_msg=value.path)
+    # Its head is fitted, to another teacher: that of the other pooling says nothing here.
+    assert np.abs(student.output_dense.kernel - start.output_dense.kernel).max() > 0.01
+
+
 def test_a_start_of_another_shape(finished_run, tiny_values):
     """Two blocks of 20 dimensions, fitted to two of 24: on these texts they say the same."""
     student = started_from_a_model(

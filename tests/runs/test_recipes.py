@@ -194,6 +194,29 @@ def test_a_teacher_near_chance_is_refused(tiny_values, tiny_data, tmp_path):
     assert not run.teacher.exists() and not run.checkpoints.exists()
 
 
+def test_a_teacher_that_pools_by_the_mean(tiny_values):
+    """Its head is fitted before a step is taken, and its student pools as it does."""
+    tiny_values["teacher"]["pooling"] = "mean"
+    tiny_values["teacher"]["fine_tune"]["epochs"] = 1
+    tiny_values["teacher"]["fine_tune"]["optimizer"]["learning_rate"] = 1e-9
+    for stage in tiny_values["distillation"]["stages"]:
+        stage["fit"] = {**stage["fit"], "epochs": 1}
+    config = parse_config(tiny_values, "values")
+    run = RunDirectory.create(config, resume=False)
+    recipes.finetune(config, run)
+    recipes.distill(config, run)
+    teacher, student = map(load_classifier, (run.teacher, run.student))
+    assert teacher.backbone.pooling == student.backbone.pooling == "mean"
+    # Random features of sentences that differ in one word; chance is a half.
+    assert right_answers(run.teacher, config)[0] > 0.8
+    inputs = teacher.preprocessor(["good thing 3", "bad thing"])
+    outputs = student.backbone(inputs)
+    hidden, mask = np.asarray(outputs["sequence_output"]), np.asarray(inputs["padding_mask"])
+    means = [h[m == 1].mean(0) for h, m in zip(hidden, mask, strict=True)]
+    logits = means @ np.asarray(student.output_dense.kernel) + student.output_dense.bias
+    np.testing.assert_allclose(student(inputs), logits, atol=1e-5)
+
+
 def test_a_teacher_that_needs_no_fine_tuning_is_saved_as_it_is(
     tiny_values, tiny_bert, monkeypatch
 ):

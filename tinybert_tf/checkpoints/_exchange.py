@@ -45,6 +45,7 @@ def check_plain(model: BertTextClassifier, owner: str, **further) -> None:
         if function not in known
     }
     found |= {
+        "pooling": encoder.pooling if encoder.pooling != "cls" else None,
         "embedding_dim": encoder.embedding_dim,
         "relative_attention_buckets": encoder.relative_attention_buckets,
         **further,

@@ -125,7 +125,9 @@ def make_encoder(checkpoint: Checkpoint, new_pooler: bool = False, **kwargs) -> 
     """Does as `load_encoder`, for a checkpoint that was read."""
     encoder = checkpoint.make_encoder(kwargs)
     pooler = checkpoint.family.pooler
-    if new_pooler and not checkpoint.has_pooler():
+    if encoder.pooling == "mean":
+        pooler = None
+    elif new_pooler and not checkpoint.has_pooler():
         logging.warning(
             "%s has no pooler: its weights are new, and are to be trained.", checkpoint.source
         )
@@ -386,6 +388,7 @@ def _make_config(model: BertTextClassifier) -> dict:
 def _check_plain(encoder: BertEncoder) -> None:
     """Raises TinyBertError if an encoder has what BERT has not."""
     differs = {
+        "pooling": encoder.pooling if encoder.pooling != "cls" else None,
         "embedding_dim": encoder.embedding_dim,
         "relative_attention_buckets": encoder.relative_attention_buckets,
     }

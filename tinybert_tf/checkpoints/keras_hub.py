@@ -318,8 +318,9 @@ def _layer_pairs(encoder: BertEncoder, backbone) -> list[tuple[keras.Layer, kera
         (encoder.position_embedding, backbone.position_embedding),
         (encoder.segment_embedding, backbone.segment_embedding),
         (encoder.embeddings_norm, backbone.embeddings_layer_norm),
-        (encoder.pooled_dense, backbone.pooled_dense),
     ]
+    if encoder.pooled_dense is not None:
+        pairs.append((encoder.pooled_dense, backbone.pooled_dense))
     for ours, theirs in zip(
         encoder.transformer_layers, backbone.transformer_layers, strict=True
     ):

@@ -19,6 +19,7 @@ from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.tokenization.files import check_case, load_tokenizer_files
 
 _PACKAGE = "package:"
+_MODULES = "modules.json"
 # Rows of an embedding table beyond the vocabulary.
 _MOST_PADDING = 1023
 # BERT's. A masked LM reads a text twice, so it wants twice the length.
@@ -70,26 +71,61 @@ def sentence_transformers_body(location: str) -> str | None:
     Raises:
         TinyBertError: if the directory has no encoder.
     """
-    directory = pathlib.Path(_resolve_package(location))
-    modules = directory / "modules.json"
+    modules = pathlib.Path(_resolve_package(location)) / _MODULES
     if not modules.exists():
         return None
+    folder = _module_folder(modules, "Transformer")
+    if folder is None:
+        raise TinyBertError(
+            f"{modules} names no module of the kind Transformer, so there is no BERT in it. "
+            "Take a sentence-transformers model with one."
+        )
+    return str(folder)
+
+
+def sentence_transformers_pooling(location: str) -> str | None:
+    """Returns how a model of sentence-transformers or SetFit pools tokens.
+
+    Args:
+        location: str. As configs name it.
+
+    Returns:
+        `"mean"`, or `None` for every other way (`"cls"` there is the first token as it is,
+        without a dense layer behind it) and for other directories.
+
+    Raises:
+        TinyBertError: if a file of the directory cannot be read.
+    """
+    modules = pathlib.Path(_resolve_package(location)) / _MODULES
+    folder = _module_folder(modules, "Pooling") if modules.exists() else None
+    if folder is None or not (folder / "config.json").exists():
+        return None
+    config = read_json_object(folder / "config.json", "config")
+    # One name since their version 5, flags before.
+    modes = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
+    is_mean = config.get("pooling_mode") == "mean" or modes == ["pooling_mode_mean_tokens"]
+    return "mean" if is_mean else None
+
+
+def _module_folder(modules: pathlib.Path, kind: str) -> pathlib.Path | None:
+    """Returns the folder of the first module of a kind, `None` if there is none.
+
+    Raises:
+        TinyBertError: if the list of modules is no JSON.
+    """
     try:
         listed = json.loads(read_text_file(modules, "list of modules"))
     except (ValueError, RecursionError) as error:
         raise TinyBertError(f"{modules} is not JSON: {error}. Save it again.") from error
     for module in listed if isinstance(listed, list) else ():
-        kind, folder = (
+        name, folder = (
             str(module.get(key, "")) if isinstance(module, dict) else ""
             for key in ("type", "path")
         )
         # Not a path that leads elsewhere.
-        if kind.endswith("Transformer") and folder == pathlib.PurePath(folder).name:
-            return str(directory / folder)
-    raise TinyBertError(
-        f"{modules} names no module of the kind Transformer, so there is no BERT in it. Take a "
-        "sentence-transformers model with one."
-    )
+        if name.endswith(kind) and folder == pathlib.PurePath(folder).name:
+            return modules.parent / folder
+    return None
 
 
 def _resolve_package(location: str) -> str:
@@ -109,7 +145,7 @@ def _resolve_package(location: str) -> str:
 
 
 def load_plain_encoder(
-    config: WeightsConfig, dtype: str, dropout: float | None = None
+    config: WeightsConfig, dtype: str, dropout: float | None = None, pooling: str | None = None
 ) -> tuple[BertEncoder, BertTokenizer]:
     """Loads an encoder without a head, and its vocabulary.
 
@@ -117,6 +153,7 @@ def load_plain_encoder(
         config: `WeightsConfig`.
         dtype: str. A Keras dtype policy.
         dropout: float or `None`. In place of the encoder's own.
+        pooling: str or `None`. In place of the encoder's own; see `BertEncoder`.
 
     Raises:
         TinyBertError: if they cannot be read or do not fit each other.
@@ -124,7 +161,7 @@ def load_plain_encoder(
     location = resolve_path(config.weights)
     kind = layout_of(location)
     tokenizer = load_tokenizer_at(config, location, kind)
-    encoder = load_encoder_at(location, kind, tokenizer, dtype, dropout)
+    encoder = load_encoder_at(location, kind, tokenizer, dtype, dropout, pooling)
     check_vocabulary(encoder, tokenizer)
     return encoder, tokenizer
 
@@ -223,7 +260,12 @@ def load_tokenizer_at(source: WeightsConfig, location: str, layout: str) -> Bert
 
 
 def load_encoder_at(
-    location: str, layout: str, tokenizer: BertTokenizer, dtype: str, dropout: float | None
+    location: str,
+    layout: str,
+    tokenizer: BertTokenizer,
+    dtype: str,
+    dropout: float | None,
+    pooling: str | None,
 ) -> BertEncoder:
     """Loads an encoder without a head.
 
@@ -233,18 +275,23 @@ def load_encoder_at(
         tokenizer: `BertTokenizer`. Its own.
         dtype: str. A Keras dtype policy.
         dropout: float or `None`. In place of the encoder's own.
+        pooling: str or `None`. In place of the encoder's own.
 
     Raises:
         TinyBertError: if it cannot be read.
     """
     if layout == "own":
-        if dropout is not None:
+        given = {"dropout": dropout, "pooling": pooling}
+        name = next((name for name, value in given.items() if value is not None), None)
+        if name:
             raise TinyBertError(
-                f"dropout is {dropout}, but '{location}' is a preset of this library, which "
-                "keeps its own. Leave dropout out."
+                f"{name} is {given[name]}, but '{location}' is a preset of this library, which "
+                f"keeps its own. Leave {name} out."
             )
         return load_preset(BertEncoder.from_preset, location, dtype=dtype)
     options: dict = {"dtype": dtype}
+    if pooling is not None:
+        options["pooling"] = pooling
     if dropout is not None:
         options.update(dropout=dropout, attention_dropout=dropout)
     if layout == "hugging_face":

@@ -23,6 +23,7 @@ from tinybert_tf.checkpoints.locations import (
     load_tokenizer_at,
     resolve_path,
     sentence_transformers_body,
+    sentence_transformers_pooling,
     table_size,
 )
 from tinybert_tf.data import match_labels
@@ -97,6 +98,7 @@ def load_teacher_encoder(
     vocabulary: str | os.PathLike | None = None,
     dtype: str = "float32",
     dropout: float | None = None,
+    pooling: str | None = None,
 ) -> tuple[BertEncoder, BertTokenizer]:
     """Loads an encoder of any layout, without a head, and its tokenizer.
 
@@ -108,6 +110,8 @@ def load_teacher_encoder(
         vocabulary: str or path, or `None` for the model's own.
         dtype: str. A Keras dtype policy.
         dropout: float or `None`. In place of the encoder's own.
+        pooling: `"cls"` or `"mean"`, what a head gets (see `BertEncoder`); `None` for the
+            model's own: the mean where sentence-transformers says so, otherwise BERT's.
 
     Raises:
         TinyBertError: if they cannot be read or do not fit each other.
@@ -117,7 +121,8 @@ def load_teacher_encoder(
         None if vocabulary is None else os.fspath(vocabulary),
         lowercase,
     )
-    encoder, tokenizer = load_plain_encoder(source, dtype, dropout)
+    pooling = pooling or sentence_transformers_pooling(source.weights)
+    encoder, tokenizer = load_plain_encoder(source, dtype, dropout, pooling)
     print(describe_teacher(source.weights, encoder, tokenizer), flush=True)
     return encoder, tokenizer
 
@@ -173,6 +178,8 @@ def describe_teacher(
         f"{encoder.num_layers} layers, width {encoder.hidden_dim}, {encoder.num_heads} heads",
         f"{tokenizer.vocabulary_size():,} tokens, {', '.join(settings)}",
     ]
+    if encoder.pooling == "mean":
+        parts.append("pooled by the mean of the tokens")
     if isinstance(model, BertTextClassifier):
         named = ", ".join(model.labels) if model.labels else "no names"
         parts.append(f"{model.num_classes} outputs: {named}")
@@ -193,9 +200,10 @@ def _format_of(path_or_name: str) -> str:
         return "Google's original BERT"
     model_type = read_json_object(config, "config").get("model_type", "bert")
     if sentence_transformers_body(path_or_name):
+        is_mean = sentence_transformers_pooling(path_or_name) == "mean"
         return (
-            f"sentence-transformers, of which the {model_type} at {path} is used; pooling, "
-            "normalization and a SetFit head are not"
+            f"sentence-transformers, of which the {model_type} at {path} is used; "
+            f"{'' if is_mean else 'pooling, '}normalization and a SetFit head are not"
         )
     return f"Hugging Face layout ({model_type})"
 

@@ -64,6 +64,18 @@ class EncodedExamples:
             pad_token_id=self.pad_token_id,
         )
 
+    def take(self, rows: np.ndarray) -> "EncodedExamples":
+        """Returns some examples, in the order of their numbers in `rows`."""
+        splits = zip(self.row_splits[rows], self.row_splits[rows + 1], strict=True)
+        tokens = np.concatenate([np.arange(*split) for split in splits])
+        return EncodedExamples(
+            token_ids=self.token_ids[tokens],
+            segment_ids=self.segment_ids[tokens],
+            row_splits=np.concatenate([[0], np.cumsum(self.lengths[rows])]),
+            labels=self.labels[rows],
+            pad_token_id=self.pad_token_id,
+        )
+
     def batch(self, rows: np.ndarray, length: int | None = None) -> tuple[dict, np.ndarray]:
         """Returns encoder inputs and labels of some examples, padded to one length.
 

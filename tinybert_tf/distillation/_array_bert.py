@@ -69,11 +69,37 @@ def feed_forward(block, attended: np.ndarray) -> np.ndarray:
     return linear(block.output_dense, units)
 
 
-def pool(model, first_tokens: np.ndarray) -> np.ndarray:
-    """Returns what the head of a text classifier gets."""
+def pool(model, hidden: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+    """Returns what the head of a text classifier gets [examples, width].
+
+    Args:
+        model: `BertTextClassifier`.
+        hidden: for each batch the last hidden states [tokens, width].
+        masks: for each batch a bool array [examples, seq] of the tokens.
+    """
     encoder = model.backbone
-    pooled = encoder.pooler_activation(linear(encoder.pooled_dense, first_tokens))
+    if encoder.pooled_dense is None:
+        pooled = text_means(hidden, masks)
+    else:
+        first = linear(encoder.pooled_dense, first_tokens(hidden, masks))
+        pooled = encoder.pooler_activation(first)
     return array(model.head_activation(pooled))
+
+
+def first_tokens(hidden: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+    """Returns the hidden states [examples, width] of the first token of each example."""
+    starts = [np.cumsum(mask.sum(1)) - mask.sum(1) for mask in masks]
+    return np.concatenate([h[start] for h, start in zip(hidden, starts, strict=True)])
+
+
+def text_means(hidden: list[np.ndarray], masks: list[np.ndarray]) -> np.ndarray:
+    """Returns the means [examples, width] of the hidden states of each example's tokens."""
+    means = []
+    for h, mask in zip(hidden, masks, strict=True):
+        counts = mask.sum(1)
+        sums = np.add.reduceat(h, np.cumsum(counts) - counts, axis=0)
+        means.append(sums / counts[:, None])
+    return np.concatenate(means).astype("float32")
 
 
 def standardize(x: np.ndarray, norm) -> np.ndarray:

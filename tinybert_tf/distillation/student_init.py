@@ -34,6 +34,7 @@ from tinybert_tf.distillation._array_bert import (
     embed,
     embedding_output,
     feed_forward,
+    first_tokens,
     linear,
     normalize,
     pool,
@@ -88,8 +89,8 @@ def initialize_from_teacher(
     blocks = list(zip(target.transformer_layers, layers[1:], strict=True))
     for block, g in track(blocks, "student's start"):
         hidden = _fit_block(text, block, g, hidden, basis)
-    units = _fit_pooler(text, target, hidden, basis)
-    _fit_head(text, student, teacher, hidden, units, basis)
+    pooled_basis = _fit_pooler(text, target, hidden, basis)
+    _fit_head(text, student, teacher, hidden, pooled_basis, basis)
 
 
 def initialize_head(student, teacher, sample: Iterable[dict]) -> None:
@@ -117,8 +118,8 @@ def initialize_head(student, teacher, sample: Iterable[dict]) -> None:
         hidden = [run_block(block, x, mask)[-1] for x, mask in states]
     # Nothing is known of how the student's dimensions lie to the teacher's but the text.
     basis = np.zeros((source.hidden_dim, min(source.hidden_dim, target.hidden_dim)))
-    units = _fit_pooler(text, target, hidden, basis)
-    _fit_head(text, student, teacher, hidden, units, basis)
+    pooled_basis = _fit_pooler(text, target, hidden, basis)
+    _fit_head(text, student, teacher, hidden, pooled_basis, basis)
 
 
 class _Text:
@@ -178,11 +179,6 @@ class _Text:
         values = {"input": hidden, **dict(zip(names, inside, strict=True))}
         self._hidden, self._layer = list(values["output"]), number
         return values
-
-    def first_tokens(self, hidden: list[np.ndarray]) -> np.ndarray:
-        """Returns the hidden states [examples, width] of the first token of each example."""
-        starts = [np.cumsum(mask.sum(1)) - mask.sum(1) for mask in self.masks]
-        return np.concatenate([h[start] for h, start in zip(hidden, starts, strict=True)])
 
 
 def _find_basis(text: _Text, count: int) -> np.ndarray:
@@ -338,28 +334,38 @@ def _fit_feed_forward(block, source, attended, inside, basis: np.ndarray) -> Non
 
 
 def _fit_pooler(text: _Text, target, hidden, basis: np.ndarray) -> np.ndarray:
-    """Sets the pooler; returns the units of the teacher's that it has.
+    """Sets the pooler, where both have one; returns what it has of what the teacher pools.
 
     Args:
         text: `_Text`.
         target: `BertEncoder`. The student's.
         hidden: for each batch the student's last hidden states.
         basis: float array [teacher's width, dimensions].
+
+    Returns:
+        float array [teacher's width, dimensions]. The pooled output of the teacher times this
+        is about that of the student, as far as it is fitted.
     """
     source = text.encoder
+    if source.pooled_dense is None or target.pooled_dense is None:
+        is_mean = source.pooled_dense is target.pooled_dense
+        return basis if is_mean else np.zeros_like(basis)
     last = text.hidden_states(source.num_layers)
     reconstruction, _ = _reconstruct(hidden, last, basis)
     into = compose(reconstruction, source.pooled_dense)
     fit = LinearFit(_PRIOR_TOKENS)
-    pooled = target.pooler_activation(text.first_tokens(hidden) @ into[:-1] + into[-1])
-    goal = source.pooler_activation(linear(source.pooled_dense, text.first_tokens(last)))
+    ours, theirs = (first_tokens(states, text.masks) for states in (hidden, last))
+    pooled = target.pooler_activation(ours @ into[:-1] + into[-1])
+    goal = source.pooler_activation(linear(source.pooled_dense, theirs))
     fit.add(array(pooled), array(goal))
     units = fit.select(np.eye(source.hidden_dim + 1, source.hidden_dim), target.hidden_dim)
     assign_dense(target.pooled_dense, into[:, units])
-    return units
+    return np.eye(source.hidden_dim)[:, units]
 
 
-def _fit_head(text: _Text, student, teacher, hidden, units, basis: np.ndarray) -> None:
+def _fit_head(
+    text: _Text, student, teacher, hidden, pooled_basis: np.ndarray, basis: np.ndarray
+) -> None:
     """Sets the head of a task model towards the teacher's logits.
 
     Args:
@@ -367,7 +373,7 @@ def _fit_head(text: _Text, student, teacher, hidden, units, basis: np.ndarray) -
         student: `BertEncoder`, which has none, or a task model.
         teacher: a model of the same class.
         hidden: for each batch the student's last hidden states.
-        units: int array. The teacher's units that the student's pooler has.
+        pooled_basis: float array [teacher's width, dimensions]. See `_fit_pooler`.
         basis: float array [teacher's width, dimensions].
     """
     head = kind_of(student).head(student, teacher)
@@ -376,9 +382,9 @@ def _fit_head(text: _Text, student, teacher, hidden, units, basis: np.ndarray) -
     theirs = head.teacher_dense
     last = text.hidden_states(text.encoder.num_layers)
     if head.is_pooled:
-        features = [pool(student, text.first_tokens(hidden))]
-        goals = [linear(theirs, pool(teacher, text.first_tokens(last)))]
-        carried = array(theirs.kernel)[units]
+        features = [pool(student, hidden, text.masks)]
+        goals = [linear(theirs, pool(teacher, last, text.masks))]
+        carried = pooled_basis.T @ array(theirs.kernel)
     else:
         features, goals = hidden, [linear(theirs, x) for x in last]
         carried = basis.T @ array(theirs.kernel)

@@ -150,8 +150,9 @@ def _check_content(content: bytes, operators: dict, model, profile: Profile, gra
             "nothing was written."
         )
     layers = model.backbone.num_layers
-    # Six dense layers a block; pooler and classifier, or the span classifier alone.
-    heads = 1 if is_span_classifier(model) else 2
+    # Six dense layers a block; the head, and the pooler if there is one before it.
+    has_pooler = model.backbone.pooled_dense is not None and not is_span_classifier(model)
+    heads = 1 + has_pooler
     wanted = {"BATCH_MATMUL": 2 * layers * graphs}
     wanted["FULLY_CONNECTED"] = (6 * layers + heads) * graphs
     found = {name: operators.get(name, 0) for name in wanted}

@@ -2,7 +2,7 @@
 
 from tinybert_tf import backend  # noqa: F401 - before Keras is imported
 from tinybert_tf.models.architectures import ARCHITECTURES
-from tinybert_tf.models.bert_encoder import BertEncoder, encoder_of
+from tinybert_tf.models.bert_encoder import POOLINGS, BertEncoder, encoder_of
 from tinybert_tf.models.bert_layers import (
     MASK_BIAS,
     BertSelfAttention,
@@ -20,6 +20,7 @@ BertTokenizer.backbone_cls = BertPreprocessor.backbone_cls = BertEncoder
 __all__ = [
     "ARCHITECTURES",
     "MASK_BIAS",
+    "POOLINGS",
     "BertEncoder",
     "BertMaskedLM",
     "BertSelfAttention",

@@ -6,8 +6,14 @@ import keras_nlp
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models._quantized_weights import QuantizedPresets
 from tinybert_tf.models.architectures import ARCHITECTURES
-from tinybert_tf.models.bert_layers import BertTransformerLayer, RelativePositionBias
+from tinybert_tf.models.bert_layers import (
+    BertTransformerLayer,
+    MeanPooling,
+    RelativePositionBias,
+)
 from tinybert_tf.presets import PRESETS
+
+POOLINGS = ("cls", "mean")
 
 
 def _initializer():
@@ -46,7 +52,9 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
             to `hidden_dim` (ELECTRA's small models); `None` is `hidden_dim`, without it.
         relative_attention_buckets: int or `None`. Rows of MPNet's bias on attention scores;
             see `RelativePositionBias`. It is a part of the scores that a student learns from.
-        pooler_activation: str or callable. Of the pooled output.
+        pooling: `"cls"` or `"mean"`. What the pooled output is: BERT's, a dense layer on the
+            first token, or the mean of all tokens, without a layer (see `MeanPooling`).
+        pooler_activation: str or callable. Of BERT's pooled output.
         dtype: str or `keras.DTypePolicy`. Of computations and weights.
         **kwargs: See `keras.Model`.
 
@@ -79,6 +87,7 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         layer_norm_epsilon=1e-12,
         embedding_dim=None,
         relative_attention_buckets=None,
+        pooling="cls",
         pooler_activation="tanh",
         dtype=None,
         **kwargs,
@@ -88,6 +97,8 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
                 f"hidden_dim={hidden_dim} is not divisible by num_heads={num_heads}. "
                 "Choose a multiple."
             )
+        if pooling not in POOLINGS:
+            raise TinyBertError(f"pooling is '{pooling}', expected one of {POOLINGS}.")
         attention_dropout = dropout if attention_dropout is None else attention_dropout
         table_dim = embedding_dim or hidden_dim
 
@@ -150,13 +161,17 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
             )
             for i in range(num_layers)
         ]
-        self.pooled_dense = keras.layers.Dense(
-            hidden_dim,
-            activation=pooler_activation,
-            kernel_initializer=_initializer(),
-            dtype=dtype,
-            name="pooled_dense",
-        )
+        self.pooled_dense = self.mean_pooling = None
+        if pooling == "cls":
+            self.pooled_dense = keras.layers.Dense(
+                hidden_dim,
+                activation=pooler_activation,
+                kernel_initializer=_initializer(),
+                dtype=dtype,
+                name="pooled_dense",
+            )
+        else:
+            self.mean_pooling = MeanPooling(dtype=dtype, name="mean_pooling")
 
         # === Functional Model ===
         inputs = {
@@ -182,10 +197,11 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
             x, scores = layer(hidden_states[-1], *shared)
             hidden_states.append(x)
             attention_scores.append(scores)
-        outputs = {
-            "sequence_output": hidden_states[-1],
-            "pooled_output": self.pooled_dense(hidden_states[-1][:, 0, :]),
-        }
+        if pooling == "cls":
+            pooled = self.pooled_dense(hidden_states[-1][:, 0, :])
+        else:
+            pooled = self.mean_pooling(hidden_states[-1], inputs["padding_mask"])
+        outputs = {"sequence_output": hidden_states[-1], "pooled_output": pooled}
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
 
         # === Config ===
@@ -202,6 +218,7 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.embedding_dim = embedding_dim
         self.relative_attention_buckets = relative_attention_buckets
+        self.pooling = pooling
         self.pooler_activation = keras.activations.get(pooler_activation)
         self._intermediate_outputs = {
             "hidden_states": hidden_states,
@@ -227,6 +244,11 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
         if attention_scores:
             outputs["attention_scores"] = self._intermediate_outputs["attention_scores"]
         return keras.Model(self.input, outputs, name=f"{self.name}_exposed")
+
+    def freeze_pooler(self):
+        """Sets the pooler, if there is one, not to train: for heads that go without it."""
+        if self.pooled_dense is not None:
+            self.pooled_dense.trainable = False
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
@@ -270,6 +292,7 @@ class BertEncoder(QuantizedPresets, keras_nlp.models.Backbone):
             layer_norm_epsilon=self.layer_norm_epsilon,
             embedding_dim=self.embedding_dim,
             relative_attention_buckets=self.relative_attention_buckets,
+            pooling=self.pooling,
             pooler_activation=keras.activations.serialize(self.pooler_activation),
         )
         return config

@@ -220,6 +220,30 @@ class BertTransformerLayer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tinybert_tf")
+class MeanPooling(keras.layers.Layer):
+    """The mean of the hidden states of a text's tokens, as sentence encoders are trained with.
+
+    As in Sentence-BERT (Reimers and Gurevych, arXiv 1908.10084): special tokens count, padding
+    does not. A row of nothing but padding is zero.
+    """
+
+    def call(self, hidden_states, padding_mask):
+        """Returns the means [batch, hidden].
+
+        Args:
+            hidden_states: float tensor [batch, seq, hidden].
+            padding_mask: int or bool tensor [batch, seq], non-zero at real tokens.
+        """
+        mask = ops.cast(padding_mask, "float32")
+        weights = mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+        weights = ops.cast(weights, self.compute_dtype)[:, :, None]
+        return ops.sum(hidden_states * weights, axis=1)
+
+    def compute_output_shape(self, hidden_states_shape, padding_mask_shape):
+        return (hidden_states_shape[0], hidden_states_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="tinybert_tf")
 class RelativePositionBias(keras.layers.Layer):
     """A learned bias on attention scores, by head and distance, the same in all blocks.
 

@@ -46,7 +46,7 @@ class BertMaskedLM(BertTask, keras_nlp.models.Task):
         # === Layers ===
         self.backbone = backbone
         # Nothing of a masked LM goes through it.
-        backbone.pooled_dense.trainable = False
+        backbone.freeze_pooler()
         self.preprocessor = preprocessor
         self.masked_lm_head = keras_nlp.layers.MaskedLMHead(
             token_embedding=backbone.token_embedding,

@@ -30,7 +30,7 @@ class BertSpanClassifier(BertTask, keras_nlp.models.Task):
     def __init__(self, backbone, preprocessor=None, **kwargs):
         # === Layers ===
         self.backbone = backbone
-        backbone.pooled_dense.trainable = False
+        backbone.freeze_pooler()
         self.preprocessor = preprocessor
         self.span_dense = keras.layers.Dense(
             2,

@@ -43,10 +43,15 @@ class TeacherConfig(WeightsConfig):
 
     Args:
         dropout: rate during fine-tuning; `None` is the model's own.
+        pooling: what the new head gets, `"cls"` (BERT's pooler) or `"mean"` (the mean of the
+            tokens, which sentence encoders were trained with); `None` is the mean where a
+            directory of sentence-transformers says so, otherwise BERT's. The student's is its
+            teacher's.
         fine_tune: how it learns the task; `None` means that it has learned it already.
     """
 
     dropout: float | None = pydantic.Field(None, ge=0.0, lt=1.0)
+    pooling: Literal["cls", "mean"] | None = None
     fine_tune: FitConfig | None = None
 
 

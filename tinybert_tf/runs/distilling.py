@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+import keras
+
 from tinybert_tf.distillation import TinyBertDistiller, initialize_from_teacher, initialize_head
-from tinybert_tf.models import encoder_of
+from tinybert_tf.models import BertEncoder, encoder_of
 from tinybert_tf.runs.config import GeneralConfig, RunConfig, StageConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.models import load_student_start
@@ -68,12 +70,20 @@ def _start_from_model(config, student, teacher, sample: Sequence[dict]) -> None:
     is fitted to the teacher's logits.
     """
     start = load_student_start(config)
-    answers_alike = type(start) is type(student) and all(
-        getattr(start, name, None) == getattr(student, name, None) for name in _ANSWERS
+    ours, theirs = encoder_of(student), encoder_of(start)
+    answers_alike = (
+        type(start) is type(student)
+        and ours.pooling == theirs.pooling
+        and all(getattr(start, name, None) == getattr(student, name, None) for name in _ANSWERS)
     )
-    ours, theirs = (student, start) if answers_alike else map(encoder_of, (student, start))
-    if [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]:
-        ours.set_weights(theirs.get_weights())
+    if answers_alike:
+        ours, theirs = student, start
+        weights, values = student.weights, start.weights
+    else:
+        weights, values = map(_weights_before_pooler, (ours, theirs))
+    if [w.shape for w in weights] == [w.shape for w in values]:
+        for weight, value in zip(weights, values, strict=True):
+            weight.assign(value)
     else:
         # Its blocks are others than the teacher's: a list of those says nothing about them.
         mapping = config.distillation.mapping
@@ -81,6 +91,12 @@ def _start_from_model(config, student, teacher, sample: Sequence[dict]) -> None:
         initialize_from_teacher(ours, theirs, sample, mapping)
     if not answers_alike:
         initialize_head(student, teacher, sample)
+
+
+def _weights_before_pooler(encoder: BertEncoder) -> list[keras.Variable]:
+    pooler = encoder.pooled_dense
+    left_out = [] if pooler is None else [id(weight) for weight in pooler.weights]
+    return [weight for weight in encoder.weights if id(weight) not in left_out]
 
 
 def fit_stages(

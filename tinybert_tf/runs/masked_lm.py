@@ -59,7 +59,7 @@ def pretrain_masked_lm(config: MaskedLMConfig, run: RunDirectory) -> None:
         check_length(batches.corpus, encoder)
         encoder.trainable = config.train_encoder
         # Nothing of a masked LM goes through it.
-        encoder.pooled_dense.trainable = False
+        encoder.freeze_pooler()
         model = BertMaskedLM(encoder)
         optimizer = make_optimizer(
             config.fit.optimizer, config.fit.epochs * batches.steps_per_epoch, config.precision

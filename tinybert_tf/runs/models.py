@@ -51,7 +51,11 @@ def load_teacher(config: RunConfig) -> BertTextClassifier | BertSpanClassifier:
         steps.check_classifier(model)
     else:
         encoder, tokenizer = checkpoints.load_teacher_encoder(
-            teacher.weights, teacher.lowercase, dropout=teacher.dropout, **options
+            teacher.weights,
+            teacher.lowercase,
+            dropout=teacher.dropout,
+            pooling=teacher.pooling,
+            **options,
         )
         preprocessor = BertPreprocessor(tokenizer, sequence_length=max_tokens)
         model = steps.new_classifier(encoder, preprocessor)
@@ -74,6 +78,7 @@ def make_student_encoder(config: RunConfig | GeneralConfig, source: BertEncoder)
         "vocabulary_size": source.vocabulary_size,
         "max_sequence_length": source.max_sequence_length,
         "num_segments": source.num_segments,
+        "pooling": source.pooling,
         "activation": source.activation,
         "layer_norm_epsilon": source.layer_norm_epsilon,
         "dropout": config.student.dropout,

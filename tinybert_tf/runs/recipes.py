@@ -68,7 +68,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
     train, dev = _training_data(config, steps, preprocessor)
     evaluator = steps.make_evaluator(teacher, dev)
     if config.teacher.fine_tune is not None:
-        _fit_teacher(config, run, teacher, train, evaluator)
+        _fit_teacher(config, run, steps, teacher, train, evaluator)
     _check_teacher(config, run, steps, evaluator, dev)
     workers.on_chief(save_preset, teacher, preprocessor, run.teacher)
 
@@ -76,6 +76,7 @@ def finetune(config: RunConfig, run: RunDirectory) -> None:
 def _fit_teacher(
     config: RunConfig,
     run: RunDirectory,
+    steps: TaskSteps,
     teacher: BertTextClassifier | BertSpanClassifier,
     train: EncodedExamples,
     evaluator: Evaluator,
@@ -96,6 +97,9 @@ def _fit_teacher(
         run=run,
         save_minutes=config.checkpoint_minutes,
     )
+    # The mean is what a sentence encoder was trained for; a pooler is yet to learn anything.
+    if teacher.backbone.pooling == "mean" and not stage.has_begun():
+        steps.fit_new_head(teacher, train, config.seed)
     stage.fit()
     stage.load_best()
 

@@ -44,6 +44,11 @@ class SpanTaskSteps:
         """Returns a model with a new head for the task."""
         return BertSpanClassifier(encoder, preprocessor=preprocessor)
 
+    def fit_new_head(
+        self, model: BertSpanClassifier, encoded: EncodedExamples, seed: int
+    ) -> None:
+        """Fits nothing: answers are not to be read off hidden states that learned no task."""
+
     def check_classifier(self, model) -> None:
         """Raises TinyBertError if a model is of another class."""
         check_class(model, BertSpanClassifier, self.task.name)

@@ -35,6 +35,15 @@ class TaskSteps(Protocol):
     def new_classifier(self, encoder: BertEncoder, preprocessor: BertPreprocessor) -> Any:
         """Returns a model with a new head for the task."""
 
+    def fit_new_head(self, model: Any, encoded: EncodedExamples, seed: int) -> None:
+        """Fits a new head to the labels, where it can be without training the encoder.
+
+        Args:
+            model: what `new_classifier` returned.
+            encoded: the training examples, as `encode_training` returns them.
+            seed: int. Which of them, where they are many.
+        """
+
     def check_classifier(self, model: Any) -> None:
         """Raises TinyBertError if a model that learned elsewhere does not fit the task."""
 

@@ -27,6 +27,7 @@ from tinybert_tf.evaluation.predictions import Predictions, save_predictions
 from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.directory import RunDirectory
+from tinybert_tf.runs.linear_probe import fit_new_head
 from tinybert_tf.tokenization import BertPreprocessor
 
 
@@ -54,6 +55,12 @@ class TextTaskSteps:
             labels=self.task.labels,
             dropout=encoder.dropout,
         )
+
+    def fit_new_head(
+        self, model: BertTextClassifier, encoded: EncodedExamples, seed: int
+    ) -> None:
+        """Fits the head as a linear model of the pooled outputs."""
+        fit_new_head(model, encoded, seed)
 
     def check_classifier(self, model) -> None:
         """Looks whether a model fits the task; puts its outputs into the order of the labels.
