@@ -201,13 +201,40 @@ def test_a_stage_leaves_the_averaged_weights(whole):
     assert not np.array_equal(kernels[0], whole.stage.model.get_weights()[1])
 
 
-def test_the_last_two_states_are_kept(whole):
-    assert sorted(whole.stage.checkpoints.states()) == [8, EPOCHS * STEPS_PER_EPOCH]
-    names = {path.name for path in whole.stage.run.checkpoints.iterdir()}
-    assert names == {
-        *("stage.8.weights.h5", "stage.12.weights.h5", "stage.best.weights.h5"),
-        "hashes.json",
-    }
+def test_a_state_is_kept_of_the_end_and_one_before(whole, tmp_path):
+    """By the clock: where no minute has gone by, the end is all there is."""
+    often = make_stage(tmp_path)
+    often.save_minutes = 0.0
+    often.fit()
+    for stage, steps in ((whole.stage, [12]), (often, [11, 12])):
+        names = {path.name for path in stage.run.checkpoints.iterdir()}
+        states = {f"stage.{step}.weights.h5" for step in steps}
+        assert names == states | {"stage.best.weights.h5", "hashes.json"}
+
+
+def test_a_stage_killed_behind_a_score_is_scored_so_again(whole, tmp_path):
+    """Its last state is of step 3, its last score of step 8."""
+    killed = make_stage(tmp_path, eagerly=False)
+
+    def save_once_and_die(step, values):
+        if step == 3:
+            killed.save(3)
+        if step == 9:
+            raise Killed
+
+    killed.check_loss = save_once_and_die
+    with pytest.raises(Killed):
+        killed.fit()
+    assert list(killed.checkpoints.states()) == [3] and len(killed.evaluator.scored) == 2
+
+    resumed = make_stage(tmp_path, seed=99, eagerly=False)
+    assert resumed.fit() == whole.dev
+    assert len(resumed.evaluator.scored) == 3
+    assert_all_equal(everything(resumed.model), everything(whole.stage.model))
+    results = [stage.run.read_results()["stage"] for stage in (resumed, whole.stage)]
+    assert [{**figures, "seconds": 0} for figures in results] == 2 * [
+        {**results[1], "seconds": 0}
+    ]
 
 
 def test_figures_of_a_fit(whole):
@@ -357,14 +384,15 @@ def test_a_second_signal_does_not_wait(tmp_path):
 
 def test_a_loss_that_is_no_number_ends_the_stage(tmp_path):
     stage = make_stage(tmp_path)
+    stage.save_minutes = 0.0
     weight = stage.model.trainable_variables[0]
     at_step(stage, 7, lambda: weight.assign(weight * np.inf))
     expected = (
-        r"stage, step 7 of 12: loss is (nan|inf)\. The state after step 4 is kept\. A lower "
+        r"stage, step 7 of 12: loss is (nan|inf)\. The state after step 6 is kept\. A lower "
     )
     with pytest.raises(TinyBertError, match=expected):
         stage.fit()
-    assert list(stage.checkpoints.states()) == [4]
+    assert sorted(stage.checkpoints.states()) == [5, 6]
     for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines():
         json.loads(line, parse_constant=pytest.fail)
 
@@ -372,6 +400,7 @@ def test_a_loss_that_is_no_number_ends_the_stage(tmp_path):
 def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(tmp_path):
     """The loss of the step before was one: they came with its gradient."""
     stage = make_stage(tmp_path)
+    stage.save_minutes = 0.0
     variable = stage.model.trainable_variables[1]
     train_step = stage.model.train_step
 
@@ -384,7 +413,7 @@ def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(tmp_path):
     stage.model.train_step = breaking
     with pytest.raises(TinyBertError, match=r"step 8 of 12: .*kernel has values that are no"):
         stage.fit()
-    assert list(stage.checkpoints.states()) == [4] and len(stage.evaluator.scored) == 1
+    assert sorted(stage.checkpoints.states()) == [6, 7] and len(stage.evaluator.scored) == 1
 
 
 # === Damaged files ===

@@ -207,19 +207,20 @@ class _StageCallback(keras.callbacks.Callback):
         if now - self._logged > _LOG_SECONDS or self.step == self.stage.total_steps:
             self.stage.log(self.step, logs)
             self._logged = now
-        is_evaluated = self.step in self.evaluation_steps
-        if is_evaluated or now - self._saved > self.save_seconds:
-            self._save(is_evaluated)
+        if self.step in self.evaluation_steps:
+            self.stage.check_weights(self.step)
+            self.stage.evaluate(self.step)
+        # A run that is killed behind a score trains up to it again, to the same score.
+        if self.step == self.stage.total_steps or now - self._saved > self.save_seconds:
+            self._save()
         # The others end with the chief: before it, they would keep it from saving.
         if workers.is_chief():
             self.stop_if_asked(self._save)
 
-    def _save(self, is_evaluated=False):
+    def _save(self):
         if self._saved_step == self.step:
             return
         self.stage.check_weights(self.step)
-        if is_evaluated:
-            self.stage.evaluate(self.step)
         self.stage.save(self.step)
         self._saved_step, self._saved = self.step, time.monotonic()
 
