@@ -57,10 +57,10 @@ def once(tmp_path_factory):
 # === Models ===
 
 
-def _make_encoder(num_layers=2, dtype="float32"):
+def _make_encoder(num_layers=2, **kwargs):
     # Of 1,024 weights and more, as the kernels have here, TFLite quantizes to int8.
     return BertEncoder(
-        len(VOCABULARY), num_layers, 2, 32, 64, dropout=0.0, max_sequence_length=32, dtype=dtype
+        len(VOCABULARY), num_layers, 2, 32, 64, dropout=0.0, max_sequence_length=32, **kwargs
     )
 
 
@@ -71,8 +71,10 @@ def _randomize(model, seed):
         variable.assign(near + random.normal(0.0, 0.3, variable.shape))
 
 
-def _make_classifier(num_classes=3, seed=0, num_layers=2, dtype="float32", **kwargs):
-    encoder = _make_encoder(num_layers, dtype)
+def _make_classifier(
+    num_classes=3, seed=0, num_layers=2, dtype="float32", pooling="cls", **kwargs
+):
+    encoder = _make_encoder(num_layers, dtype=dtype, pooling=pooling)
     preprocessor = BertPreprocessor(BertTokenizer(VOCABULARY), sequence_length=LENGTH)
     model = BertTextClassifier(encoder, num_classes, preprocessor=preprocessor, **kwargs)
     _randomize(model, seed)

@@ -209,6 +209,7 @@ class OfRealSize:
 
     class backbone:
         num_layers = 4
+        pooling = "cls"
 
         class token_embedding:
             embeddings = np.empty((30522, 312), "int8")

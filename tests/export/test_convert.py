@@ -7,7 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 from scipy import special
 
 from tinybert_tf.checkpoints.presets import save_preset
-from tinybert_tf.data import encode_examples
+from tinybert_tf.data import Examples, encode_examples
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export import TfliteModel, convert, load_profile, profile_names
 
@@ -93,6 +93,27 @@ def test_operators_are_those_of_two_layers(convert_classifier, profile):
     assert not [name for name in operators if "VAR" in name]
     # A static shape needs no operator to find it out.
     assert "SHAPE" not in operators
+
+
+@pytest.mark.parametrize(
+    "profile, most",
+    [
+        *(("float32", 1e-5), ("float16", 1e-2), ("dynamic_int8", 0.1)),
+        *(("static_int8", 0.4), ("small", 0.2)),
+    ],
+)
+def test_the_mean_of_the_tokens_is_pooled_as_in_keras(make_classifier, inputs, profile, most):
+    """Without a pooler, and without the padding."""
+    model = make_classifier(pooling="mean")
+    encoded = encode_examples(Examples((tuple("abcdefgh"),), np.zeros(8)), model.preprocessor)
+    content = convert(model, (12, 16), load_profile(profile), encoded)
+    assert TfliteModel(content).operators()["FULLY_CONNECTED"] == 2 * 13
+    expected = special.softmax(keras.ops.convert_to_numpy(model(inputs)), axis=-1)
+    assert np.ptp(expected, axis=0).min() > 0.3
+    for length in (12, 16):
+        padded = {k: np.pad(v, ((0, 0), (0, length - 12))) for k, v in inputs.items()}
+        outputs = run(content, padded, f"length_{length}")["probability"]
+        np.testing.assert_allclose(outputs, expected, atol=most)
 
 
 def test_quantization_shrinks_the_weights(classifier, convert_classifier):

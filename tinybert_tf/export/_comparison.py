@@ -151,7 +151,7 @@ def _check_content(content: bytes, operators: dict, model, profile: Profile, gra
         )
     layers = model.backbone.num_layers
     # Six dense layers a block; the head, and the pooler if there is one before it.
-    has_pooler = model.backbone.pooled_dense is not None and not is_span_classifier(model)
+    has_pooler = model.backbone.pooling == "cls" and not is_span_classifier(model)
     heads = 1 + has_pooler
     wanted = {"BATCH_MATMUL": 2 * layers * graphs}
     wanted["FULLY_CONNECTED"] = (6 * layers + heads) * graphs

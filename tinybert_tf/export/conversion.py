@@ -24,7 +24,7 @@ CALIBRATION_EXAMPLES = 200
 # is quantized afterwards: here its scale would be that of the texts seen in each length.
 _FLOAT_OPERATORS = [
     *("MEAN", "SQUARED_DIFFERENCE", "RSQRT", "SUB", "ADD", "MUL"),
-    *("SOFTMAX", "BATCH_MATMUL", "TANH", "GATHER"),
+    *("SOFTMAX", "BATCH_MATMUL", "TANH", "GATHER", "SUM", "MAXIMUM", "DIV"),
 ]
 
 
