@@ -46,6 +46,8 @@ def configure(make_tiny_values, tmp_path_factory):
     def configure(run):
         values = make_tiny_values(run)
         values["teacher"]["fine_tune"]["epochs"] = 20
+        # A state after each step.
+        values["checkpoint_minutes"] = 1e-9
         path = tmp_path_factory.mktemp("config") / "config.yaml"
         path.write_text(yaml.safe_dump(values), "utf-8")
         return str(path)

@@ -285,6 +285,41 @@ def test_killed_workers_end_the_others_and_all_go_on(folder, runs, differences, 
         assert max(found.values()) == 0.0, found
 
 
+def states_in(folder):
+    return {path.name for path in folder.glob("*/checkpoints/*.[0-9]*.weights.h5")}
+
+
+@pytest.mark.slow
+def test_ten_killed_workers(folder, runs, differences, tmp_path):
+    """Either of them, at any moment after a step; runs that end before are compared, too."""
+    random, killed = np.random.default_rng(10), 0
+    for attempt in range(20):
+        run = tmp_path / str(attempt)
+        changes = {"strategy": "multi_worker", "checkpoint_minutes": 1e-9}
+        some = {name: runs[name] for name in ("finetune", "distill")}
+        commands, codes = write_runs(some, run, **changes), [75]
+        while killed < 10 and codes == [75]:
+            processes, before = start_workers(*commands), states_in(run)
+            while states_in(run) == before and all(p.poll() is None for p in processes):
+                time.sleep(0.005)
+            time.sleep(random.uniform(0.0, 2.0))
+            lost = random.integers(2)
+            was_alive = processes[lost].poll() is None
+            processes[lost].kill()
+            code, _, errors = finish(processes)[1 - lost]
+            # 0 if the last step was done.
+            assert code in (0, 75) and "Traceback" not in errors, errors
+            killed += was_alive
+            codes = [code]
+        finish_well(start_workers(*commands))
+        for name in some:
+            found = differences(run / name, folder / "two" / name)
+            assert max(found.values()) == 0.0, found
+        if killed == 10:
+            return
+    pytest.fail(f"{killed} were killed in 20 runs")
+
+
 @pytest.mark.slow
 def test_workers_of_different_configs(runs, tmp_path):
     for index in range(2):
