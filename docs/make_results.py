@@ -16,7 +16,13 @@ from results_pages.data import augmentation_section, corpus_section, masked_lm_s
 from results_pages.glue import ablation_section, deep_teacher_section, retention_section
 from results_pages.parts import load, table
 from results_pages.performance import outside_steps, teacher_cache
-from results_pages.runs import model_table, run_section, squad_section
+from results_pages.runs import (
+    model_table,
+    run_section,
+    seeds_section,
+    seeds_sentence,
+    squad_section,
+)
 from results_pages.runtimes import runtimes_section
 from results_pages.speed import latency_section, onednn_section, speed_section
 from results_pages.starts import (
@@ -78,6 +84,7 @@ def results_page() -> str:
             "120, results on 360 others. A demonstration, no benchmark: one sentence is 0.3 "
             "points.",
         ),
+        *seeds_section(),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -91,8 +98,8 @@ def readme_block() -> str:
             "`make quickstart`, on the 360 test sentences (size: of the weights as float32 in "
             "Keras, of the file in TFLite; latency: one sentence, one thread in TFLite):",
             model_table(results),
-            "SST-2, other GLUE tasks, SQuAD, speed, with commands, machine and versions: "
-            "[docs/results.md](docs/results.md).",
+            f"{seeds_sentence()} SST-2, other GLUE tasks, SQuAD, speed, with commands, machine "
+            "and versions: [docs/results.md](docs/results.md).",
         ]
     return "\n\n".join([BEGIN, *parts, END])
 

@@ -1,6 +1,6 @@
 """Sections of single runs: teacher, student and exported files."""
 
-from results_pages.parts import load, run_commands, table
+from results_pages.parts import benchmark_commands, load, run_commands, seeds, table
 
 READING = (
     "*Same label*: share of examples to which the student gives the teacher's label, and a "
@@ -29,6 +29,44 @@ def run_section(title: str, name: str, about: str) -> list[str]:
         f"Fine-tuning the teacher took {minutes:.1f} minutes. The student on the way:",
         stage_table(results),
     ]
+
+
+def seeds_section() -> list[str]:
+    """The quickstart on several seeds."""
+    figures = load("quickstart_seeds")
+    if figures is None:
+        return []
+    rows = [
+        [
+            str(row["seed"]),
+            *(f"{row[name]:.4f}" for name in ("teacher", "student", "file")),
+            f"{row['minutes']:.1f} min",
+        ]
+        for row in figures["rows"]
+    ]
+    return [
+        "### Other seeds",
+        "The same in float32, with another order of the sentences and other random weights; "
+        "wall time without imports.",
+        benchmark_commands(figures),
+        table(["seed", "teacher", "student", "TFLite dynamic_int8", "wall time"], rows),
+    ]
+
+
+def seeds_sentence() -> str:
+    """The range of the quickstart's figures."""
+    figures = load("quickstart_seeds")
+    if figures is None:
+        return ""
+    ranges = []
+    for name, words in (
+        ("teacher", "the teacher"),
+        ("student", "the student"),
+        ("file", "the file"),
+    ):
+        values = [row[name] for row in figures["rows"]]
+        ranges.append(f"{words} {min(values):.3f} to {max(values):.3f}")
+    return f"On {seeds(figures['rows'])}, {', '.join(ranges)}."
 
 
 def model_table(results: dict) -> str:
