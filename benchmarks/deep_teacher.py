@@ -18,11 +18,16 @@ Each way is configs/glue/cola_mpnet.yaml, which is one of them, with a part of i
 All have the teacher of the second `finetune`; starts from MiniLM are from that of the first.
 What the teacher says is computed once for each mapping, and kept in runs/deep_teacher.
 
+With `--set teacher.pooling=mean` in both, teacher and students pool by the mean of the tokens;
+a row says which.
+
 Scores are on CoLA's dev set, on which checkpoints are chosen, too. Results go to
 docs/results/deep_teacher.json as they come; what is there already is not run again.
 """
 
+import functools
 import itertools
+import json
 import pathlib
 import shutil
 
@@ -84,12 +89,21 @@ _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds, from 42.", lower_boun
 _WAYS = flags.DEFINE_list("ways", None, "Numbers of ways, from 0; all of them if left out.")
 
 
-def measure(way: str, seed: int) -> dict:
-    """Returns the row of a way."""
-    whole = RunDirectory(load_config(_CONFIG, []).run_directory)
+def find_pooling(whole: RunDirectory) -> str:
+    """Returns how the teacher of a run pools.
+
+    Raises:
+        TinyBertError: if there is none.
+    """
     if not whole.teacher.exists():
         raise TinyBertError(f"{whole.path} has no teacher. Run `finetune` first (see above).")
-    directory = _RUNS / f"{list(WAYS).index(way)}_{seed}"
+    config = json.loads((whole.teacher / "config.json").read_text("utf-8"))
+    return config["config"]["pooling"]
+
+
+def measure(whole: RunDirectory, way: str, pooling: str, seed: int) -> dict:
+    """Returns the row of a way."""
+    directory = _RUNS / f"{pooling}_{list(WAYS).index(way)}_{seed}"
     own = (
         f"run_directory={directory}",
         f"seed={seed}",
@@ -100,18 +114,18 @@ def measure(way: str, seed: int) -> dict:
     config = load_config(_CONFIG, [*own, *WAYS[way]])
     if config.augmentation is None:
         with RunDirectory.creating(config, resume=True):
-            _share_cache(config)
+            _share_cache(config, pooling)
     row = row_of(config, run_chain(config, _PROGRAM))
     shutil.rmtree(directory / "checkpoints", ignore_errors=True)
     return row
 
 
-def _share_cache(config: RunConfig) -> None:
+def _share_cache(config: RunConfig, pooling: str) -> None:
     """Gives runs that keep the same of the teacher one cache, which checks whose it is."""
     options = config.distillation
     link = pathlib.Path(config.run_directory) / "teacher_cache"
     if not link.is_symlink():
-        shared = _RUNS / f"teacher_cache_{options.teacher_cache}_{options.mapping}"
+        shared = _RUNS / f"teacher_cache_{pooling}_{options.teacher_cache}_{options.mapping}"
         shared.mkdir(parents=True, exist_ok=True)
         link.symlink_to(shared.absolute(), target_is_directory=True)
 
@@ -122,8 +136,14 @@ def main(argv):
     del argv
     ways = [list(WAYS)[int(i)] for i in _WAYS.value] if _WAYS.value else list(WAYS)
     seeds = range(_FIRST_SEED, _FIRST_SEED + _SEEDS.value)
-    keys = [{"way": way, "seed": seed} for seed, way in itertools.product(seeds, ways)]
-    measure_missing(RESULTS / "deep_teacher.json", _PROGRAM, keys, measure)
+    whole = RunDirectory(load_config(_CONFIG, []).run_directory)
+    pooling = find_pooling(whole)
+    keys = [
+        {"way": way, "pooling": pooling, "seed": seed}
+        for seed, way in itertools.product(seeds, ways)
+    ]
+    measuring = functools.partial(measure, whole)
+    measure_missing(RESULTS / "deep_teacher.json", _PROGRAM, keys, measuring)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from tinybert_tf.runs import augmenting, recipes
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.environment import environment
+from tinybert_tf.training import resolve_precision
 
 RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"
 
@@ -36,6 +37,7 @@ def row_of(config: RunConfig, results: dict) -> dict:
     stages = [stage.name for stage in config.distillation.stages]
     return {
         "metric": metric,
+        "precision": resolve_precision(config.precision),
         **scores,
         "retention": results["evaluation"]["retention"],
         "copies": results.get("augmentation", {}).get("rows", 0),

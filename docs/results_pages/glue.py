@@ -142,17 +142,31 @@ def deep_teacher_section() -> list[str]:
         "of it set otherwise. *From MiniLM*: the student is fitted to a MiniLM that was "
         "fine-tuned on the task, and learns from MPNet. *Start*: before training; *stage one* "
         "and *two*: behind them; *best*: the checkpoint that is kept, chosen on the same dev "
-        "set. *Minutes*: of the stages. The teacher was fine-tuned again where it is another.",
+        "set. *Pooled*: what the heads of teacher and student get (`teacher.pooling`). "
+        "*Minutes*: of the stages. The teacher was fine-tuned again where it is another.",
         benchmark_commands(figures),
         table(
-            ["way", "teacher", "start", "stage one", "stage two", "best", "minutes", "seeds"],
-            [_way_row(way, rows) for way in dict.fromkeys(row["way"] for row in rows)],
+            [
+                "way",
+                "pooled",
+                "teacher",
+                "start",
+                "stage one",
+                "stage two",
+                "best",
+                "minutes",
+                "seeds",
+            ],
+            [
+                _way_row(*way, rows)
+                for way in dict.fromkeys((row["way"], row["pooling"]) for row in rows)
+            ],
         ),
     ]
 
 
-def _way_row(way: str, rows: list[dict]) -> list[str]:
-    of_way = [row for row in rows if row["way"] == way]
+def _way_row(way: str, pooling: str, rows: list[dict]) -> list[str]:
+    of_way = [row for row in rows if (row["way"], row["pooling"]) == (way, pooling)]
     flat = [{**row, **row["stages"]} for row in of_way]
     stages = [
         spread(flat, name) if name in flat[0] else "" for name in ("intermediate", "prediction")
@@ -160,6 +174,7 @@ def _way_row(way: str, rows: list[dict]) -> list[str]:
     minutes = statistics.mean(row["minutes"] for row in of_way)
     return [
         way,
+        pooling,
         spread(of_way, "teacher"),
         spread(of_way, "start"),
         *stages,
