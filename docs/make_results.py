@@ -98,7 +98,7 @@ def readme_block() -> str:
             "`make quickstart`, on the 360 test sentences (size: of the weights as float32 in "
             "Keras, of the file in TFLite; latency: one sentence, one thread in TFLite):",
             model_table(results),
-            f"{seeds_sentence()} SST-2, other GLUE tasks, SQuAD, speed, with commands, machine "
+            f"{seeds_sentence()}SST-2, other GLUE tasks, SQuAD, speed, with commands, machine "
             "and versions: [docs/results.md](docs/results.md).",
         ]
     return "\n\n".join([BEGIN, *parts, END])

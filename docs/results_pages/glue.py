@@ -149,6 +149,7 @@ def deep_teacher_section() -> list[str]:
             [
                 "way",
                 "pooled",
+                "precision",
                 "teacher",
                 "start",
                 "stage one",
@@ -175,6 +176,7 @@ def _way_row(way: str, pooling: str, rows: list[dict]) -> list[str]:
     return [
         way,
         pooling,
+        of_way[0]["precision"],
         spread(of_way, "teacher"),
         spread(of_way, "start"),
         *stages,

@@ -66,7 +66,7 @@ def seeds_sentence() -> str:
     ):
         values = [row[name] for row in figures["rows"]]
         ranges.append(f"{words} {min(values):.3f} to {max(values):.3f}")
-    return f"On {seeds(figures['rows'])}, {', '.join(ranges)}."
+    return f"On {seeds(figures['rows'])}, {', '.join(ranges)}. "
 
 
 def model_table(results: dict) -> str:
