@@ -98,8 +98,11 @@ def test_operators_are_those_of_two_layers(convert_classifier, profile):
 @pytest.mark.parametrize(
     "profile, most",
     [
-        *(("float32", 1e-5), ("float16", 1e-2), ("dynamic_int8", 0.1)),
-        *(("static_int8", 0.4), ("small", 0.2)),
+        ("float32", 1e-5),
+        *(
+            pytest.param(*values, marks=pytest.mark.slow)
+            for values in (("dynamic_int8", 0.1), ("static_int8", 0.4), ("small", 0.2))
+        ),
     ],
 )
 def test_the_mean_of_the_tokens_is_pooled_as_in_keras(make_classifier, inputs, profile, most):

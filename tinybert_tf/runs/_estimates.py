@@ -26,8 +26,8 @@ _OVER_PRODUCTS = 1.6
 _MEASURED_TOKENS, _MEASURED_VALUES, _ROUNDS = 512, 1 << 22, 15
 # Tracing the graphs of a stage; converting, verifying and timing an exported profile.
 _SECONDS_PER_STAGE, _SECONDS_PER_PROFILE = 15.0, 40.0
-# Forward passes of the teacher over the text that the student's start is fitted on.
-_START_PASSES = 4
+# Passes over the text that the student's start is fitted on, in those of the teacher.
+_START_PASSES = 3
 # Copies of float32 weights in a run directory: the preset, the best ones, the last two states
 # with Adam's two moments, and the next state beside them while it is written.
 _COPIES_OF_WEIGHTS = 11
