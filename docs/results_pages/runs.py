@@ -47,7 +47,8 @@ def seeds_section() -> list[str]:
     return [
         "### Other seeds",
         "The same in float32, with another order of the sentences and other random weights; "
-        "wall time without imports.",
+        "wall time without imports. Matrix products by instructions of the processor: "
+        f"{figures['rows'][0]['instructions']} (`ONEDNN_MAX_CPU_ISA`).",
         benchmark_commands(figures),
         table(["seed", "teacher", "student", "TFLite dynamic_int8", "wall time"], rows),
     ]
