@@ -53,6 +53,7 @@ _PARTS = {
         "tinybert_tf.runs.distilling.start_student",
         "tinybert_tf.runs.distilling.initialize_head",
     ),
+    "the teacher's head, before fine-tuning": ("tinybert_tf.runs.text_steps.fit_new_head",),
     "evaluation on the test set": ("tinybert_tf.runs.recipes.evaluate",),
     "conversion to TFLite": ("tinybert_tf.export.bundle.convert",),
     "comparing, timing and verifying the export": ("tinybert_tf.runs.exporting.export_all",),
