@@ -4,8 +4,11 @@ Kumar et al. (arXiv 2202.10054): a random head pulls good features out of shape 
 anything, so it is fitted first, and then everything is fine-tuned.
 """
 
+import itertools
+
 import keras
 import numpy as np
+from rich.progress import track
 from scipy import optimize
 
 from tinybert_tf.data import EncodedExamples
@@ -15,6 +18,8 @@ from tinybert_tf.training import workers
 
 # More take longer and change little: a head has some thousand weights.
 _MOST_EXAMPLES = 10_000
+# Between two moves of the bar.
+_EXAMPLES_AT_ONCE = 500
 # How many examples it takes to outweigh the wish for small weights.
 _PRIOR_EXAMPLES = 3.0
 _MOST_STEPS = 200
@@ -31,8 +36,11 @@ def fit_new_head(model: BertTextClassifier, examples: EncodedExamples, seed: int
     rows = np.random.default_rng(seed).permutation(len(examples))[:_MOST_EXAMPLES]
     some = examples.take(np.sort(rows))
     encoder = model.backbone
-    pool = keras.Model(encoder.input, encoder.output["pooled_output"])
-    features = TextPredictor(pool)(some).astype("float32")
+    pool = TextPredictor(keras.Model(encoder.input, encoder.output["pooled_output"]))
+    ends = [*range(_EXAMPLES_AT_ONCE, len(some), _EXAMPLES_AT_ONCE), len(some)]
+    parts = [some.part(range(*both)) for both in itertools.pairwise([0, *ends])]
+    pooled = [pool(part) for part in track(parts, "teacher's new head")]
+    features = np.concatenate(pooled).astype("float32")
     if model.num_classes == 1:
         kernel, bias = fit_linear(features, some.labels[:, None], is_regression=True)
     else:
