@@ -136,7 +136,8 @@ def make_runs(tiny_values, teacher, corpora):
     general = {**values["distillation"]["stages"][0], "name": "general"}
     encoder = {"weights": values["teacher"]["weights"]}
     return {
-        "finetune": values,
+        # With a head that is fitted before the first step.
+        "finetune": {**values, "teacher": {**values["teacher"], "pooling": "mean"}},
         "distill": {**values, "teacher": {"weights": str(teacher), "fine_tune": None}},
         "general-distill": {
             "corpus": {"directory": str(corpora["plain"])},

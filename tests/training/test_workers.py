@@ -160,8 +160,13 @@ def test_what_a_lost_worker_looks_like(join):
     ):
         raise lost
     assert caught.value.exit_code == 75
+    # It went while a preset was loaded, which is told as a fault of the preset.
+    with pytest.raises(WorkerLostError), workers.reporting_lost_workers():
+        raise TinyBertError("The preset cannot be loaded") from lost
     with pytest.raises(tf.errors.ResourceExhaustedError), workers.reporting_lost_workers():
         raise tf.errors.ResourceExhaustedError(None, None, "memory")
+    with pytest.raises(TinyBertError, match="damaged"), workers.reporting_lost_workers():
+        raise TinyBertError("damaged") from OSError("damaged")
 
 
 @pytest.mark.parametrize(("rank", "asked"), [(0, 1), (1, 0)])

@@ -116,6 +116,9 @@ class Checkpoints:
             with h5py.File(path) as file:
                 for name, seed in _dropout_seeds(model).items():
                     seed.assign(file[_SEEDS][name][()])
+        except tf.errors.OpError:
+            # Not of the file: no memory, or a worker that was lost.
+            raise
         # What Keras and h5py raise is not documented, and is of any kind.
         except Exception as error:
             return f"{path} cannot be loaded ({type(error).__name__}: {str(error)[:300]})"

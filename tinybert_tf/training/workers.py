@@ -261,8 +261,12 @@ def reporting_lost_workers() -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
-        if worker_count() == 1 or not isinstance(error, _SIGNS):
+    except Exception as error:
+        # Where weights are made, workers speak too: it may be told as a fault of the file.
+        causes = [error]
+        while causes[-1].__cause__ is not None:
+            causes.append(causes[-1].__cause__)
+        if worker_count() == 1 or not any(isinstance(cause, _SIGNS) for cause in causes):
             raise
         raise WorkerLostError(
             "A worker was lost, and what the others have done since the last state. Start all "
