@@ -14,6 +14,7 @@ from tinybert_tf.models.bert_layers import (
 from tinybert_tf.presets import PRESETS
 
 POOLINGS = ("cls", "mean")
+"""What the pooled output of a `BertEncoder` may be."""
 
 
 def _initializer():

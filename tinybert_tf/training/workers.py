@@ -263,7 +263,7 @@ def reporting_lost_workers() -> Iterator[None]:
         yield
     except Exception as error:
         # Where weights are made, workers speak too: it may be told as a fault of the file.
-        causes = [error]
+        causes: list[BaseException] = [error]
         while causes[-1].__cause__ is not None:
             causes.append(causes[-1].__cause__)
         if worker_count() == 1 or not any(isinstance(cause, _SIGNS) for cause in causes):
