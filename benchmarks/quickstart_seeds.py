@@ -4,7 +4,7 @@
     ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/quickstart_seeds.py
 
 With the variable, matrix products are those of a processor without AVX-512. Each seed is
-configs/quickstart.yaml, from teacher to file, in float32 whatever the processor. Scores are on
+configs/quickstart.yaml, from teacher to file. Scores are on
 the 360 test sentences, of which one is 0.3 points; minutes are of the whole run without
 imports, on a machine on which nothing else should run. Results go to
 docs/results/quickstart_seeds.json as they come; what is there already is not run again.
@@ -33,7 +33,7 @@ _SEEDS = flags.DEFINE_list("seeds", ["42", "1", "2"], "Seeds.")
 def measure(seed: int) -> dict:
     """Returns the row of a seed."""
     directory = f"run_directory={_RUNS / str(seed)}"
-    config = load_config(_CONFIG, [directory, f"seed={seed}", "precision=float32"])
+    config = load_config(_CONFIG, [directory, f"seed={seed}"])
     started = time.monotonic()
     with RunDirectory.creating(config, resume=True) as run:
         run.record_command(config.seed, _PROGRAM)

@@ -66,8 +66,8 @@ def seeds_sentence() -> str:
         ("file", "the file"),
     ):
         values = [row[name] for row in figures["rows"]]
-        ranges.append(f"{words} {min(values):.3f} to {max(values):.3f}")
-    return f"On {seeds(figures['rows'])}, {', '.join(ranges)}. "
+        ranges.append(f"{words} has {min(values):.3f} to {max(values):.3f}")
+    return f"On {seeds(figures['rows'])} {', '.join(ranges)}. "
 
 
 def model_table(results: dict) -> str:

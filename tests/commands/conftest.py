@@ -1,6 +1,10 @@
 """Commands in the process of the test, and a vocabulary."""
 
+import contextlib
+import os
+import pathlib
 import string
+import subprocess
 
 import pytest
 
@@ -31,3 +35,22 @@ def vocabulary_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
     path.write_text("\n".join(tokens) + "\n", "utf-8")
     return path
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A function that mounts a disk of so many kilobytes, or changes the one that is there."""
+    if os.getuid() or not pathlib.Path("/proc/mounts").exists():
+        pytest.skip("mounts a file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(kilobytes, access="rw"):
+        again = "remount," if os.path.ismount(folder) else ""
+        options = f"{again}{access},size={kilobytes}k"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        return folder
+
+    yield mount
+    with contextlib.suppress(subprocess.CalledProcessError):
+        subprocess.run(["umount", folder], check=True)

@@ -159,24 +159,6 @@ def test_kills_at_random_moments(make_run, undisturbed, assert_same, tmp_path):
 # === Disks ===
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """A function that mounts a disk of so many kilobytes, or changes the one that is there."""
-    if os.getuid() or not pathlib.Path("/proc/mounts").exists():
-        pytest.skip("mounts a file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(kilobytes):
-        again = ["-o", f"remount,size={kilobytes}k"] if os.path.ismount(folder) else []
-        options = again or ["-o", f"size={kilobytes}k"]
-        subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", folder], check=True)
-        return folder
-
-    yield mount
-    subprocess.run(["umount", folder], check=False)
-
-
 def kilobytes_used_by(run):
     """Runs it to its end; returns the most that its disk held meanwhile."""
     process, most = run.start(), 0

@@ -1,8 +1,5 @@
 """Processes that are stopped or whose disk is full, and the runs that go on from there."""
 
-import contextlib
-import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -80,25 +77,6 @@ def test_a_signal(configure, undisturbed, assert_same_teacher, tmp_path, number,
 
 
 # === Disks ===
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A function that mounts a disk of so many kilobytes, or changes the one that is there."""
-    if os.getuid() or not pathlib.Path("/proc/mounts").exists():
-        pytest.skip("mounts a file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(kilobytes, access="rw"):
-        again = "remount," if os.path.ismount(folder) else ""
-        options = f"{again}{access},size={kilobytes}k"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
-        return folder
-
-    yield mount
-    with contextlib.suppress(subprocess.CalledProcessError):
-        subprocess.run(["umount", folder], check=True)
 
 
 # From the config to the third state; all of the run takes some 1,600.
