@@ -12,10 +12,11 @@
 # make demo-test  the Android demo's tests on the JVM (android_demo/tools/install_tools.sh)
 # make demo-test-arm64  the AAR's library for phones on the processor of phones, emulated; minutes
 # make demo-benchmark  milliseconds of the app's runtime and of others, by profile and length
-# make demo-cli   its classifier on the desktop: make demo-cli TEXT="it's freezing in here" BUNDLE=...
+# make demo-cli   its classifier on the desktop: make demo-cli TEXT="a warm and funny film" BUNDLE=...
 # make demo-fuzz  200,000 texts through the Kotlin and the Python tokenizer
-# make demo-apk   the app with a bundle: make demo-apk BUNDLE=...
+# make demo-apk   the app with the package's classifier, or another: make demo-apk BUNDLE=...
 # make results-general  the general student, and what it is worth
+# make results-sst2-mpnet  the classifier that is in the package, from a teacher of BERT-base's size; hours
 # make results-glue  masked LM, augmentation, retention and ablation on small GLUE tasks; many hours
 # make results-squad  teacher and student on SQuAD v1.1; hours
 # make results    the runs and benchmarks of docs/results.md; hours, needs data/glue/SST-2
@@ -35,12 +36,14 @@ WORKERS ?= $(shell nproc 2> /dev/null || echo 2)
 TEXT_CORPUS ?= data/corpus/enwiki_sample.txt
 PACKED := runs/general_minilm_en/packed
 PRESET := tinybert_tf/presets/tinybert_4l_312d_en
+CLASSIFIER := $(PRESET)_sst2
 
 MPNET := data/teachers/all-mpnet-base-v2
 
-# What the demo runs and ships.
-BUNDLE ?= runs/quickstart/export/dynamic_int8
-TEXT ?= it's freezing in here
+# What the demo runs and ships, unless it is told otherwise: the package's classifier.
+DEFAULT_BUNDLE := runs/demo_default
+BUNDLE ?= $(DEFAULT_BUNDLE)
+TEXT ?= a warm and funny film
 DEMO := android_demo
 # Bundles of the size that apps ship, a folder a profile.
 DEMO_BUNDLES := runs/demo_benchmark
@@ -50,7 +53,7 @@ DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
 .PHONY: setup quickstart teacher-mpnet test test-slow test-beam lint format constraints docs site clean
-.PHONY: results results-general results-glue results-squad
+.PHONY: results results-general results-glue results-squad results-sst2-mpnet
 .PHONY: demo-test demo-test-arm64 demo-benchmark demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
@@ -117,6 +120,9 @@ $(DEMO_TESTED) &: $(VENV)/installed
 	$(BIN)/python $(DEMO)/tools/make_benchmark_bundles.py --output $(DEMO_BUNDLES) \
 		--profile float32 dynamic_int8
 
+$(DEFAULT_BUNDLE)/bundle.json: $(VENV)/installed
+	$(BIN)/python $(DEMO)/tools/make_default_bundle.py --output $(DEFAULT_BUNDLE)
+
 demo-test-arm64: $(DEMO_TESTED)
 	$(BIN)/python $(DEMO)/tools/test_arm64.py $(DEMO_BUNDLES)/*/
 
@@ -132,14 +138,14 @@ demo-desktop:
 	$(MVN) --quiet -f $(DEMO)/pom.xml -pl desktop -am -DskipTests package
 
 # Java takes what a shell passes in the locale's encoding.
-demo-cli: demo-desktop
+demo-cli: demo-desktop $(filter $(DEFAULT_BUNDLE)/%,$(BUNDLE)/bundle.json)
 	LC_ALL=C.UTF-8 java -cp '$(DEMO_CLASSES)' org.tinybert.demo.desktop.MainKt \
 		--bundle $(BUNDLE) --text "$(TEXT)"
 
 demo-fuzz: setup demo-desktop
 	$(BIN)/python $(DEMO)/tools/fuzz_tokenizer.py
 
-demo-apk: setup
+demo-apk: setup $(filter $(DEFAULT_BUNDLE)/%,$(BUNDLE)/bundle.json)
 	$(BIN)/python -m tinybert_tf.export install $(BUNDLE) --android $(DEMO)
 	$(DEMO)/tools/build_apk.sh
 
@@ -173,6 +179,20 @@ results-general: setup
 	$(BIN)/python benchmarks/general_student.py
 	$(BIN)/python benchmarks/student_start.py --data data/glue/SST-2 \
 		--teacher runs/sst2_one_epoch/teacher
+	$(MAKE) docs
+
+# Needs GLUE's SST-2 in data/glue; makes the classifier that is in the package.
+results-sst2-mpnet: setup teacher-mpnet
+	$(BIN)/python -m tinybert_tf finetune --config configs/glue/sst2_mpnet.yaml --resume \
+		--set data.max_train_examples=20000 --set run_directory=runs/sst2_mpnet_teacher
+	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_mpnet.yaml --resume \
+		--set teacher.weights=runs/sst2_mpnet_teacher/teacher --set teacher.fine_tune=null
+	$(BIN)/python -m tinybert_tf pack --run runs/sst2_mpnet --output runs/sst2_mpnet/packed
+	cp -r runs/sst2_mpnet/packed/. $(CLASSIFIER)
+	for run in sst2_mpnet sst2_mpnet_teacher; do cp runs/$$run/results.json docs/results/$$run.json; done
+	$(BIN)/python -m tinybert_tf.export benchmark --run runs/sst2_mpnet --against teacher \
+		--lengths 32,128 --output docs/results/sst2_mpnet_latency.json \
+		$(addprefix runs/sst2_mpnet/export/,float32 dynamic_int8 small)
 	$(MAKE) docs
 
 # Needs GLUE's folders in data/glue, the text in TEXT_CORPUS, and the teacher of `make results`.

@@ -76,6 +76,18 @@ class TorchStep:
         np.save(f"{folder}/projection.npy", self.projection.weight.detach().numpy().T)
         return {"torch": torch.__version__, "transformers": transformers.__version__}
 
+    def save_random(self, folder, config, seed):
+        """Writes a model of random weights.
+
+        Args:
+            folder: str. To write, in the Hugging Face layout.
+            config: dict. Arguments of `BertConfig`.
+            seed: int.
+        """
+        torch.manual_seed(seed)
+        BertModel(BertConfig(**config)).save_pretrained(folder)
+        return {}
+
     def load(self, file):
         """Loads the padded examples: an `.npz` of `input_ids` and so on, [examples, seq]."""
         with np.load(file) as arrays:

@@ -19,7 +19,7 @@ import yaml
 pytestmark = pytest.mark.slow
 
 KILLS = 100
-DISKS = 40
+DISKS = 20
 
 
 class Commands:

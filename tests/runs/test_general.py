@@ -18,6 +18,7 @@ from tinybert_tf.runs import RunDirectory, distilling, general_distill
 from tinybert_tf.runs.config_file import parse_config
 from tinybert_tf.runs.general import FineTuneProbe
 from tinybert_tf.runs.models import load_student_start, make_student
+from tinybert_tf.runs.packing import pack_student
 from tinybert_tf.tokenization import BertTokenizer
 from tinybert_tf.training import StageFit, fitting
 
@@ -101,6 +102,22 @@ def test_a_finished_run_is_left_alone(finished):
     before = run.read_results()
     general_distill(config, run)
     assert run.read_results() == before
+
+
+def test_a_general_student_in_8_bits(finished, tmp_path):
+    _, run = finished
+    scores = pack_student(run, tmp_path / "packed")
+    assert scores["int8"]["loss"] == pytest.approx(scores["float32"]["loss"], rel=0.02)
+    assert scores["int8"]["loss"] != scores["float32"]["loss"]
+    assert scores["float32"]["loss"] == pytest.approx(
+        run.read_results()["general"]["best_dev"]["loss"], rel=0.02
+    )
+    exact, rounded = (
+        BertEncoder.from_preset(str(p)) for p in (run.student, tmp_path / "packed")
+    )
+    table, theirs = (np.asarray(m.token_embedding.embeddings) for m in (rounded, exact))
+    step = np.abs(theirs).max(axis=1, keepdims=True) / 127
+    assert np.all(np.abs(table - theirs) <= 0.501 * step)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -319,6 +320,26 @@ def test_ten_killed_workers(folder, runs, differences, tmp_path):
         if killed == 10:
             return
     pytest.fail(f"{killed} were killed in 20 runs")
+
+
+@pytest.mark.slow
+def test_a_signal_to_all_workers(folder, runs, differences, tmp_path):
+    """As schedulers send it: the chief saves, and the other finds it gone."""
+    changes = {"strategy": "multi_worker", "checkpoint_minutes": 1e-9}
+    commands = write_runs({"finetune": runs["finetune"]}, tmp_path / "stopped", **changes)
+    processes = start_workers(*commands)
+    wait_for_state(tmp_path / "stopped/finetune/checkpoints", "finetune", processes)
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+    results = finish(processes)
+    assert [code for code, _, _ in results] == [143, 75], results
+    assert "Traceback" not in "".join(errors for _, _, errors in results)
+    assert "finetune --resume" in results[0][2]
+    assert not (tmp_path / "stopped/finetune/teacher").exists()
+
+    finish_well(start_workers(*commands))
+    found = differences(tmp_path / "stopped/finetune", folder / "two/finetune")
+    assert max(found.values()) == 0.0, found
 
 
 @pytest.mark.slow

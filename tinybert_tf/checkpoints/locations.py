@@ -14,6 +14,7 @@ from tinybert_tf.checkpoints._tensor_files import config_path, read_config, read
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.files import PathString, missing_hint, read_text_file
 from tinybert_tf.models import BertEncoder, BertMaskedLM, BertSpanClassifier, BertTextClassifier
+from tinybert_tf.presets import resolve_preset
 from tinybert_tf.strict import strict_dataclass
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.tokenization.files import check_case, load_tokenizer_files
@@ -34,8 +35,8 @@ class WeightsConfig:
     Args:
         weights: a directory in the Hugging Face layout, of Google's original BERT, of TF Model
             Garden or of sentence-transformers; a KerasHub preset (handle or directory) or
-            `.keras` file; or `package:MODULE/FOLDER` for a directory inside an installed Python
-            package.
+            `.keras` file; a preset of this package (`tinybert_tf.presets.PRESETS`); or
+            `package:MODULE/FOLDER` for a directory inside an installed Python package.
         vocabulary: the vocabulary file; `None` is `vocab.txt` in the directory of the weights,
             or the preset's own.
         lowercase: whether the model is uncased.
@@ -49,8 +50,8 @@ class WeightsConfig:
 def resolve_path(location: str) -> str:
     """Turns what a config names into the path of weights.
 
-    `package:MODULE/PATH` is a path inside that installed package; of a directory of
-    sentence-transformers, the encoder's folder.
+    The name of a preset in this package is its folder, `package:MODULE/PATH` a path inside
+    that installed package; of a directory of sentence-transformers, the encoder's folder.
 
     Raises:
         TinyBertError: if the package is not installed.
@@ -129,6 +130,7 @@ def _module_folder(modules: pathlib.Path, kind: str) -> pathlib.Path | None:
 
 
 def _resolve_package(location: str) -> str:
+    location = resolve_preset(location)
     if not location.startswith(_PACKAGE):
         return location
     module, _, rest = location.removeprefix(_PACKAGE).partition("/")

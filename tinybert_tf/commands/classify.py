@@ -25,7 +25,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=path,
         required=True,
         metavar="DIR",
-        help="a run directory, a preset or a bundle",
+        help="a run directory, a preset or a bundle; or the name of a preset in the package",
     )
     add(
         "--pair",

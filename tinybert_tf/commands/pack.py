@@ -3,7 +3,7 @@
 from tinybert_tf.commands import _finished
 from tinybert_tf.commands._parser import CommandParser, path
 
-HELP = "save a general student as a preset in 8 bits"
+HELP = "save the student of a run as a preset in 8 bits"
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -18,7 +18,7 @@ def execute(arguments) -> None:
     """Writes the preset and prints how well it does."""
     run = _finished.open_one_run(arguments)
     from tinybert_tf.reports import tables
-    from tinybert_tf.runs.general import pack_student
+    from tinybert_tf.runs.packing import pack_student
 
     scores = pack_student(run, arguments.output)
     tables.print_table(tables.packed_table(arguments.output, scores))

@@ -5,6 +5,7 @@ embedding): `w = scale * q`, q in -127..127, the largest weight of a channel at 
 Vectors (biases, LayerNorms) stay float32.
 """
 
+import json
 import os
 import pathlib
 
@@ -19,7 +20,11 @@ from tinybert_tf.presets import PackagePresets, resolve_preset
 
 QUANTIZED_WEIGHTS = "model.int8.safetensors"
 
+# Names of KerasHub.
 _KERAS_WEIGHTS = "model.weights.h5"
+_HEAD_WEIGHTS = "task.weights.h5"
+_TASK = "task.json"
+
 _SCALE = ".scale"
 _LARGEST = 127.0
 
@@ -81,15 +86,16 @@ def load_quantized_weights(model: keras.Model, path: str | os.PathLike) -> None:
         variable.assign(value)
 
 
-def save_quantized_preset(encoder: keras.Model, directory: str | os.PathLike) -> None:
-    """Saves an encoder as a preset whose weights are in 8 bits.
+def save_quantized_preset(model: keras.Model, directory: str | os.PathLike) -> None:
+    """Saves a model as a preset whose encoder is in 8 bits; a head stays in float32.
 
     Args:
-        encoder: `BertEncoder`.
+        model: `BertEncoder` or a task model.
         directory: str or path. A folder; it may hold a tokenizer already.
     """
     directory = pathlib.Path(directory)
-    encoder.save_to_preset(str(directory))
+    model.save_to_preset(str(directory))
+    encoder = getattr(model, "backbone", model)
     save_quantized_weights(encoder, directory / QUANTIZED_WEIGHTS)
     (directory / _KERAS_WEIGHTS).unlink()
 
@@ -110,13 +116,22 @@ class QuantizedPresets(PackagePresets):
         Raises:
             TinyBertError: if its weights in 8 bits cannot be read.
         """
-        quantized = pathlib.Path(resolve_preset(preset)) / QUANTIZED_WEIGHTS
+        directory = pathlib.Path(resolve_preset(preset))
+        quantized = directory / QUANTIZED_WEIGHTS
         if not (load_weights and quantized.exists()):
             return super().from_preset(preset, load_weights=load_weights, **kwargs)
         model = super().from_preset(preset, load_weights=False, **kwargs)
-        # They are an encoder's; the head of a task model stays as it begins.
         load_quantized_weights(getattr(model, "backbone", model), quantized)
+        # As KerasHub has it: with classes of one's own, the head begins anew.
+        if "num_classes" not in kwargs and _is_of(directory, cls):
+            model.load_task_weights(str(directory / _HEAD_WEIGHTS))
         return model
+
+
+def _is_of(directory: pathlib.Path, cls: type) -> bool:
+    """Tells whether a preset holds a task model of a class, with its head."""
+    path = directory / _TASK
+    return path.exists() and json.loads(path.read_text("utf-8"))["class_name"] == cls.__name__
 
 
 def _named_weights(model: keras.Model) -> dict[str, keras.Variable]:

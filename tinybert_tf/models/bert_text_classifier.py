@@ -78,6 +78,25 @@ class BertTextClassifier(BertTask, keras_nlp.models.TextClassifier):
         outputs = self.apply_head(backbone(inputs))
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Makes a classifier from a preset; see `keras_nlp.models.Task`.
+
+        Args:
+            preset: str or path. A preset of the package (`tinybert_tf.presets.PRESETS`) or a
+                KerasHub preset (directory or handle) that holds a `BertEncoder` or a
+                `BertTextClassifier`.
+            load_weights: bool. `False` for random weights.
+            **kwargs: arguments of the constructor. With `num_classes` the head begins anew, and
+                its classes have no names unless `labels` gives them.
+
+        Raises:
+            TinyBertError: if weights in 8 bits cannot be read.
+        """
+        if "num_classes" in kwargs:
+            kwargs.setdefault("labels", None)
+        return super().from_preset(preset, load_weights=load_weights, **kwargs)
+
     def apply_head(self, encoder_outputs):
         x = self.head_activation_layer(encoder_outputs["pooled_output"])
         return self.output_dense(self.output_dropout(x))

@@ -229,7 +229,7 @@ def _format(value: float) -> str:
 
 
 def packed_table(output: str, scores: dict) -> ResultsTable:
-    """Makes the table of a student whose weights were rounded to 8 bits.
+    """Makes the table of a student whose encoder was rounded to 8 bits.
 
     Args:
         output: str. The folder.
@@ -237,7 +237,7 @@ def packed_table(output: str, scores: dict) -> ResultsTable:
     """
     return ResultsTable(
         title=output,
-        caption="On held-out text, before and after the weights were rounded to 8 bits.",
+        caption="Before and after the encoder's weights were rounded to 8 bits.",
         columns=("term", *scores),
         rows=tuple(
             (term, *(f"{column[term]:.4f}" for column in scores.values()))

@@ -14,6 +14,7 @@ from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation import TextPredictor
 from tinybert_tf.files import missing_hint
 from tinybert_tf.models import BertTextClassifier
+from tinybert_tf.presets import resolve_preset
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.tokenization import BertPreprocessor
 
@@ -54,12 +55,12 @@ def open_text_model(path: str | os.PathLike) -> TextModel:
     """Opens the student of a run, a preset of this library, or a bundle.
 
     Args:
-        path: str or path. A folder.
+        path: str or path. A folder, or the name of a preset in the package.
 
     Raises:
         TinyBertError: if there is none of these, or it does not classify or score texts.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(resolve_preset(path))
     if not path.is_dir():
         raise TinyBertError(f"There is no folder {path}.{missing_hint(path)}")
     if (path / "bundle.json").exists():

@@ -21,7 +21,7 @@ from tinybert_tf.training import FitConfig
 _TAKEN = (
     *("commands", "finetune", "teacher", "augmentation", "student_start", "student_head"),
     "teacher_cache",
-    *("evaluation", "export", "latency"),
+    *("evaluation", "export", "latency", "packed"),
 )
 
 

@@ -4,7 +4,6 @@ The paper's first stage (arXiv 1909.10351, section 3.2): embedding, attention an
 over a large corpus. Not here: the prediction term, which the paper found not to help in it.
 """
 
-import os
 import posixpath
 
 import keras
@@ -17,9 +16,7 @@ from tinybert_tf.data import BucketedBatches, check_training_labels, encode_exam
 from tinybert_tf.distillation import TinyBertDistiller
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.evaluation import TextEvaluator
-from tinybert_tf.files import atomic_directory, check_absent
 from tinybert_tf.models import BertEncoder, BertTextClassifier
-from tinybert_tf.models._quantized_weights import save_quantized_preset
 from tinybert_tf.runs.config import GeneralConfig, ProbeConfig
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.runs.distilling import fit_stages, make_distiller
@@ -27,7 +24,6 @@ from tinybert_tf.runs.examples import read_part
 from tinybert_tf.runs.models import check_start_vocabulary, make_student_encoder
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 from tinybert_tf.training import (
-    Checkpoints,
     assign_averages,
     make_optimizer,
     make_strategy,
@@ -69,7 +65,7 @@ def general_distill(config: GeneralConfig, run: RunDirectory) -> None:
     workers.check_alike("the corpus", corpus_figures(batches))
     batches.check_vocabulary(tokenizer)
     check_length(batches, student, teacher)
-    evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
+    evaluator = HeldOutEvaluator(config, distiller, tokenizer)
 
     def batches_of(stage):
         return _batches(config, "train", stage.fit.tokens_per_batch)
@@ -127,7 +123,7 @@ class FineTuneProbe:
         return TextEvaluator(self._task, model, self._dev).score()
 
 
-class _HeldOutEvaluator:
+class HeldOutEvaluator:
     """Measures the losses on held-out text and, if the config has one, the probe."""
 
     def __init__(
@@ -157,47 +153,6 @@ class _HeldOutEvaluator:
 
     def is_better(self, scores: dict[str, float], best: dict[str, float]) -> bool:
         return scores["loss"] < best["loss"]
-
-
-def pack_student(run: RunDirectory, output: str | os.PathLike) -> dict:
-    """Saves the student of a general distillation as a preset with weights in 8 bits.
-
-    Args:
-        run: `RunDirectory`. A finished one.
-        output: str or path. The folder to make.
-
-    Returns:
-        dict. Scores on held-out text: `float32` and `int8`, with the projections of the run's
-        last step.
-
-    Raises:
-        TinyBertError: if there is no student, or corpus or teacher are there no more.
-    """
-    config = run.config()
-    if not isinstance(config, GeneralConfig) or not run.student.exists():
-        raise TinyBertError(
-            f"{run.path} holds no general student. It is made by `python -m tinybert_tf "
-            "general-distill`."
-        )
-    check_absent(output)
-    teacher, tokenizer = load_plain_encoder(config.teacher, resolve_precision(config.precision))
-    student = make_student_encoder(config, teacher)
-    distiller = make_distiller(config, student, teacher)
-    stage = config.distillation.stages[-1]
-    optimizer = make_optimizer(stage.fit.optimizer, 1, config.precision)
-    distiller.compile(optimizer, stage=stage.stage())
-    Checkpoints(run.checkpoints, stage.name).restore(distiller)
-    evaluator = _HeldOutEvaluator(config, distiller, tokenizer)
-    with atomic_directory(output) as path:
-        saved = BertEncoder.from_preset(str(run.student))
-        save_quantized_preset(saved, path)
-        BertPreprocessor(tokenizer).save_to_preset(str(path))
-        scores = {}
-        for name, preset in (("float32", run.student), ("int8", path)):
-            student.set_weights(BertEncoder.from_preset(str(preset)).get_weights())
-            scores[name] = evaluator.score()
-    run.add_results(packed=scores)
-    return scores
 
 
 def _batches(config: GeneralConfig, split: str, tokens_per_batch: int) -> CorpusBatches:

@@ -11,6 +11,7 @@ from tinybert_tf.checkpoints.locations import (
     load_classifier,
     load_plain_encoder,
     load_tokenizer,
+    resolve_path,
 )
 from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.models import (
@@ -19,7 +20,7 @@ from tinybert_tf.models import (
     BertSpanClassifier,
     BertTextClassifier,
 )
-from tinybert_tf.presets import PRESETS, resolve_preset
+from tinybert_tf.presets import PRESETS
 from tinybert_tf.runs.config import GeneralConfig, RunConfig
 from tinybert_tf.runs.steps import task_steps
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
@@ -132,7 +133,7 @@ def check_start_vocabulary(config: RunConfig | GeneralConfig, tokenizer: BertTok
         return
     location = config.student.start
     try:
-        theirs = load_tokenizer(WeightsConfig(resolve_preset(location)))
+        theirs = load_tokenizer(WeightsConfig(location))
     except (ValueError, OSError):
         # No model, which `load_student_start` tells; or one of weights alone.
         return
@@ -164,7 +165,7 @@ def load_student_start(config: RunConfig | GeneralConfig):
     Raises:
         TinyBertError: if there is no such model.
     """
-    location = resolve_preset(config.student.start)
+    location = resolve_path(config.student.start)
     dtype = resolve_precision(config.precision)
     try:
         if layout_of(location) == "own":

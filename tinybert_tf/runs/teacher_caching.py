@@ -1,6 +1,7 @@
 """The teacher's outputs as a part of a run: what is kept of them, and where."""
 
 import shutil
+import time
 
 from tinybert_tf.data import EncodedExamples
 from tinybert_tf.distillation import TeacherCache, TinyBertDistiller
@@ -52,9 +53,14 @@ def cache_teacher(
         f"{describe_size(cache.bytes)}",
         flush=True,
     )
+    started = time.monotonic()
     # The others find everything done.
     with workers.chief_first():
         cache.write(str(run.teacher_cache))
+    figures = run.read_results()["teacher_cache"]
+    # What a killed process took is not in it.
+    figures["seconds"] = figures.get("seconds", 0.0) + time.monotonic() - started
+    run.add_results(teacher_cache=figures)
     return cache
 
 
