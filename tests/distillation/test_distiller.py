@@ -289,6 +289,58 @@ def test_regression_learns_the_teacher_s_score():
     assert figures["prediction"] == pytest.approx(np.square(ours - theirs).mean(), rel=1e-5)
 
 
+def test_correct_labels_beside_the_teacher_s():
+    """Hinton et al. (arXiv 1503.02531): a weighted sum of both cross entropies, in numpy."""
+    student, teacher = make_pair()
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.compile("sgd", stage=Stage("both", prediction=0.75, labels=0.25))
+    inputs, labels = make_batch()
+    figures = distiller.evaluate(inputs, labels, batch_size=6, verbose=0, return_dict=True)
+    ours, theirs = (exposed(model, inputs)["predictions"] for model in (student, teacher))
+    log_probabilities = special.log_softmax(ours, axis=-1)
+    hard = -log_probabilities[np.arange(6), labels].mean()
+    soft = -(special.softmax(theirs, axis=-1) * log_probabilities).sum(-1).mean()
+    expected = {"labels": hard, "prediction": soft, "loss": 0.75 * soft + 0.25 * hard}
+    assert figures == pytest.approx(expected, rel=1e-5)
+    # Two unequal batches are one.
+    parts = distiller.evaluate(inputs, labels, batch_size=4, verbose=0, return_dict=True)
+    assert parts["labels"] == pytest.approx(hard, rel=1e-5)
+
+
+def test_correct_scores_of_a_regression():
+    student, teacher = make_pair(num_classes=1)
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.compile("sgd", stage=Stage("labels", labels=1.0))
+    inputs, _ = make_batch()
+    scores = np.arange(6, dtype="float32")
+    figures = distiller.evaluate(inputs, scores, batch_size=6, verbose=0, return_dict=True)
+    ours = exposed(student, inputs)["predictions"][:, 0]
+    assert figures["loss"] == pytest.approx(np.square(ours - scores).mean(), rel=1e-5)
+
+
+def test_correct_positions_of_an_answer():
+    student, teacher = make_span_pair()
+    distiller = TinyBertDistiller(student, teacher)
+    distiller.compile("sgd", stage=Stage("labels", labels=1.0))
+    inputs, _ = make_batch()
+    labels = np.stack([np.zeros(6), inputs["padding_mask"].sum(-1) - 1], -1).astype("int32")
+    figures = distiller.evaluate(inputs, labels, batch_size=6, verbose=0, return_dict=True)
+    ours = exposed(student, inputs)["predictions"]
+    rows = []
+    for row, (start, end) in enumerate(labels):
+        for name, label in (("start_logits", start), ("end_logits", end)):
+            rows.append(-special.log_softmax(ours[name][row, : end + 1])[label])
+    assert figures["loss"] == pytest.approx(np.mean(rows), rel=1e-5)
+
+
+def test_labels_that_are_not_there(eagerly):
+    distiller = TinyBertDistiller(*make_pair())
+    distiller.compile("sgd", stage=Stage("both", prediction=1.0, labels=1.0))
+    inputs, _ = make_batch()
+    with pytest.raises(TinyBertError, match="'both' learns from the correct labels, too"):
+        distiller.fit(inputs, verbose=0)
+
+
 def make_span_pair():
     """Like `make_pair`, with heads for spans."""
     pair = []

@@ -179,6 +179,27 @@ def test_prediction_mse():
 # === Golden values ===
 
 
+def test_label_cross_entropy_of_literal_logits():
+    # Row 0: softmax(0, ln 3) = (1/4, 3/4); row 1: softmax(ln 2, 0) = (2/3, 1/3).
+    logits = np.log([[1.0, 3.0], [2.0, 1.0]])
+    value = losses.label_cross_entropy(logits, np.array([1, 0]))
+    assert float(value) == pytest.approx((np.log(4 / 3) + np.log(3 / 2)) / 2, abs=1e-12)
+    wrong = losses.label_cross_entropy(logits, np.array([0, 1]))
+    assert float(wrong) == pytest.approx((np.log(4) + np.log(3)) / 2, abs=1e-12)
+    first = losses.label_cross_entropy(
+        logits, np.array([1, 0]), sample_weight=np.array([2.0, 0.0])
+    )
+    assert float(first) == pytest.approx(np.log(4 / 3), abs=1e-12)
+
+
+def test_positions_of_padding_are_no_labels():
+    # Of three real positions, whatever padding holds: softmax(0, ln 2, 0) = (1, 2, 1) / 4.
+    logits = np.array([[0.0, np.log(2), 0.0, 1e30]])
+    mask = np.array([[1, 1, 1, 0]])
+    value = losses.label_cross_entropy(logits, np.array([1]), mask)
+    assert float(value) == pytest.approx(np.log(2), abs=1e-12)
+
+
 @pytest.mark.parametrize("column", ["reference_code", "masked_mean"])
 def test_golden_values(golden, expected, column):
     compatible = column == "reference_code"

@@ -349,6 +349,16 @@ def test_an_augmented_stage_without_augmentation(tiny_values):
         parse_config(tiny_values, "values")
 
 
+def test_copies_have_no_correct_labels(make_values, tmp_path):
+    values = make_values(tmp_path / "run")
+    _, second = values["distillation"]["stages"]
+    second["labels"] = 0.5
+    parse_config(values, "values")
+    del second["augmented"]
+    with pytest.raises(TinyBertError, match="'prediction' learns from the correct labels"):
+        parse_config(values, "values")
+
+
 # === The command line ===
 
 

@@ -188,8 +188,9 @@ def test_the_probe_leaves_the_encoder_as_it_is(general_values):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_prediction_term_is_refused(general_values):
-    general_values["distillation"]["stages"][0]["prediction"] = 1.0
+@pytest.mark.parametrize("term", ["prediction", "labels"])
+def test_a_term_of_predictions_is_refused(general_values, term):
+    general_values["distillation"]["stages"][0][term] = 1.0
     with pytest.raises(TinyBertError, match="a general student has no task to predict"):
         parse_config(general_values, "values")
 

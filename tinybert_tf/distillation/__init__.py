@@ -6,6 +6,7 @@ from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.distillation.losses import (
     attention_loss,
     hidden_loss,
+    label_cross_entropy,
     prediction_mse,
     soft_cross_entropy,
     span_cross_entropy,
@@ -24,6 +25,7 @@ __all__ = [
     "hidden_loss",
     "initialize_from_teacher",
     "initialize_head",
+    "label_cross_entropy",
     "prediction_mse",
     "resolve_layer_mapping",
     "soft_cross_entropy",

@@ -47,6 +47,15 @@ class Kind(Protocol):
             masking: dict. `padding_mask`, `reference_compatible` and `sample_weight`.
         """
 
+    def label_loss(self, student, labels, masking: dict):
+        """Returns the loss of predictions under the correct labels.
+
+        Args:
+            student: the student's predictions.
+            labels: tensor. As `fit` takes them.
+            masking: dict. See `prediction_loss`.
+        """
+
     def head(self, student, teacher) -> HeadInputs | None:
         """Returns the head to fit to the teacher's logits; `None` if there is none."""
 
@@ -58,6 +67,9 @@ class _Encoders:
         pass
 
     def prediction_loss(self, student, teacher, temperature, masking):
+        raise NotImplementedError("an encoder has no predictions")
+
+    def label_loss(self, student, labels, masking):
         raise NotImplementedError("an encoder has no predictions")
 
     def head(self, student, teacher) -> None:
@@ -90,6 +102,13 @@ class _TextClassifiers:
             sample_weight=masking["sample_weight"],
         )
 
+    def label_loss(self, student, labels, masking):
+        sample_weight = masking["sample_weight"]
+        if student.shape[-1] == 1:
+            scores = keras.ops.reshape(keras.ops.cast(labels, "float32"), (-1, 1))
+            return losses.prediction_mse(student, scores, sample_weight)
+        return losses.label_cross_entropy(student, labels, sample_weight=sample_weight)
+
     def head(self, student, teacher) -> HeadInputs | None:
         if student.num_classes != teacher.num_classes:
             return None
@@ -110,6 +129,16 @@ class _SpanClassifiers:
             )
             / len(student)
             for name in student
+        )
+
+    def label_loss(self, student, labels, masking):
+        names = ("start_logits", "end_logits")
+        return sum(
+            losses.label_cross_entropy(
+                student[name], labels[:, i], masking["padding_mask"], masking["sample_weight"]
+            )
+            / len(names)
+            for i, name in enumerate(names)
         )
 
     def head(self, student, teacher) -> HeadInputs:
@@ -171,10 +200,10 @@ def check_stage(stage: Stage, student, teacher, attention_heads: str) -> None:
     Raises:
         TinyBertError: if it asks for what they do not have.
     """
-    if stage.prediction and not kind_of(student).has_predictions:
+    if stage.trains_head and not kind_of(student).has_predictions:
         raise TinyBertError(
             f"Stage '{stage.name}' learns from predictions, but the student is an encoder "
-            "without a head. Give two classifiers or set prediction=0."
+            "without a head. Give two classifiers or set prediction=0 and labels=0."
         )
     heads = [encoder_of(model).num_heads for model in (student, teacher)]
     if stage.attention and heads[0] != heads[1] and attention_heads == "each":

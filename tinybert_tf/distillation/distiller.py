@@ -224,7 +224,9 @@ class TinyBertDistiller(OverWorkers, TextInputs, keras.Model):
         shares, counts = self._shares(x, sample_weight)
         with tf.GradientTape() as tape:
             student_outputs = self._student_model.model(x, training=True)
-            terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
+            terms = self.compute_terms(
+                x, student_outputs, teacher_outputs, sample_weight, labels=y
+            )
             parts = {term: value * shares[term] for term, value in terms.items()}
             loss = self._total_loss(parts)
             scaled_loss = self.optimizer.scale_loss(loss)
@@ -241,12 +243,14 @@ class TinyBertDistiller(OverWorkers, TextInputs, keras.Model):
         x, teacher_outputs = self._ask_teacher(x)
         shares, counts = self._shares(x, sample_weight)
         student_outputs = self._student_model.model(x, training=False)
-        terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight)
+        terms = self.compute_terms(x, student_outputs, teacher_outputs, sample_weight, labels=y)
         parts = {term: value * shares[term] for term, value in terms.items()}
         loss = self._total_loss(parts)
         return self._update_metrics(loss, parts, counts, student_outputs, (y, sample_weight))
 
-    def compute_terms(self, x, student_outputs, teacher_outputs, sample_weight=None) -> dict:
+    def compute_terms(
+        self, x, student_outputs, teacher_outputs, sample_weight=None, labels=None
+    ) -> dict:
         """Computes the terms of the stage over the batch of one replica.
 
         Args:
@@ -254,9 +258,13 @@ class TinyBertDistiller(OverWorkers, TextInputs, keras.Model):
             student_outputs: dict. Of `student.expose(...)`.
             teacher_outputs: dict. Of `teacher.expose(...)`.
             sample_weight: float tensor [batch] or `None`.
+            labels: tensor or `None`. What a stage with a weight of `labels` learns from.
 
         Returns:
             dict of scalars, one for each term that is tracked, not yet weighted.
+
+        Raises:
+            TinyBertError: if the stage learns from labels and there are none.
         """
         layers = self.compute_layer_terms(x, student_outputs, teacher_outputs, sample_weight)
         terms = {term: sum(losses_of_layers) for term, losses_of_layers in layers.items()}
@@ -266,6 +274,15 @@ class TinyBertDistiller(OverWorkers, TextInputs, keras.Model):
                 teacher_outputs["predictions"],
                 self.stage.temperature,
                 self._masking(x, sample_weight),
+            )
+        if self.stage.labels:
+            if labels is None:
+                raise TinyBertError(
+                    f"Stage '{self.stage.name}' learns from the correct labels, too (labels="
+                    f"{self.stage.labels}), but the data has none. Give some, or set labels=0."
+                )
+            terms["labels"] = kind_of(self.student).label_loss(
+                student_outputs["predictions"], labels, self._masking(x, sample_weight)
             )
         return terms
 
@@ -389,6 +406,7 @@ class TinyBertDistiller(OverWorkers, TextInputs, keras.Model):
             "hidden": token_count,
             "embedding": token_count,
             "prediction": ops.sum(examples),
+            "labels": ops.sum(examples),
         }
         counts = _sum_over_replicas(own)
         return {term: ops.divide_no_nan(own[term], counts[term]) for term in own}, counts

@@ -7,6 +7,7 @@
 | `soft_cross_entropy` | 10 | logits z_S with z_T at temperature t |
 | `span_cross_entropy` | 10 | logits of the positions of an answer's start, or end |
 | `prediction_mse` | none | regression outputs, where eq. 10 would be 0: one class |
+| `label_cross_entropy` | none | logits z_S with the correct class, or position |
 
 By default padding leaves numerator and denominator alike, so a batch padded further has
 the same loss. `reference_compatible=True` computes what Huawei's released code computes,
@@ -242,6 +243,39 @@ def prediction_mse(student_predictions, teacher_predictions, sample_weight=None)
     _check_same_shape("predictions", student_predictions, teacher_predictions)
     student, teacher = _at_least_float32(student_predictions, teacher_predictions)
     return _mean_of_examples(ops.mean(ops.square(student - teacher), axis=-1), sample_weight)
+
+
+def label_cross_entropy(student_logits, labels, padding_mask=None, sample_weight=None):
+    """Cross entropy of the student's prediction under the correct label.
+
+    L_label = -log softmax(z^S)_y, mean over the batch. The paper has no such term; a weighted
+    sum of it and eq. 10 is what Hinton et al. (arXiv 1503.02531, section 2) learn from.
+
+    Args:
+        student_logits: float tensor [batch, classes]. z^S; or [batch, seq], of the positions of
+            an answer's start, or end.
+        labels: int tensor [batch]. y.
+        padding_mask: int or bool tensor [batch, seq], or `None`. Nonzero at real tokens; of
+            positions they alone are classes.
+        sample_weight: optional float tensor [batch].
+
+    Returns:
+        A scalar.
+
+    Raises:
+        TinyBertError: if the shapes do not fit each other.
+    """
+    _check_rank("student_logits", student_logits, ("batch", "classes"))
+    _check_rank("labels", labels, ("batch",))
+    (student_logits,) = _at_least_float32(student_logits)
+    if padding_mask is not None:
+        _check_mask(padding_mask, student_logits, seq_axis=1)
+        is_token = ops.cast(padding_mask, "bool")
+        student_logits = ops.where(is_token, student_logits, _NO_CLASS)
+    log_probabilities = ops.log_softmax(student_logits, axis=-1)
+    indices = ops.expand_dims(ops.cast(labels, "int32"), -1)
+    examples = -ops.squeeze(ops.take_along_axis(log_probabilities, indices, axis=-1), -1)
+    return _mean_of_examples(examples, sample_weight)
 
 
 def check_temperature(temperature: float) -> None:

@@ -5,15 +5,15 @@ import math
 
 from tinybert_tf.errors import TinyBertError
 
-TERMS = ("attention", "hidden", "embedding", "prediction")
+TERMS = ("attention", "hidden", "embedding", "prediction", "labels")
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """The weights lambda of the terms of a stage's loss (arXiv 1909.10351, eq. 11).
 
-    A term of weight 0 is not part of the loss; attention, hidden and embedding are then not
-    computed at all. `prediction` is always tracked where the models make predictions.
+    A term of weight 0 is not part of the loss and not computed at all, but `prediction`, which
+    is always tracked where the models make predictions.
 
     Args:
         name: str. For logs and checkpoints.
@@ -21,6 +21,9 @@ class Stage:
         hidden: float. Of eq. 8, summed over the student's blocks.
         embedding: float. Of eq. 9.
         prediction: float. Of eq. 10, or of the squared error of a regressor.
+        labels: float. Of the cross entropy under the correct labels, or a regressor's squared
+            error; the paper's stages have none. A weighted sum of it and `prediction` is what
+            Hinton et al. (arXiv 1503.02531) learn from.
         temperature: float. t of eq. 10.
 
     Raises:
@@ -32,6 +35,7 @@ class Stage:
     hidden: float = 0.0
     embedding: float = 0.0
     prediction: float = 0.0
+    labels: float = 0.0
     temperature: float = 1.0
 
     def __post_init__(self):
@@ -56,6 +60,11 @@ class Stage:
     def weights(self) -> dict[str, float]:
         """The weight of each term of `TERMS`."""
         return {term: getattr(self, term) for term in TERMS}
+
+    @property
+    def trains_head(self) -> bool:
+        """Whether it learns from what the student predicts."""
+        return bool(self.prediction or self.labels)
 
     @property
     def layer_outputs(self) -> tuple[str, ...]:

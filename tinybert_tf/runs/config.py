@@ -98,6 +98,7 @@ class StageConfig:
     hidden: float = 0.0
     embedding: float = 0.0
     prediction: float = 0.0
+    labels: float = 0.0
     temperature: float = 1.0
     augmented: bool | None = None
 
@@ -231,6 +232,16 @@ def _check_not_augmented(distillation: DistillationConfig) -> None:
             )
 
 
+def _check_copies_without_labels(distillation: DistillationConfig) -> None:
+    for stage in distillation.stages:
+        if stage.labels and stage.augmented is not False:
+            raise ValueError(
+                f"stage '{stage.name}' learns from the correct labels, which augmented copies "
+                "do not have: a word that was replaced may be the one that matters. Set "
+                "labels: 0, or augmented: false in this stage"
+            )
+
+
 @strict_keyword_dataclass
 class AnyRunConfig:
     """What every run has.
@@ -282,7 +293,9 @@ class RunConfig(AnyRunConfig):
             )
         if self.augmentation is None:
             _check_not_augmented(self.distillation)
-        elif self.augmentation.copies is None:
+            return
+        _check_copies_without_labels(self.distillation)
+        if self.augmentation.copies is None:
             # In the file of the run it is a number, whatever becomes of the default.
             augmentation = dataclasses.replace(
                 self.augmentation, copies=default_copies(task.name)
@@ -358,10 +371,10 @@ class GeneralConfig(AnyRunConfig):
 
     def __post_init__(self):
         for stage in self.distillation.stages:
-            if stage.prediction:
+            if stage.stage().trains_head:
                 raise ValueError(
                     f"stage '{stage.name}' has a prediction term, but a general student has "
-                    "no task to predict. Set prediction=0"
+                    "no task to predict. Set prediction=0 and labels=0"
                 )
         _check_not_augmented(self.distillation)
         if self.distillation.teacher_cache in ("outputs", "predictions"):

@@ -150,7 +150,7 @@ def fit_stages(
                 workers.broadcast_weights(distiller.weights)
                 dev = workers.broadcast(evaluator.score())
                 run.add_results(student_start={"dev": dev})
-            elif stage_config.prediction and not before.prediction:
+            elif stage_config.stage().trains_head and not before.stage().trains_head:
                 # The stages before have moved the hidden states away from the head.
                 dev = _fit_head_again(run, distiller, evaluator, sample, dev)
             stage.keep(0, dev)
