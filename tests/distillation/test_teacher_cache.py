@@ -107,6 +107,24 @@ def test_its_size_is_told_before(monkeypatch, examples, distiller):
     assert outputs.bytes == 96 + 2 * (3 * 12 * int(LENGTHS.sum()) + 2 * 2 * pairs)
 
 
+def test_predictions_are_small_but_not_of_one_piece(monkeypatch, examples, distiller, tmp_path):
+    monkeypatch.setattr(teacher_cache, "_PIECE_TOKENS", 12)
+    cache = TeacherCache(distiller, examples, "predictions")
+    cache.write(str(tmp_path / "cache"))
+    # As many examples as there is room for, from the first on.
+    pieces, room = 1, 12
+    for length in LENGTHS:
+        if length > room:
+            pieces, room = pieces + 1, 12
+        room -= length
+    assert len(list((tmp_path / "cache").glob("piece-*.safetensors"))) == pieces > 2
+    rows = np.arange(len(LENGTHS))
+    inputs, _ = examples.batch(rows)
+    cached = cache.of_stage(PREDICTION).batch(rows, inputs["token_ids"].shape[1])
+    expected = distiller.teacher(inputs, training=False)
+    np.testing.assert_allclose(cached["teacher_outputs"]["predictions"], expected, atol=1e-6)
+
+
 def test_a_stage_asks_for_what_it_needs(monkeypatch, examples, distiller, directory):
     cache = open_cache(monkeypatch, distiller, examples, directory)
 

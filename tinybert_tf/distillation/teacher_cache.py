@@ -35,9 +35,11 @@ from tinybert_tf.strict import strict_keyword_dataclass
 
 Contents = Literal["outputs", "predictions"]
 
-FORMAT_VERSION = 1
-# How much a killed process may lose; each piece is a few open files.
+FORMAT_VERSION = 2
+# How much a killed process may lose, of the disk and of a large teacher's time; each piece is a
+# few open files.
 _PIECE_BYTES = 128 << 20
+_PIECE_TOKENS = 1 << 17
 _TOKENS_PER_BATCH = 4096
 
 
@@ -213,11 +215,18 @@ class TeacherCache:
     @functools.cached_property
     def _pieces(self) -> list[range]:
         """The examples of each piece."""
-        ends = np.cumsum(sum(self._bytes_by_example()))
+        # Of either there is a most.
+        totals = (
+            (np.cumsum(sum(self._bytes_by_example())), _PIECE_BYTES),
+            (np.cumsum(self._examples.lengths), _PIECE_TOKENS),
+        )
         pieces, start = [], 0
-        while start < len(ends):
-            before = ends[start - 1] if start else 0
-            stop = max(int(np.searchsorted(ends, before + _PIECE_BYTES, "right")), start + 1)
+        while start < len(self._examples):
+            stops = []
+            for ends, most in totals:
+                before = ends[start - 1] if start else 0
+                stops.append(int(np.searchsorted(ends, before + most, "right")))
+            stop = max(min(stops), start + 1)
             pieces.append(range(start, stop))
             start = stop
         return pieces
