@@ -41,8 +41,8 @@ def large_teacher_section() -> list[str]:
         "`configs/glue/sst2_mpnet.yaml`: all-mpnet-base-v2 (12 layers, 768 wide), fine-tuned "
         "on 20,000 of the 67,349 training sentences; a student that starts from the package's "
         "general one and learns, of all of them, what the teacher says and what is right, half "
-        "and half; no data augmentation. Checkpoints were chosen on the dev sentences that the table is of. Both "
-        "cores were not always free: wall times say little.",
+        "and half; no data augmentation. Checkpoints were chosen on the dev sentences that the "
+        "table is of. Both cores were not always free: wall times say little.",
         run_commands(teacher),
         run_commands(results),
         model_table(results),
