@@ -10,7 +10,7 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tinybert_tf"
 # From the bottom up, as in docs/architecture.md: a room imports itself and those before it.
 ROOMS = (
     *("errors", "backend", "strict", "interrupts", "files", "yaml_text", "beam", "resumable"),
-    "presets",
+    *("waiting", "presets"),
     *("tokenization", "models", "data"),
     *("checkpoints", "distillation", "augmentation", "corpus"),
     *("training", "evaluation"),

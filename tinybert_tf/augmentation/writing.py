@@ -6,9 +6,6 @@ import importlib.util
 import operator
 from collections.abc import Callable, Sequence
 
-from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
-from rich.text import Text
-
 from tinybert_tf.augmentation.augmenter import (
     AugmentationOptions,
     Augmenter,
@@ -26,6 +23,7 @@ from tinybert_tf.augmentation.shards import (
 from tinybert_tf.data import Examples, Task
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.resumable import Piece, ResumableDirectory
+from tinybert_tf.waiting import PassProgress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,23 +128,9 @@ def _make_manifest(header: Header, shards: Sequence[Shard]) -> Manifest:
     return Manifest(header=header, statistics=statistics, shards=tuple(shards))
 
 
-class _SpeedColumn(ProgressColumn):
-    def render(self, task):
-        """Shows the speed, once it is known."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.1f} examples/s")
-
-
 def _run_in_process(writer: ShardWriter, missing: Sequence[Piece], total: int) -> None:
-    columns = (
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        _SpeedColumn(),
-        TimeRemainingColumn(),
-    )
     left = sum(len(examples) for _, examples in missing)
-    with Progress(*columns) as progress:
-        bar = progress.add_task("augmenting", total=total, completed=total - left)
+    with PassProgress("augmenting", total, done=total - left) as progress:
         for piece in missing:
             writer.write(piece)
-            progress.advance(bar, len(piece.content))
+            progress.advance(len(piece.content))

@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -32,6 +31,7 @@ from tinybert_tf.files import atomic_file, hash_file
 from tinybert_tf.models import encoder_of
 from tinybert_tf.resumable import Format, Piece, ResumableDirectory, WrittenFile
 from tinybert_tf.strict import strict_keyword_dataclass
+from tinybert_tf.waiting import PassProgress
 
 Contents = Literal["outputs", "predictions"]
 
@@ -165,17 +165,11 @@ class TeacherCache:
             manifest = None
         missing = work.open_pieces() if manifest is None else []
         left = sum(len(piece.content) for piece in missing)
-        columns = (
-            *Progress.get_default_columns()[:2],
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns) as progress:
-            total = len(self._examples)
-            bar = progress.add_task("teacher's outputs", total=total, completed=total - left)
+        total = len(self._examples)
+        with PassProgress("teacher's outputs", total, done=total - left) as progress:
             for piece in missing:
                 for count in self._write_piece(work.directory, piece):
-                    progress.advance(bar, count)
+                    progress.advance(count)
         if manifest is None:
             work.finish(functools.partial(_make_manifest, header))
         self._directory = work.directory

@@ -8,13 +8,13 @@ import itertools
 
 import keras
 import numpy as np
-from rich.progress import track
 from scipy import optimize
 
 from tinybert_tf.data import EncodedExamples
 from tinybert_tf.evaluation import TextPredictor
 from tinybert_tf.models import BertTextClassifier
 from tinybert_tf.training import workers
+from tinybert_tf.waiting import PassProgress
 
 # More take longer and change little: a head has some thousand weights.
 _MOST_EXAMPLES = 10_000
@@ -39,7 +39,11 @@ def fit_new_head(model: BertTextClassifier, examples: EncodedExamples, seed: int
     pool = TextPredictor(keras.Model(encoder.input, encoder.output["pooled_output"]))
     ends = [*range(_EXAMPLES_AT_ONCE, len(some), _EXAMPLES_AT_ONCE), len(some)]
     parts = [some.part(range(*both)) for both in itertools.pairwise([0, *ends])]
-    pooled = [pool(part) for part in track(parts, "teacher's new head")]
+    pooled = []
+    with PassProgress("teacher's new head", len(some)) as progress:
+        for part in parts:
+            pooled.append(pool(part))
+            progress.advance(len(part))
     features = np.concatenate(pooled).astype("float32")
     if model.num_classes == 1:
         kernel, bias = fit_linear(features, some.labels[:, None], is_regression=True)
