@@ -15,8 +15,9 @@ from results_pages.commands import contributing_times, readme_times
 from results_pages.data import augmentation_section, corpus_section, masked_lm_section
 from results_pages.glue import ablation_section, deep_teacher_section, retention_section
 from results_pages.parts import load, table
-from results_pages.performance import outside_steps, teacher_cache
+from results_pages.performance import outside_steps, teacher_cache, two_workers
 from results_pages.runs import (
+    large_teacher_section,
     model_table,
     run_section,
     seeds_section,
@@ -37,10 +38,13 @@ README = DOCS.parent / "README.md"
 AUGMENT = DOCS / "augment.md"
 DISTRIBUTED = DOCS / "distributed.md"
 PERFORMANCE = DOCS / "performance.md"
-CARD = DOCS.parent / "tinybert_tf" / "presets" / "tinybert_4l_312d_en" / "README.md"
+PRESETS = DOCS.parent / "tinybert_tf" / "presets"
+CARD = PRESETS / "tinybert_4l_312d_en" / "README.md"
+CLASSIFIER_CARD = PRESETS / "tinybert_4l_312d_en_sst2" / "README.md"
 CONTRIBUTING = DOCS.parent / "CONTRIBUTING.md"
 BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
 TIMES = "<!-- times: made by docs/make_results.py -->", "<!-- end of times -->"
+WORKERS = "<!-- workers: made by docs/make_results.py -->", "<!-- end of workers -->"
 CACHE = "<!-- cache: made by docs/make_results.py -->", "<!-- end of cache -->"
 
 
@@ -63,6 +67,7 @@ def results_page() -> str:
             "data augmentation. The run was resumed between its steps and shared the machine "
             "with others: its wall times say little.",
         ),
+        *large_teacher_section(),
         *latency_section(),
         *runtimes_section(),
         *corpus_section(),
@@ -108,6 +113,11 @@ def card_block() -> str:
     """Returns the figures of the general student's model card."""
     parts = [part for part in general_section()[1:] if not part.startswith("![")]
     return "\n\n".join([BEGIN, *parts, *general_student_section()[1:], END])
+
+
+def classifier_card_block() -> str:
+    """Returns the figures of the classifier's model card."""
+    return "\n\n".join([BEGIN, *large_teacher_section()[1:], END])
 
 
 def examples_block() -> str:
@@ -156,8 +166,13 @@ def main() -> None:
         README: with_part(with_block(readme, readme_block()), TIMES, readme_times()),
         CONTRIBUTING: with_part(CONTRIBUTING.read_text("utf-8"), TIMES, contributing_times()),
         CARD: with_block(card, card_block()),
+        CLASSIFIER_CARD: with_block(
+            CLASSIFIER_CARD.read_text("utf-8"), classifier_card_block()
+        ),
         AUGMENT: with_block(AUGMENT.read_text("utf-8"), examples_block()),
-        DISTRIBUTED: with_block(DISTRIBUTED.read_text("utf-8"), capacity_block()),
+        DISTRIBUTED: with_part(
+            with_block(DISTRIBUTED.read_text("utf-8"), capacity_block()), WORKERS, two_workers()
+        ),
         PERFORMANCE: with_part(
             with_block(PERFORMANCE.read_text("utf-8"), profile_block()), CACHE, teacher_cache()
         ),

@@ -24,6 +24,7 @@ PAGES = {
     "examples/README.md": "examples.md",
     "tinybert_tf/data/sample/README.md": "sample.md",
     "tinybert_tf/presets/tinybert_4l_312d_en/README.md": "tinybert_4l_312d_en.md",
+    "tinybert_tf/presets/tinybert_4l_312d_en_sst2/README.md": "tinybert_4l_312d_en_sst2.md",
 }
 _SOURCES = {page: source for source, page in PAGES.items()}
 # `[text](target#anchor)` whose target is neither a URL nor an anchor of the page itself.

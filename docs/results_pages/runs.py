@@ -49,8 +49,7 @@ def large_teacher_section() -> list[str]:
         READING.format(length=_length_of(results)),
         "In the package (`tinybert_4l_312d_en_sst2`) the student's encoder is in 8 bits: "
         f"accuracy {packed['int8']:.4f}, before that {packed['float32']:.4f}.",
-        f"The teacher learned in {teacher['finetune']['seconds'] / 60:.0f} minutes; what it "
-        f"says of the training set took {results['teacher_cache']['seconds'] / 60:.0f}, once. "
+        f"The teacher learned in {teacher['finetune']['seconds'] / 60:.0f} minutes. "
         "The student on the way:",
         stage_table(results),
         *_beside_teacher(),
@@ -83,7 +82,7 @@ def _beside_teacher() -> list[str]:
     return [
         "As TFLite files (LiteRT), beside their teacher's in float32, in one run: one thread, "
         "one text at a time.",
-        benchmark_commands(figures),
+        f"    {figures['command']}",
         table(header, rows),
     ]
 

@@ -1,5 +1,6 @@
 """The students that come with the package."""
 
+import json
 import pathlib
 import socket
 
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 
 from tinybert_tf.checkpoints import load_encoder
+from tinybert_tf.commands import command_line
 from tinybert_tf.models import BertEncoder, BertTextClassifier
 from tinybert_tf.presets import PRESETS, resolve_preset
 from tinybert_tf.tokenization import BertPreprocessor, BertTokenizer
 
 NAME = "tinybert_4l_312d_en"
+SENTIMENT = "tinybert_4l_312d_en_sst2"
 SENTENCES = [
     "The river was frozen from December until the end of March.",
     "She wrote three novels and a book of short stories.",
@@ -22,6 +25,24 @@ SENTENCES = [
     "He missed the last train and walked home in the rain.",
     "The recipe asks for two eggs and a cup of sugar.",
     "Nobody knows who painted the ceiling of the chapel.",
+]
+
+
+PRAISE = [
+    "a warm and funny film",
+    "the best two hours i have had in a cinema this year",
+    "she is wonderful in the main part",
+    "not a minute of it is dull",
+    "clever, moving and beautifully shot",
+    "i would gladly see it again",
+]
+BLAME = [
+    "a waste of two hours",
+    "the jokes are stale and the story makes no sense",
+    "he is badly miscast",
+    "neither funny nor frightening",
+    "slow, loud and far too long",
+    "i left before it was over",
 ]
 
 
@@ -40,15 +61,16 @@ def encoder():
     return BertEncoder.from_preset(NAME)
 
 
-def test_size_in_the_package():
-    files = [path for path in pathlib.Path(resolve_preset(NAME)).rglob("*") if path.is_file()]
+@pytest.mark.parametrize("name", PRESETS)
+def test_size_in_the_package(name):
+    files = [path for path in pathlib.Path(resolve_preset(name)).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 16e6
     assert "README.md" in {path.name for path in files}
 
 
 def test_names_of_the_package_alone_are_resolved():
     assert resolve_preset("bert_base_en") == "bert_base_en"
-    assert set(PRESETS) == {NAME}
+    assert set(PRESETS) == {NAME, SENTIMENT}
 
 
 def test_shape(encoder):
@@ -78,6 +100,28 @@ def test_a_classifier_has_the_encoder_of_the_preset(encoder):
 def test_its_vocabulary_is_its_teachers(minilm_directory):
     theirs = BertTokenizer(minilm_directory / "vocab.txt").get_vocabulary()
     assert BertTokenizer.from_preset(NAME).get_vocabulary() == theirs
+
+
+def test_the_classifier_knows_good_from_bad_offline(offline):
+    classifier = BertTextClassifier.from_preset(SENTIMENT)
+    assert classifier.labels == ("negative", "positive")
+    logits = classifier.predict([*PRAISE, *BLAME], verbose=0)
+    # One of ten on SST-2 is wrong, and so may be one of these.
+    assert np.sum(logits.argmax(axis=1) == [1] * 6 + [0] * 6) >= 11
+
+
+def test_the_classifier_by_the_name_of_its_preset(capsys):
+    command_line.main(["classify", "--model", SENTIMENT, PRAISE[0], BLAME[0]])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["label"] for row in rows] == ["positive", "negative"]
+
+
+def test_the_classifier_lends_its_encoder():
+    encoder = BertEncoder.from_preset(SENTIMENT)
+    classifier = BertTextClassifier.from_preset(SENTIMENT, num_classes=5)
+    assert classifier.output_dense.kernel.shape == (312, 5) and classifier.labels is None
+    for ours, theirs in zip(classifier.backbone.weights, encoder.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_random_weights_are_to_be_had():

@@ -1,7 +1,7 @@
 """Presets that come with the package.
 
 Each is a folder as KerasHub's presets are, but for its weights: they are kept in 8 bits
-(`tinybert_tf.models.quantized_weights`), a quarter of the size, and are float32 once loaded.
+(`tinybert_tf.models._quantized_weights`), a quarter of the size, and are float32 once loaded.
 Each has a model card, `README.md`.
 """
 
@@ -11,6 +11,7 @@ import os
 # By name, what its weights are.
 PRESETS = {
     "tinybert_4l_312d_en": "A general student of all-MiniLM-L6-v2, for English, uncased.",
+    "tinybert_4l_312d_en_sst2": "Sentiment of English sentences, negative or positive.",
 }
 
 
