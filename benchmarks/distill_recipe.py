@@ -37,6 +37,7 @@ from distill_step_sides import (
     check_installed,
     check_same_step,
     make_sides,
+    prepare,
     read_examples,
     warn_if_busy,
 )
@@ -126,6 +127,7 @@ def _run() -> dict:
     report = environment("python benchmarks/distill_recipe.py")
     report["load_average"] = {"before": os.getloadavg()}
     warn_if_busy(os.getloadavg()[0])
+    prepare(_SEED.value, _THREADS.value)
     encoded = read_examples(_DATA.value)
     encoded = encoded.take(np.arange(min(_EXAMPLES.value, len(encoded))))
     report |= {"examples": len(encoded), "epochs": _EPOCHS.value, "seed": _SEED.value}

@@ -49,6 +49,7 @@ from distill_step_sides import (
     check_installed,
     check_same_step,
     make_sides,
+    prepare,
     read_examples,
     warn_if_busy,
 )
@@ -142,6 +143,7 @@ def _run() -> dict:
     report["load_average"] = {"before": os.getloadavg()}
     report["settings"] = _settings()
     warn_if_busy(os.getloadavg()[0])
+    prepare(_SEED.value, _THREADS.value)
     encoded = read_examples(_DATA.value)
     report["examples"] = len(encoded)
     with tempfile.TemporaryDirectory() as folder, Peer() as peer:

@@ -184,6 +184,13 @@ class OurStep:
         return len(rows) * padded_length(longest)
 
 
+def prepare(seed: int, threads: int) -> None:
+    """Sets our seed and number of threads, before TensorFlow does anything."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    keras.utils.set_random_seed(seed)
+
+
 def read_examples(location: str) -> EncodedExamples:
     """Reads the sentences and tokenizes them with MiniLM's vocabulary, which is BERT's."""
     if os.path.isdir(location):
@@ -214,9 +221,6 @@ def make_sides(
     Returns:
         `OurStep` by precision, and the versions of the peer's libraries.
     """
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
-    keras.utils.set_random_seed(seed)
     shape = ARCHITECTURES[STUDENT]
     teacher_layers = json.loads((pathlib.Path(teacher) / "config.json").read_text("utf-8"))
     mapping = resolve_layer_mapping(
