@@ -16,9 +16,9 @@ VOCABULARY_SIZE = 30522
 WIDTH, LAYERS, UNITS = 24, 5, 32
 
 
-def example_of(page):
-    (example,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-    return compile(example, page.name, "exec")
+def examples_of(page):
+    examples = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    return [compile(example, page.name, "exec") for example in examples]
 
 
 def write_teacher(directory):
@@ -73,7 +73,8 @@ def test_the_guide_s_example(tmp_path, monkeypatch, eagerly):
     (tmp_path / "SST-2" / "train.tsv").write_text("\n".join(["sentence\tlabel", *rows]) + "\n")
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(example_of(GUIDE), names)
+    (example,) = examples_of(GUIDE)
+    exec(example, names)
 
     student = BertTextClassifier.from_preset(str(tmp_path / "my_student"))
     # 14,350,248 weights of the encoder (Jiao et al. say 14.5 M) and 312 x 2 + 2 of the head.
@@ -87,9 +88,12 @@ def test_the_guide_s_example(tmp_path, monkeypatch, eagerly):
     assert keras.ops.shape(projection.kernel) == (312, 24)
 
 
-def test_the_readme_s_example(finished_run, tmp_path, monkeypatch, capsys):
+def test_the_readme_s_examples(finished_run, tmp_path, monkeypatch, capsys):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "quickstart").symlink_to(finished_run.path)
     monkeypatch.chdir(tmp_path)
-    exec(example_of(README), {})
+    of_the_package, of_the_quickstart = examples_of(README)
+    exec(of_the_package, {})
+    assert capsys.readouterr().out.split()[-1] == "positive"
+    exec(of_the_quickstart, {})
     assert capsys.readouterr().out.split()[-1] in finished_run.config().resolved_task().labels
