@@ -189,7 +189,8 @@ results-sst2-mpnet: setup teacher-mpnet
 		--set teacher.weights=runs/sst2_mpnet_teacher/teacher --set teacher.fine_tune=null
 	$(BIN)/python -m tinybert_tf pack --run runs/sst2_mpnet --output runs/sst2_mpnet/packed
 	cp -r runs/sst2_mpnet/packed/. $(CLASSIFIER)
-	for run in sst2_mpnet sst2_mpnet_teacher; do cp runs/$$run/results.json docs/results/$$run.json; done
+	cp runs/sst2_mpnet_teacher/results.json docs/results/sst2_mpnet_teacher.json
+	cp runs/sst2_mpnet/results.json docs/results/sst2_mpnet.json
 	$(BIN)/python -m tinybert_tf.export benchmark --run runs/sst2_mpnet --against teacher \
 		--lengths 32,128 --output docs/results/sst2_mpnet_latency.json \
 		$(addprefix runs/sst2_mpnet/export/,float32 dynamic_int8 small)

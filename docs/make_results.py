@@ -54,9 +54,9 @@ def results_page() -> str:
         "Made by `docs/make_results.py` from the JSON files in `docs/results/`, which the "
         "commands shown here wrote. Results on dev and test are on data that no model was "
         "trained on; checkpoints were chosen on dev.",
-        "All students on this page but that of 12 intents and those of the deep teacher were "
-        "distilled with `distillation.attention_scores: raw`, the only choice there was; the "
-        "default now is `centred`.",
+        "All students on this page but that of 12 intents and those of a teacher of "
+        "BERT-base's size were distilled with `distillation.attention_scores: raw`, the only "
+        "choice there was; the default now is `centred`.",
         *run_section(
             "SST-2",
             "sst2_minilm",

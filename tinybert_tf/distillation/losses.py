@@ -272,9 +272,10 @@ def label_cross_entropy(student_logits, labels, padding_mask=None, sample_weight
         _check_mask(padding_mask, student_logits, seq_axis=1)
         is_token = ops.cast(padding_mask, "bool")
         student_logits = ops.where(is_token, student_logits, _NO_CLASS)
-    log_probabilities = ops.log_softmax(student_logits, axis=-1)
-    indices = ops.expand_dims(ops.cast(labels, "int32"), -1)
-    examples = -ops.squeeze(ops.take_along_axis(log_probabilities, indices, axis=-1), -1)
+    # A label that is no class is an error here or no number, never another class.
+    examples = ops.sparse_categorical_crossentropy(
+        ops.cast(labels, "int32"), student_logits, from_logits=True
+    )
     return _mean_of_examples(examples, sample_weight)
 
 

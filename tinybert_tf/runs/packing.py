@@ -56,11 +56,9 @@ def _pack_classifier(config: RunConfig, run: RunDirectory, path: pathlib.Path) -
     examples = read_split(steps.task, config.data, "test")
     student = load_classifier(run.student)
     save_quantized_preset(student, path)
-    scores = {}
-    for name, model in (("float32", student), ("int8", load_classifier(path))):
-        encoded = steps.encode(examples, model.preprocessor)
-        scores[name] = steps.make_evaluator(model, encoded).score()
-    return scores
+    encoded = steps.encode(examples, student.preprocessor)
+    models = {"float32": student, "int8": load_classifier(path)}
+    return {name: steps.make_evaluator(m, encoded).score() for name, m in models.items()}
 
 
 def _pack_general(config: GeneralConfig, run: RunDirectory, path: pathlib.Path) -> dict:
