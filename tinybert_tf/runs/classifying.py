@@ -10,11 +10,11 @@ import numpy as np
 
 from tinybert_tf.checkpoints.locations import load_classifier
 from tinybert_tf.data import EncodedExamples, Examples, count_tokens, encode_examples
-from tinybert_tf.errors import TinyBertError
+from tinybert_tf.errors import TinyBertError, nearest_name
 from tinybert_tf.evaluation import TextPredictor
 from tinybert_tf.files import missing_hint
 from tinybert_tf.models import BertTextClassifier
-from tinybert_tf.presets import resolve_preset
+from tinybert_tf.presets import PRESETS, resolve_preset
 from tinybert_tf.runs.directory import RunDirectory
 from tinybert_tf.tokenization import BertPreprocessor
 
@@ -62,10 +62,12 @@ def open_text_model(path: str | os.PathLike) -> TextModel:
     """
     path = pathlib.Path(resolve_preset(path))
     if not path.is_dir():
-        raise TinyBertError(f"There is no folder {path}.{missing_hint(path)}")
+        hints = f"{nearest_name(str(path), PRESETS)}{missing_hint(path)}"
+        raise TinyBertError(f"There is no folder {path}.{hints}")
     if (path / "bundle.json").exists():
         return _open_bundle(path)
-    if (path / "task.json").exists():
+    # Without a head it is told that it holds no classifier.
+    if (path / "task.json").exists() or (path / "config.json").exists():
         return _open_preset(path)
     run = RunDirectory.open(path)
     config = run.config()
