@@ -2,15 +2,16 @@
 
     python benchmarks/retention.py --tasks sst2,cola,mrpc,rte,stsb
     python benchmarks/retention.py --tasks mrpc --ablation
+    python benchmarks/retention.py --teacher mpnet --tasks mrpc,rte,stsb
 
-Without `--ablation`: the whole of configs/glue/TASK_minilm.yaml for each task but its export,
-in its own run directory; further seeds in runs/TASK_minilm_SEED. With it: the same student with
+Without `--ablation`: the whole of configs/glue/TASK_minilm.yaml for each task, in its own run
+directory; further seeds in runs/TASK_minilm_SEED. With it: the same student with
 one part left out at a time, from the teacher and the copies of the task's whole run, which must
-be there.
+be there. `--teacher mpnet` takes configs/glue/TASK_mpnet.yaml, which say what to run first.
 
 Scores are GLUE's first metric of the task on its dev set, on which checkpoints are chosen,
-too. Figures go to docs/results/retention.json and ablation.json as they come; what is there
-already is not run again.
+too. Figures go to docs/results/retention.json, retention_mpnet.json and ablation.json as they
+come; what is there already is not run again.
 
 Deliberately not here: tuning for a task; the test sets, whose labels are not public.
 """
@@ -49,6 +50,7 @@ PARTS = {
     "uniform mapping (bottom instead)": ("distillation.mapping=bottom",),
 }
 
+_TEACHER = flags.DEFINE_enum("teacher", "minilm", ["minilm", "mpnet"], "Whose configs.")
 _TASKS = flags.DEFINE_list("tasks", ["sst2", "cola", "mrpc", "rte", "stsb"], "Which tasks.")
 _SEEDS = flags.DEFINE_integer("seeds", 1, "How many seeds, from 42.", lower_bound=1)
 _ABLATION = flags.DEFINE_bool("ablation", False, "Leave parts out.")
@@ -57,16 +59,17 @@ _SET = flags.DEFINE_multi_string("set", [], "key=value, in the config of every r
 
 
 def _config(task: str, seed: int, *overrides: str):
+    name = f"{task}_{_TEACHER.value}"
     own = [f"seed={seed}"]
     if seed != _FIRST_SEED:
-        own += [f"run_directory=runs/{task}_minilm_{seed}"]
-    return load_config(f"configs/glue/{task}_minilm.yaml", [*own, *_SET.value, *overrides])
+        own += [f"run_directory=runs/{name}_{seed}"]
+    return load_config(f"configs/glue/{name}.yaml", [*own, *_SET.value, *overrides])
 
 
 def measure_whole(task: str, seed: int) -> dict:
     """Returns the figures of a task's whole run."""
     config = _config(task, seed)
-    return row_of(config, run_chain(config, _PROGRAM))
+    return row_of(config, run_chain(config, _PROGRAM, export=True))
 
 
 def measure_without(part: str, task: str, seed: int) -> dict:
@@ -99,11 +102,14 @@ def main(argv):
         raise TinyBertError(f"--parts: {unknown[0]!r} is none of {', '.join(PARTS)}.")
     runs = itertools.product(range(_FIRST_SEED, _FIRST_SEED + _SEEDS.value), _TASKS.value)
     keys = [{"task": task, "seed": seed} for seed, task in runs]
+    if _ABLATION.value and _TEACHER.value != "minilm":
+        raise TinyBertError("--ablation is of MiniLM's students alone. Leave --teacher out.")
     if _ABLATION.value:
         keys = [{"part": part, **key} for key in keys for part in _PARTS.value]
         measure_missing(RESULTS / "ablation.json", _PROGRAM, keys, measure_without)
     else:
-        measure_missing(RESULTS / "retention.json", _PROGRAM, keys, measure_whole)
+        name = "retention" if _TEACHER.value == "minilm" else f"retention_{_TEACHER.value}"
+        measure_missing(RESULTS / f"{name}.json", _PROGRAM, keys, measure_whole)
 
 
 if __name__ == "__main__":

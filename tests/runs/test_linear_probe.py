@@ -50,7 +50,6 @@ def test_features_that_say_nothing_give_the_shares_of_the_labels():
 def test_a_head_tells_the_texts_of_two_words_apart(monkeypatch, most):
     """An encoder without blocks: its mean tells a text by its tokens."""
     monkeypatch.setattr(linear_probe, "_MOST_EXAMPLES", most)
-    monkeypatch.setattr(linear_probe, "_EXAMPLES_AT_ONCE", 30)
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(2)
     rows = [np.append(random.integers(4, 9, n), 2 + n % 2) for n in random.integers(1, 6, 200)]

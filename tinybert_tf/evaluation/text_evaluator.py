@@ -1,5 +1,7 @@
 """Scores of text classifiers while they train and when they are done."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinybert_tf.data import BucketedBatches, EncodedExamples, Task
@@ -52,10 +54,22 @@ class TextPredictor:
         self._tokens_per_batch = tokens_per_batch
         self._forward = compile_forward(model)
 
-    def __call__(self, encoded: EncodedExamples) -> np.ndarray:
-        """Returns float32 outputs [examples, outputs] in the order of the examples."""
+    def __call__(
+        self, encoded: EncodedExamples, advance: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """Returns float32 outputs [examples, outputs] in the order of the examples.
+
+        Args:
+            encoded: `EncodedExamples`.
+            advance: called behind each batch with the number of its examples.
+        """
         batches = BucketedBatches(encoded, self._tokens_per_batch)
-        outputs = np.concatenate([self._forward(x).numpy() for x, _ in batches.dataset()])
+        outputs = []
+        for x, _ in batches.dataset():
+            outputs.append(self._forward(x).numpy())
+            if advance is not None:
+                advance(len(outputs[-1]))
+        outputs = np.concatenate(outputs)
         in_order = np.empty_like(outputs)
         in_order[np.concatenate(batches.plan(0))] = outputs
         return in_order

@@ -4,8 +4,6 @@ Kumar et al. (arXiv 2202.10054): a random head pulls good features out of shape 
 anything, so it is fitted first, and then everything is fine-tuned.
 """
 
-import itertools
-
 import keras
 import numpy as np
 from scipy import optimize
@@ -18,8 +16,6 @@ from tinybert_tf.waiting import PassProgress
 
 # More take longer and change little: a head has some thousand weights.
 _MOST_EXAMPLES = 10_000
-# Between two moves of the bar.
-_EXAMPLES_AT_ONCE = 500
 # How many examples it takes to outweigh the wish for small weights.
 _PRIOR_EXAMPLES = 3.0
 _MOST_STEPS = 200
@@ -37,14 +33,8 @@ def fit_new_head(model: BertTextClassifier, examples: EncodedExamples, seed: int
     some = examples.take(np.sort(rows))
     encoder = model.backbone
     pool = TextPredictor(keras.Model(encoder.input, encoder.output["pooled_output"]))
-    ends = [*range(_EXAMPLES_AT_ONCE, len(some), _EXAMPLES_AT_ONCE), len(some)]
-    parts = [some.part(range(*both)) for both in itertools.pairwise([0, *ends])]
-    pooled = []
     with PassProgress("teacher's new head", len(some)) as progress:
-        for part in parts:
-            pooled.append(pool(part))
-            progress.advance(len(part))
-    features = np.concatenate(pooled).astype("float32")
+        features = pool(some, progress.advance).astype("float32")
     if model.num_classes == 1:
         kernel, bias = fit_linear(features, some.labels[:, None], is_regression=True)
     else:
