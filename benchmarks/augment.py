@@ -36,6 +36,8 @@ import sys
 import time
 from collections.abc import Iterator
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -53,7 +55,6 @@ from tinybert_tf.augmentation import (
 from tinybert_tf.augmentation._candidates import MaskedLMCandidates, MaskedWord
 from tinybert_tf.augmentation._words import STOP_WORDS, is_word, split_words
 from tinybert_tf.checkpoints.locations import resolve_path
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, Examples, read_glue
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json

@@ -8,12 +8,13 @@ taken, good or bad.
 
 import pathlib
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import numpy as np
 from absl import app, flags
 
 from tinybert_tf.augmentation import AugmentationOptions, Augmenter, read_word_vectors
 from tinybert_tf.checkpoints.locations import WeightsConfig, load_masked_lm, resolve_path
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.data import Task, read_table
 from tinybert_tf.files import write_json
 from tinybert_tf.runs.environment import environment

@@ -14,10 +14,11 @@ Results go to docs/results/capacity.json; docs/distributed.md has the plan that 
 
 import math
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import tensorflow as tf
 from absl import app, flags
 
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.distillation import INTERMEDIATE, TinyBertDistiller
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import write_json

@@ -25,6 +25,8 @@ import sys
 import tempfile
 import time
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import numpy as np
 import psutil
 from absl import app, flags
@@ -32,7 +34,6 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybert_tf.checkpoints.locations import resolve_path
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.files import write_json
 from tinybert_tf.runs.environment import environment
 from tinybert_tf.tokenization.vocabulary import load_vocabulary

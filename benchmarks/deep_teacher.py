@@ -31,10 +31,11 @@ import json
 import pathlib
 import shutil
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 from absl import app, flags
 from glue_runs import RESULTS, measure_missing, row_of, run_chain
 
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.runs.config import RunConfig
 from tinybert_tf.runs.config_file import load_config

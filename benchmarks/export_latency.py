@@ -28,13 +28,14 @@ for converting and comparing. Nothing else may run.
 Deliberately not here: accuracy, which the bundles know of themselves, and phones.
 """
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import export_latency_peers
 from absl import app, flags
 from rich.console import Console
 from rich.table import Table
 
 from tinybert_tf.commands.benchmark import run_command
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.export.benchmark import PEERS, STATIC_FILE
 

@@ -19,6 +19,8 @@ import itertools
 import json
 import pathlib
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import cutting
 import keras
 import numpy as np
@@ -27,7 +29,6 @@ from rich.progress import track
 
 from tinybert_tf.checkpoints.locations import load_classifier, load_plain_encoder
 from tinybert_tf.checkpoints.presets import save_preset
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.corpus import CorpusBatches
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
 from tinybert_tf.distillation import initialize_from_teacher

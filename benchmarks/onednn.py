@@ -19,9 +19,10 @@ import subprocess
 import sys
 import time
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 from absl import app, flags
 
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds of each side.", lower_bound=1)

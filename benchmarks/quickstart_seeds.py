@@ -14,11 +14,12 @@ import os
 import pathlib
 import time
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import keras
 from absl import app, flags
 from glue_runs import RESULTS, measure_missing
 
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.runs import exporting, recipes
 from tinybert_tf.runs.config_file import load_config
 from tinybert_tf.runs.directory import RunDirectory

@@ -20,10 +20,11 @@ import itertools
 import pathlib
 import shutil
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 from absl import app, flags
 from glue_runs import RESULTS, measure_missing, row_of, run_chain
 
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.files import atomic_directory
 from tinybert_tf.runs.config_file import load_config

@@ -43,6 +43,8 @@ import time
 from collections.abc import Callable, Iterator
 from unittest import mock
 
+from tinybert_tf.commands.scripts import parse_flags, reporting_errors
+
 import cutting
 import keras
 import numpy as np
@@ -50,7 +52,6 @@ from absl import app, flags
 from rich.progress import track
 
 from tinybert_tf.checkpoints.locations import load_classifier
-from tinybert_tf.commands.scripts import parse_flags, reporting_errors
 from tinybert_tf.data import GLUE_TASKS, BucketedBatches, encode_examples, read_glue
 from tinybert_tf.distillation import (
     INTERMEDIATE,

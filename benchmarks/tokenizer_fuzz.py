@@ -31,10 +31,11 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from tinybert_tf.commands.scripts import parse_flags
+
 import tensorflow as tf
 from absl import app, flags
 
-from tinybert_tf.commands.scripts import parse_flags
 from tinybert_tf.tokenization import BertTokenizer
 from tinybert_tf.tokenization.vocabulary import AddedToken, load_vocabulary
 

@@ -15,7 +15,7 @@ from results_pages.commands import contributing_times, readme_times
 from results_pages.data import augmentation_section, corpus_section, masked_lm_section
 from results_pages.glue import ablation_section, deep_teacher_section, retention_section
 from results_pages.parts import load, table
-from results_pages.performance import outside_steps, teacher_cache
+from results_pages.performance import outside_steps, teacher_cache, two_workers
 from results_pages.runs import (
     large_teacher_section,
     model_table,
@@ -44,6 +44,7 @@ CLASSIFIER_CARD = PRESETS / "tinybert_4l_312d_en_sst2" / "README.md"
 CONTRIBUTING = DOCS.parent / "CONTRIBUTING.md"
 BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
 TIMES = "<!-- times: made by docs/make_results.py -->", "<!-- end of times -->"
+WORKERS = "<!-- workers: made by docs/make_results.py -->", "<!-- end of workers -->"
 CACHE = "<!-- cache: made by docs/make_results.py -->", "<!-- end of cache -->"
 
 
@@ -169,7 +170,9 @@ def main() -> None:
             CLASSIFIER_CARD.read_text("utf-8"), classifier_card_block()
         ),
         AUGMENT: with_block(AUGMENT.read_text("utf-8"), examples_block()),
-        DISTRIBUTED: with_block(DISTRIBUTED.read_text("utf-8"), capacity_block()),
+        DISTRIBUTED: with_part(
+            with_block(DISTRIBUTED.read_text("utf-8"), capacity_block()), WORKERS, two_workers()
+        ),
         PERFORMANCE: with_part(
             with_block(PERFORMANCE.read_text("utf-8"), profile_block()), CACHE, teacher_cache()
         ),

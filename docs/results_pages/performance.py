@@ -22,6 +22,32 @@ def outside_steps() -> str:
     )
 
 
+def two_workers() -> str:
+    """Returns what a second worker is worth."""
+    figures = load("workers")
+    if figures is None:
+        return ""
+    names = {"finetune": "fine-tuning MiniLM", "intermediate": "distillation from MiniLM"}
+    rows = []
+    for stage, speeds in figures["steps_per_second"].items():
+        one = speeds["one core"]
+        rows += [
+            [names[stage], row, f"{speed:.3f}", f"{speed / one:.2f} x"]
+            for row, speed in speeds.items()
+        ]
+    machine = figures["machine"]
+    return "\n\n".join(
+        [
+            f"`{figures['command']}`, on {machine['processor']}, {machine['cores']} cores: "
+            f"steps a second of batches of {figures['tokens_per_batch']:,} tokens, medians of "
+            f"{len(next(iter(figures['rounds']['finetune'].values())))} alternating rounds. "
+            "*Two workers* are two processes with a core each, which exchange gradients over "
+            "127.0.0.1; *two cores* is one process.",
+            table(["", "", "steps a second", "one core"], rows),
+        ]
+    )
+
+
 def teacher_cache() -> str:
     """Returns what the cache of the teacher is worth."""
     figures = load("teacher_cache")
