@@ -18,6 +18,7 @@
 # make results-general  the general student, and what it is worth
 # make results-sst2-mpnet  the classifier that is in the package, from a teacher of BERT-base's size; hours
 # make results-glue  masked LM, augmentation, retention and ablation on small GLUE tasks; many hours
+# make results-glue-mpnet  MRPC, RTE and STS-B from a teacher of BERT-base's size; hours
 # make results-squad  teacher and student on SQuAD v1.1; hours
 # make results    the runs and benchmarks of docs/results.md; hours, needs data/glue/SST-2
 # make clean      removes what the targets above installed and cached, and no run
@@ -53,7 +54,7 @@ DEMO_CLASSES := $(DEMO)/desktop/target/classes:$(DEMO)/desktop/target/lib/*
 MVN := mvn --batch-mode --no-transfer-progress
 
 .PHONY: setup quickstart teacher-mpnet test test-slow test-beam lint format constraints docs site clean
-.PHONY: results results-general results-glue results-squad results-sst2-mpnet
+.PHONY: results results-general results-glue results-glue-mpnet results-squad results-sst2-mpnet
 .PHONY: demo-test demo-test-arm64 demo-benchmark demo-desktop demo-cli demo-fuzz demo-apk
 
 setup: $(VENV)/installed
@@ -182,6 +183,13 @@ results-general: setup
 	$(MAKE) docs
 
 # Needs GLUE's SST-2 in data/glue; makes the classifier that is in the package.
+results-glue-mpnet: setup teacher-mpnet $(patsubst %,runs/%_assistant/student,stsb mrpc rte)
+	$(BIN)/python benchmarks/retention.py --teacher mpnet --tasks stsb,mrpc,rte
+
+runs/%_assistant/student: | $(VENV)/installed
+	$(BIN)/python -m tinybert_tf run --config configs/glue/$*_minilm.yaml --resume \
+		--set augmentation=null --set teacher.pooling=mean --set run_directory=runs/$*_assistant
+
 results-sst2-mpnet: setup teacher-mpnet
 	$(BIN)/python -m tinybert_tf finetune --config configs/glue/sst2_mpnet.yaml --resume \
 		--set data.max_train_examples=20000 --set run_directory=runs/sst2_mpnet_teacher

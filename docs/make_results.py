@@ -13,7 +13,12 @@ import sys
 from results_pages.capacity import capacity_plan
 from results_pages.commands import contributing_times, readme_times
 from results_pages.data import augmentation_section, corpus_section, masked_lm_section
-from results_pages.glue import ablation_section, deep_teacher_section, retention_section
+from results_pages.glue import (
+    ablation_section,
+    deep_teacher_section,
+    large_teacher_tasks_section,
+    retention_section,
+)
 from results_pages.parts import load, table
 from results_pages.performance import outside_steps, teacher_cache, two_workers
 from results_pages.runs import (
@@ -68,6 +73,7 @@ def results_page() -> str:
             "with others: its wall times say little.",
         ),
         *large_teacher_section(),
+        *large_teacher_tasks_section(),
         *latency_section(),
         *runtimes_section(),
         *corpus_section(),

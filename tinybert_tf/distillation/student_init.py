@@ -22,7 +22,6 @@ to principal components. `benchmarks/student_start.py` compares.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from rich.progress import track
 from scipy import linalg
 
 from tinybert_tf.distillation._array_bert import (
@@ -47,6 +46,7 @@ from tinybert_tf.distillation._least_squares import LinearFit, ScaleFit, Whiteni
 from tinybert_tf.distillation.layer_mapping import resolve_layer_mapping
 from tinybert_tf.errors import TinyBertError
 from tinybert_tf.models import BertEncoder, encoder_of
+from tinybert_tf.waiting import PassProgress
 
 # How much of the text it takes to outweigh the plain cut of the teacher, in tokens.
 _PRIOR_TOKENS = 30.0
@@ -87,8 +87,10 @@ def initialize_from_teacher(
 
     hidden = _fit_embeddings(text, source, target, basis)
     blocks = list(zip(target.transformer_layers, layers[1:], strict=True))
-    for block, g in track(blocks, "student's start"):
-        hidden = _fit_block(text, block, g, hidden, basis)
+    with PassProgress("student's start", len(blocks), unit="blocks") as progress:
+        for block, g in blocks:
+            hidden = _fit_block(text, block, g, hidden, basis)
+            progress.advance(1)
     pooled_basis = _fit_pooler(text, target, hidden, basis)
     _fit_head(text, student, teacher, hidden, pooled_basis, basis)
 
