@@ -166,6 +166,13 @@ def test_memo_index_allocates_nothing(tmp_path):
     assert list(read_pytorch_bin(path)) == ["x"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_escape_that_python_does_not_know(tmp_path):
+    path = write_program(tmp_path / "model.bin", b"\x80\x02S'\\q'\n.", {})
+    with pytest.raises(TinyBertError, match="has the instruction STRING"):
+        read_pytorch_bin(path)
+
+
 def test_deep_nesting_and_self_reference(tmp_path):
     nested = (
         b"\x80\x02}X\x01\x00\x00\x00x" + VIEW + b"sX\x01\x00\x00\x00y)" + b"\x85" * 2 * 10**5

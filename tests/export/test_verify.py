@@ -102,6 +102,11 @@ def test_an_altered_bundle_json(copy):
     (copy / "bundle.json").write_text(content.replace("A tiny model", "A tidy model"), "utf-8")
     with pytest.raises(TinyBertError, match=r"bundle\.json was altered"):
         verify_bundle(copy)
+    # Half a surrogate pair, which no file in UTF-8 can have.
+    halved = content.replace("A tiny model", "A tiny \\ud800 model")
+    (copy / "bundle.json").write_text(halved, "utf-8")
+    with pytest.raises(TinyBertError, match=r"bundle\.json was altered"):
+        verify_bundle(copy)
 
 
 def test_a_file_too_many(copy):
