@@ -182,20 +182,19 @@ results-general: setup
 		--teacher runs/sst2_one_epoch/teacher
 	$(MAKE) docs
 
-# Needs GLUE's SST-2 in data/glue; makes the classifier that is in the package.
+# Needs GLUE's folders in data/glue.
 results-glue-mpnet: setup teacher-mpnet $(patsubst %,runs/%_assistant/student,stsb mrpc rte)
 	$(BIN)/python benchmarks/retention.py --teacher mpnet --tasks stsb,mrpc,rte
 
+# A MiniLM that knows the task, and the student that goes on with what a larger teacher says.
 runs/%_assistant/student: | $(VENV)/installed
 	$(BIN)/python -m tinybert_tf run --config configs/glue/$*_minilm.yaml --resume \
-		--set augmentation=null --set teacher.pooling=mean --set run_directory=runs/$*_assistant
+		--set augmentation=null --set teacher.pooling=mean --set run_directory=runs/$*_assistant \
+		$(ASSISTANT)
 
-# The assistant learned in two epochs.
-runs/sst2_assistant/student: | $(VENV)/installed
-	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume \
-		--set teacher.pooling=mean --set teacher.fine_tune.epochs=2 \
-		--set export.profiles=[dynamic_int8] --set run_directory=runs/sst2_assistant
+runs/sst2_assistant/student: ASSISTANT := --set teacher.fine_tune.epochs=2 --set export.profiles=[dynamic_int8]
 
+# Needs GLUE's SST-2 in data/glue; makes the classifier that is in the package.
 results-sst2-mpnet: setup teacher-mpnet runs/sst2_assistant/student
 	$(BIN)/python -m tinybert_tf finetune --config configs/glue/sst2_mpnet.yaml --resume \
 		--set data.max_train_examples=20000 --set run_directory=runs/sst2_mpnet_teacher

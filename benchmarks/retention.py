@@ -5,9 +5,9 @@
     python benchmarks/retention.py --teacher mpnet --tasks mrpc,rte,stsb
 
 Without `--ablation`: the whole of configs/glue/TASK_minilm.yaml for each task, in its own run
-directory; further seeds in runs/TASK_minilm_SEED. With it: the same student with
-one part left out at a time, from the teacher and the copies of the task's whole run, which must
-be there. `--teacher mpnet` takes configs/glue/TASK_mpnet.yaml, which say what to run first.
+directory; further seeds in runs/TASK_minilm_SEED. With it: the same student with one part left
+out at a time, from the teacher and the copies of the task's whole run, which must be there.
+`--teacher mpnet` takes configs/glue/TASK_mpnet.yaml, which say what to run first.
 
 Scores are GLUE's first metric of the task on its dev set, on which checkpoints are chosen,
 too. Figures go to docs/results/retention.json, retention_mpnet.json and ablation.json as they

@@ -13,7 +13,7 @@ sentences, 2,048 tokens a batch), from YAML as users run them:
 
 All compute the same update from the same batches. Speed is that between the first and the last
 line of a stage in `metrics.jsonl`, so the start of processes and tracing are not in it; a score
-on 120 sentences after each epoch is. It takes 10 minutes on two cores, and nothing else may run
+on 120 sentences after each epoch is. It takes 12 minutes on two cores, and nothing else may run
 meanwhile. Linux alone: it sets which cores a process has.
 """
 

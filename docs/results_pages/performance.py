@@ -24,9 +24,10 @@ def outside_steps() -> str:
 
 def two_workers() -> str:
     """Returns what a second worker is worth."""
-    figures = load("workers")
-    if figures is None:
+    figures, quickstart = load("workers"), load("quickstart")
+    if figures is None or quickstart is None:
         return ""
+    megabytes = {name: m["megabytes"] for name, m in quickstart["latency"].items()}
     names = {"finetune": "fine-tuning MiniLM", "intermediate": "distillation from MiniLM"}
     rows = []
     for stage, speeds in figures["steps_per_second"].items():
@@ -42,9 +43,9 @@ def two_workers() -> str:
             f"steps a second of batches of {figures['tokens_per_batch']:,} tokens"
             f"{f', medians of {rounds} rounds' if rounds > 1 else ''}. *Two workers* are two "
             "processes with a core each, over 127.0.0.1; *two cores* is one process. Each step "
-            "exchanges the gradients of all weights, 90 MB of MiniLM and 57 MB of the student, "
-            "however small the batch: workers pay where a worker's share of a batch takes "
-            "longer than that.",
+            f"exchanges the gradients of all weights, {megabytes['teacher']:.0f} MB of MiniLM "
+            f"and {megabytes['student']:.0f} MB of the student, however small the batch. "
+            "Workers pay where a worker's share of a batch takes longer than that.",
             table(["", "", "steps a second", "one core"], rows),
         ]
     )
