@@ -45,8 +45,8 @@ def two_workers() -> str:
             "processes with a core each, over 127.0.0.1; *two cores* is one process. Each step "
             f"exchanges the gradients of all weights, {megabytes['teacher']:.0f} MB of MiniLM "
             f"and {megabytes['student']:.0f} MB of the student, however small the batch. "
-            "Workers pay where a worker's share of a batch takes longer than that.",
-            table(["", "", "steps a second", "one core"], rows),
+            "A second worker pays off where its share of a batch takes longer than that.",
+            table(["", "", "steps a second", "over one core"], rows),
         ]
     )
 
