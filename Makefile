@@ -189,10 +189,12 @@ results-glue-mpnet: setup teacher-mpnet $(patsubst %,runs/%_assistant/student,st
 # A MiniLM that knows the task, and the student that goes on with what a larger teacher says.
 runs/%_assistant/student: | $(VENV)/installed
 	$(BIN)/python -m tinybert_tf run --config configs/glue/$*_minilm.yaml --resume \
-		--set augmentation=null --set teacher.pooling=mean --set run_directory=runs/$*_assistant \
-		$(ASSISTANT)
+		--set augmentation=null --set teacher.pooling=mean --set run_directory=runs/$*_assistant
 
-runs/sst2_assistant/student: ASSISTANT := --set teacher.fine_tune.epochs=2 --set export.profiles=[dynamic_int8]
+runs/sst2_assistant/student: | $(VENV)/installed
+	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume \
+		--set teacher.pooling=mean --set teacher.fine_tune.epochs=2 \
+		--set 'export.profiles=[dynamic_int8]' --set run_directory=runs/sst2_assistant
 
 # Needs GLUE's SST-2 in data/glue; makes the classifier that is in the package.
 results-sst2-mpnet: setup teacher-mpnet runs/sst2_assistant/student
