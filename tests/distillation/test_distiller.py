@@ -124,7 +124,7 @@ def test_terms_are_the_paper_s(projections, indices, scores):
     assert figures == pytest.approx(expected, rel=1e-5)
 
 
-def test_metrics_average_over_tokens_not_over_batches():
+def test_metrics_average_over_tokens_not_over_batches(eagerly):
     """Two unequal batches score like one: the averages are over what was compared."""
     distiller = TinyBertDistiller(*make_pair())
     distiller.compile("sgd", stage=ALL_TERMS)
@@ -135,7 +135,7 @@ def test_metrics_average_over_tokens_not_over_batches():
         assert parts[term] == pytest.approx(whole[term], rel=1e-5)
 
 
-def test_a_perfect_student_loses_nothing_but_the_teacher_s_entropy():
+def test_a_perfect_student_loses_nothing_but_the_teacher_s_entropy(eagerly):
     teacher = make_classifier(2, 8, seed=1)
     student = make_classifier(2, 8, seed=4)
     inputs, labels = make_batch()
@@ -179,7 +179,7 @@ def test_a_stage_moves_what_it_reaches_and_never_the_teacher(stage, still, eager
     teacher_before = [numpy(v) for v in teacher.variables]
     before = {v.path: numpy(v) for v in distiller.trainable_variables}
     first = distiller.evaluate(inputs, labels, verbose=0, return_dict=True)["loss"]
-    distiller.fit(inputs, labels, epochs=8, verbose=0)
+    distiller.fit(inputs, labels, epochs=4, verbose=0)
     last = distiller.evaluate(inputs, labels, verbose=0, return_dict=True)["loss"]
     assert last < first - 0.02
     for a, b in zip(teacher_before, teacher.variables, strict=True):
@@ -224,13 +224,13 @@ def test_resumed_training_is_the_same_training(tmp_path, eagerly):
         return distiller
 
     whole = make(0)
-    whole.fit(inputs, labels, epochs=4, verbose=0, shuffle=False)
+    whole.fit(inputs, labels, epochs=2, verbose=0, shuffle=False)
     begun = make(0)
-    begun.fit(inputs, labels, epochs=2, verbose=0, shuffle=False)
+    begun.fit(inputs, labels, epochs=1, verbose=0, shuffle=False)
     begun.save_weights(tmp_path / "state.weights.h5")
     resumed = make(99)
     resumed.load_weights(tmp_path / "state.weights.h5")
-    resumed.fit(inputs, labels, epochs=2, verbose=0, shuffle=False)
+    resumed.fit(inputs, labels, epochs=1, verbose=0, shuffle=False)
     for a, b in zip(whole.trainable_variables, resumed.trainable_variables, strict=True):
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
@@ -242,7 +242,7 @@ def test_float16_trains(eagerly):
     distiller.compile(keras.optimizers.AdamW(1e-2), stage=ALL_TERMS)
     assert isinstance(distiller.optimizer, keras.optimizers.LossScaleOptimizer)
     inputs, labels = make_batch()
-    losses = distiller.fit(inputs, labels, epochs=12, verbose=0).history["loss"]
+    losses = distiller.fit(inputs, labels, epochs=6, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.9 * losses[0]
     assert distiller.student.backbone.compute_dtype == "float16"
@@ -262,7 +262,7 @@ def test_jit_compiled_step_is_the_same_step():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_encoders_alone_can_be_distilled():
+def test_encoders_alone_can_be_distilled(eagerly):
     student, teacher = (model.backbone for model in make_pair())
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile("sgd", stage=INTERMEDIATE)
@@ -270,7 +270,7 @@ def test_encoders_alone_can_be_distilled():
     assert sorted(history) == ["attention", "embedding", "hidden", "loss"]
 
 
-def test_labels_are_scored_where_there_are_some():
+def test_labels_are_scored_where_there_are_some(eagerly):
     distiller = TinyBertDistiller(*make_pair())
     distiller.compile("sgd", stage=PREDICTION, metrics=["accuracy"])
     inputs, labels = make_batch()
@@ -279,7 +279,7 @@ def test_labels_are_scored_where_there_are_some():
     assert figures["accuracy"] == pytest.approx((answers == labels).mean())
 
 
-def test_regression_learns_the_teacher_s_score():
+def test_regression_learns_the_teacher_s_score(eagerly):
     student, teacher = make_pair(num_classes=1)
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile("sgd", stage=PREDICTION)
@@ -289,7 +289,7 @@ def test_regression_learns_the_teacher_s_score():
     assert figures["prediction"] == pytest.approx(np.square(ours - theirs).mean(), rel=1e-5)
 
 
-def test_correct_labels_beside_the_teacher_s():
+def test_correct_labels_beside_the_teacher_s(eagerly):
     """Hinton et al. (arXiv 1503.02531): a weighted sum of both cross entropies, in numpy."""
     student, teacher = make_pair()
     distiller = TinyBertDistiller(student, teacher)
@@ -307,7 +307,7 @@ def test_correct_labels_beside_the_teacher_s():
     assert parts["labels"] == pytest.approx(hard, rel=1e-5)
 
 
-def test_correct_scores_of_a_regression():
+def test_correct_scores_of_a_regression(eagerly):
     student, teacher = make_pair(num_classes=1)
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile("sgd", stage=Stage("labels", labels=1.0))
@@ -318,7 +318,7 @@ def test_correct_scores_of_a_regression():
     assert figures["loss"] == pytest.approx(np.square(ours - scores).mean(), rel=1e-5)
 
 
-def test_correct_positions_of_an_answer():
+def test_correct_positions_of_an_answer(eagerly):
     student, teacher = make_span_pair()
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile("sgd", stage=Stage("labels", labels=1.0))
@@ -353,7 +353,7 @@ def make_span_pair():
     return pair
 
 
-def test_spans_learn_the_teacher_s_positions():
+def test_spans_learn_the_teacher_s_positions(eagerly):
     """The mean over starts and ends of cross entropies over real positions, in numpy."""
     student, teacher = make_span_pair()
     distiller = TinyBertDistiller(student, teacher)
@@ -386,11 +386,11 @@ def test_a_span_student_of_its_teacher_s_shape_starts_as_its_teacher(eagerly):
     initialize_from_teacher(student, teacher, [inputs])
     distiller = TinyBertDistiller(student, teacher)
     distiller.compile(keras.optimizers.AdamW(1e-2), stage=ALL_TERMS)
-    losses = distiller.fit(inputs, epochs=10, verbose=0).history["loss"]
+    losses = distiller.fit(inputs, epochs=5, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_other_head_counts_compare_their_means():
+def test_other_head_counts_compare_their_means(eagerly):
     student = make_classifier(2, 8, seed=1, num_heads=4)
     teacher = make_classifier(4, 12, seed=2)
     stage = Stage("attention", attention=1.0)
