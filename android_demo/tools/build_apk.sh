@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Builds, signs and checks the APK with Maven Central and Debian's tools alone.
 #
-#   tools/build_apk.sh [--bundle FOLDER] [--output FILE] [--abis ABI,...]
+#   tools/build_apk.sh [--bundle FOLDER] [--output FILE] [--abis ABI,...] [--built]
 #
 #   --bundle   the bundle to put into the app; without it, app/src/main/assets/bundle, where
 #              `python -m tinybert_tf.export ... --android android_demo` puts one. If that is not
 #              there either, the app asks for a bundle when it starts.
 #   --output   the APK; without it, app/target/demo.apk
 #   --abis     of arm64-v8a, armeabi-v7a, x86, x86_64; without it, arm64-v8a
+#   --built    takes the code that `mvn verify` has just built
 #
 # It is signed with the debug key that Android's tools share, ~/.android/debug.keystore, made if it
 # is not there. Not for a store: there the key is yours, and Gradle builds a smaller app with R8.
@@ -27,10 +28,16 @@ demo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bundle=
 output=$demo/app/target/demo.apk
 abis=arm64-v8a
+built=
 while [ $# -gt 0 ]; do
   case $1 in
+    --built)
+      built=yes
+      shift
+      continue
+      ;;
     --bundle | --output | --abis) [ $# -gt 1 ] || fail "$1 has no value." ;;
-    *) fail "$1 is unknown; expected --bundle FOLDER, --output FILE or --abis ABI,..." ;;
+    *) fail "$1 is unknown; expected --bundle FOLDER, --output FILE, --abis ABI,... or --built" ;;
   esac
   case $1 in
     --bundle) bundle=$(realpath --canonicalize-missing "$2") ;;
@@ -60,9 +67,13 @@ fi
 # === Code ===
 
 cd "$demo"
-mvn --quiet --batch-mode --projects app,tools/apk_check --also-make \
-  -Dmaven.test.skip=true package ||
-  fail "the code could not be built; what Maven says is above."
+if [ -z "$built" ]; then
+  mvn --quiet --batch-mode --projects app,tools/apk_check --also-make \
+    -Dmaven.test.skip=true package ||
+    fail "the code could not be built; what Maven says is above."
+elif [ ! -f app/target/classes.dex ]; then
+  fail "$demo/app/target has no classes.dex: nothing has been built. Leave --built out."
+fi
 
 # === Files of the APK ===
 

@@ -4,11 +4,12 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from rich import progress
 from rich.console import Console
+from rich.progress import DownloadColumn, TransferSpeedColumn
 from rich.table import Table
 
 from tinybert_tf.corpus.options import Manifest
+from tinybert_tf.waiting import Waiting
 
 _SECONDS = 1.0
 
@@ -19,21 +20,12 @@ def progress_bar(corpus) -> Iterator[None]:
 
     It looks at what is in the corpus' directory, so it does not matter who works on it.
     """
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-    )
     ended = threading.Event()
-    with progress.Progress(*columns, speed_estimate_period=600) as bar:
-        total = corpus.total_bytes()
-        row = bar.add_task("corpus", total=total, completed=corpus.finished_bytes())
+    with _CorpusProgress(corpus) as progress:
 
         def look():
             while not ended.wait(_SECONDS):
-                bar.update(row, completed=corpus.finished_bytes())
+                progress.move(corpus.finished_bytes())
 
         looking = threading.Thread(target=look)
         looking.start()
@@ -42,7 +34,18 @@ def progress_bar(corpus) -> Iterator[None]:
         finally:
             ended.set()
             looking.join()
-        bar.update(row, completed=corpus.finished_bytes())
+        progress.move(corpus.finished_bytes())
+
+
+class _CorpusProgress(Waiting):
+    def __init__(self, corpus):
+        columns = (DownloadColumn(), TransferSpeedColumn())
+        super().__init__("corpus", corpus.total_bytes(), corpus.finished_bytes(), columns)
+
+    def line(self, speed: float) -> str:
+        """How much text is done, and how much a second."""
+        done, total = self.done / 1e6, self.total / 1e6
+        return f"corpus: {done:,.1f} of {total:,.1f} MB, {speed / 1e6:,.2f} MB/s"
 
 
 def print_corpus(directory: str, manifest: Manifest) -> None:

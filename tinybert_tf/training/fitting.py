@@ -306,21 +306,19 @@ class StageFit:
 
     def _fit_from(self, first_step: int) -> None:
         tokens = self.batches.tokens_per_epoch / self.batches.steps_per_epoch
-        progress = StageProgress(self.name, first_step, self.total_steps, tokens)
-        progress.start()
-        try:
-            with deferring_interrupts(_NOTICE) as stop_if_asked:
-                callback = _StageCallback(
-                    self,
-                    progress,
-                    first_step=first_step,
-                    evaluation_steps=self._evaluation_steps(),
-                    save_seconds=60 * self.save_minutes,
-                    stop_if_asked=stop_if_asked,
-                )
-                self._fit_epochs(first_step, callback)
-        finally:
-            progress.stop()
+        with (
+            StageProgress(self.name, first_step, self.total_steps, tokens) as progress,
+            deferring_interrupts(_NOTICE) as stop_if_asked,
+        ):
+            callback = _StageCallback(
+                self,
+                progress,
+                first_step=first_step,
+                evaluation_steps=self._evaluation_steps(),
+                save_seconds=60 * self.save_minutes,
+                stop_if_asked=stop_if_asked,
+            )
+            self._fit_epochs(first_step, callback)
 
     def _fit_epochs(self, first_step: int, callback: _StageCallback) -> None:
         steps, epochs = self.batches.steps_per_epoch, self.config.epochs
