@@ -189,7 +189,8 @@ results-glue-mpnet: setup teacher-mpnet $(patsubst %,runs/%_assistant/student,st
 # A MiniLM that knows the task, and the student that goes on with what a larger teacher says.
 runs/%_assistant/student: | $(VENV)/installed
 	$(BIN)/python -m tinybert_tf run --config configs/glue/$*_minilm.yaml --resume \
-		--set augmentation=null --set teacher.pooling=mean --set run_directory=runs/$*_assistant
+		--set augmentation=null --set teacher.pooling=mean \
+		--set 'export.profiles=[dynamic_int8]' --set run_directory=runs/$*_assistant
 
 runs/sst2_assistant/student: | $(VENV)/installed
 	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume \
