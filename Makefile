@@ -190,12 +190,11 @@ results-glue-mpnet: setup teacher-mpnet $(patsubst %,runs/%_assistant/student,st
 runs/%_assistant/student: | $(VENV)/installed
 	$(BIN)/python -m tinybert_tf run --config configs/glue/$*_minilm.yaml --resume \
 		--set augmentation=null --set teacher.pooling=mean \
+		--set teacher.fine_tune.epochs=$(ASSISTANT_EPOCHS) \
 		--set 'export.profiles=[dynamic_int8]' --set run_directory=runs/$*_assistant
 
-runs/sst2_assistant/student: | $(VENV)/installed
-	$(BIN)/python -m tinybert_tf run --config configs/glue/sst2_minilm.yaml --resume \
-		--set teacher.pooling=mean --set teacher.fine_tune.epochs=2 \
-		--set 'export.profiles=[dynamic_int8]' --set run_directory=runs/sst2_assistant
+ASSISTANT_EPOCHS := 2
+runs/stsb_assistant/student: ASSISTANT_EPOCHS := 3
 
 # Needs GLUE's SST-2 in data/glue; makes the classifier that is in the package.
 results-sst2-mpnet: setup teacher-mpnet runs/sst2_assistant/student
